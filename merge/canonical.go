@@ -1,0 +1,123 @@
+package merge
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// normal is the recipe in the one form that every recipe of the same meaning
+// shares: defaults filled in, sources in order of name, lists of equal numbers
+// shortened to one, and nothing that its method would not look at. The executor
+// merges this form, so that equal recipes give equal bits.
+func (r Recipe) normal() Recipe {
+	r = r.withDefaults()
+	r.Lambda += 0 // -0 becomes 0; harmless elsewhere
+	if !r.Method.Sparsifies() {
+		r.Rescale = ""
+	}
+	if !r.Method.Random() {
+		r.Seed = 0
+	}
+	sources := make([]Source, len(r.Sources))
+	single := true
+	for i, s := range r.Sources {
+		s.Weight = shorten(s.Weight)
+		s.Density = shorten(s.Density)
+		if !r.Method.Sparsifies() || len(s.Density) == 1 && s.Density[0] == 1 {
+			s.Density = nil
+		}
+		single = single && len(s.Weight) <= 1 && len(s.Density) <= 1
+		sources[i] = s
+	}
+	if single {
+		r.Groups = WholeModel
+	}
+	slices.SortStableFunc(sources, func(a, b Source) int { return cmp.Compare(a.Model, b.Model) })
+	r.Sources = sources
+	return r
+}
+
+// shorten copies the values, one if they are all equal.
+func shorten(values []float64) []float64 {
+	out := make([]float64, len(values))
+	equal := true
+	for i, v := range values {
+		out[i] = v + 0 // -0 becomes 0
+		equal = equal && v == values[0]
+	}
+	if equal && len(out) > 1 {
+		return out[:1]
+	}
+	return out
+}
+
+// Canonical is the recipe as JSON in one form only: recipes of the same meaning
+// have the same bytes. Keys are sorted, numbers have their shortest form, there
+// is no space, defaults are written out, sources are in order of name, lists of
+// equal numbers are shortened to one, and what the method doesn't look at is
+// left out. [ParseRecipe] reads it back to a recipe of the same canonical form.
+func (r Recipe) Canonical() ([]byte, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	r = r.normal()
+	sources := make([]map[string]any, len(r.Sources))
+	for i, s := range r.Sources {
+		sources[i] = map[string]any{"model": s.Model, "weight": s.Weight}
+		if len(s.Density) > 0 {
+			sources[i]["density"] = s.Density
+		}
+	}
+	object := map[string]any{
+		"method":     r.Method,
+		"base_model": r.Base,
+		"sources":    sources,
+		"groups":     r.Groups,
+		"normalize":  r.Normalize,
+		"lambda":     r.Lambda,
+		"dtype":      r.DType,
+	}
+	if r.Method.Sparsifies() {
+		object["rescale"] = r.Rescale
+	}
+	if r.Method.Random() {
+		object["seed"] = r.Seed
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(object); err != nil { // maps are written with their keys sorted
+		return nil, fault.Wrap(err, fault.Internal, "writing a recipe")
+	}
+	return bytes.TrimRight(out.Bytes(), "\n"), nil
+}
+
+// digestVersion is part of every digest: it changes when the same recipe begins
+// to mean other weights, such as with a new mask generator.
+const digestVersion = "mergeway recipe 1\n"
+
+// Digest names the merged weights: a hash over the canonical recipe and the
+// digests of the models it names. It has the form "sha256:" and 64 hex digits.
+func (r Recipe) Digest(sources map[string]string) (string, error) {
+	body, err := r.Canonical()
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	h.Write([]byte(digestVersion))
+	h.Write(body)
+	for _, name := range r.Models() { // names are free of line ends
+		digest, ok := sources[name]
+		if !ok || digest == "" {
+			return "", fault.New(fault.NotFound, "no digest for model %q, which the recipe names", name)
+		}
+		h.Write([]byte("\n" + name + " " + digest))
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}

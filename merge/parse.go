@@ -1,0 +1,201 @@
+package merge
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// ParseRecipe reads a recipe from JSON and fills in the defaults of its method.
+// It is strict: a recipe that is too long, has a key twice or one it doesn't
+// know, or does not pass [Recipe.Validate], is refused with the field named. A
+// weight or density may be a bare number instead of a list of one.
+func ParseRecipe(data []byte) (Recipe, error) {
+	if len(data) > MaxRecipeBytes {
+		return Recipe{}, fault.New(fault.TooLarge, "a recipe of %d bytes: at most %d", len(data), MaxRecipeBytes)
+	}
+	top, err := object(data, "", "method", "base_model", "sources", "groups", "normalize", "lambda", "rescale", "seed", "dtype")
+	if err != nil {
+		return Recipe{}, err
+	}
+	var method Method
+	if err := top.read("method", &method); err != nil {
+		return Recipe{}, err
+	}
+	r := NewRecipe(method)
+	var list []json.RawMessage
+	if err := errors.Join(
+		top.read("base_model", &r.Base),
+		top.read("groups", &r.Groups),
+		top.read("normalize", &r.Normalize),
+		top.read("lambda", &r.Lambda),
+		top.read("rescale", &r.Rescale),
+		top.read("seed", &r.Seed),
+		top.read("dtype", &r.DType),
+		top.read("sources", &list),
+	); err != nil {
+		return Recipe{}, first(err)
+	}
+	if top.has("lambda") && r.Lambda == 0 {
+		return Recipe{}, fault.Bad("lambda", "lambda 0 would be the base model, whatever the sources")
+	}
+	if len(list) > MaxSources {
+		return Recipe{}, fault.Bad("sources", "%d sources: at most %d can be merged at once", len(list), MaxSources)
+	}
+	for i, data := range list {
+		s, err := parseSource(data, fmt.Sprintf("sources[%d]", i))
+		if err != nil {
+			return Recipe{}, err
+		}
+		r.Sources = append(r.Sources, s)
+	}
+	r = r.withDefaults()
+	return r, r.Validate()
+}
+
+// parseSource reads one entry of "sources".
+func parseSource(data []byte, at string) (Source, error) {
+	f, err := object(data, at, "model", "weight", "density")
+	if err != nil {
+		return Source{}, err
+	}
+	var s Source
+	var weight, density numbers
+	if err := errors.Join(
+		f.read("model", &s.Model),
+		f.read("weight", &weight),
+		f.read("density", &density),
+	); err != nil {
+		return Source{}, first(err)
+	}
+	s.Weight, s.Density = weight, density
+	return s, nil
+}
+
+// numbers reads a list of numbers, or a bare number as a list of one.
+type numbers []float64
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *numbers) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '[' {
+		var list []*float64 // pointers, so that null is seen and refused
+		if err := json.Unmarshal(data, &list); err != nil {
+			return err
+		}
+		for _, v := range list {
+			if v == nil {
+				return errors.New("null in a list of numbers")
+			}
+			*n = append(*n, *v)
+		}
+		return nil
+	}
+	var one float64
+	if err := json.Unmarshal(data, &one); err != nil {
+		return err
+	}
+	*n = numbers{one}
+	return nil
+}
+
+// fields are the members of a JSON object, and where the object stands.
+type fields struct {
+	at      string
+	members map[string]json.RawMessage
+}
+
+// object reads a JSON object without believing it: keys must be known, exactly
+// as they are written, and must not come twice; nothing may follow the object.
+func object(data []byte, at string, known ...string) (fields, error) {
+	f := fields{at: at, members: make(map[string]json.RawMessage, len(known))}
+	whole := at
+	if whole == "" {
+		whole = "recipe"
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	open, err := dec.Token()
+	if err != nil {
+		return f, notJSON(err, whole)
+	}
+	if open != json.Delim('{') {
+		return f, fault.Bad(at, "%s is not a JSON object", whole)
+	}
+	for dec.More() {
+		token, err := dec.Token()
+		if err != nil {
+			return f, notJSON(err, whole)
+		}
+		key := token.(string) // the decoder lets only strings stand here
+		if !slices.Contains(known, key) {
+			return f, fault.Bad(f.path(key), "unknown key %q in %s: known are %s", key, whole, strings.Join(known, ", "))
+		}
+		if f.has(key) {
+			return f, fault.Bad(f.path(key), "key %q comes twice in %s", key, whole)
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return f, notJSON(err, whole)
+		}
+		f.members[key] = value
+	}
+	if _, err := dec.Token(); err != nil { // the closing brace
+		return f, notJSON(err, whole)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return f, fault.Bad(at, "there is something after the end of %s", whole)
+	}
+	return f, nil
+}
+
+// notJSON is the error for text that isn't JSON.
+func notJSON(err error, what string) error {
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return fault.Wrap(err, fault.Invalid, "%s is not valid JSON", what)
+}
+
+// path is the member's full name, as in "sources[1].weight".
+func (f fields) path(key string) string {
+	if f.at == "" {
+		return key
+	}
+	return f.at + "." + key
+}
+
+// has reports whether the member is there.
+func (f fields) has(key string) bool {
+	_, ok := f.members[key]
+	return ok
+}
+
+// read decodes a member into the value; the value stays as it is if there is no
+// such member. An explicit null is refused: leave the member out instead.
+func (f fields) read(key string, into any) error {
+	data, ok := f.members[key]
+	if !ok {
+		return nil
+	}
+	if string(data) == "null" {
+		return fault.Bad(f.path(key), "%s is null: leave it out to get the default", f.path(key))
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return &fault.Error{Code: fault.Invalid, Param: f.path(key), Message: f.path(key) + " has the wrong type or range", Err: err}
+	}
+	return nil
+}
+
+// first is the first of joined errors: one problem at a time reads better, and
+// keeps the field's name.
+func first(err error) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return many.Unwrap()[0]
+	}
+	return err
+}

@@ -1,0 +1,109 @@
+package merge
+
+import (
+	"slices"
+)
+
+// Recipe says how to make one model out of others. It is a value: two recipes
+// that mean the same model have the same [Recipe.Canonical] bytes, and its
+// [Recipe.Digest] names the merged weights before they exist.
+//
+// A Recipe made in Go may leave Groups, Lambda, Rescale and DType at their zero
+// values, which then stand for the defaults; [NewRecipe] fills them in.
+type Recipe struct {
+	// Method is the way of merging, such as "dare_ties".
+	Method Method `json:"method"`
+	// Base is the model that every source was fine-tuned from. "linear" has no
+	// use for its weights. In every method the base lends the merged model its
+	// configuration, tokenizer and chat template; "linear" may leave it out,
+	// and then the first source does.
+	Base string `json:"base_model,omitempty"`
+	// Sources are the models to merge, at most [MaxSources], no name twice.
+	Sources []Source `json:"sources"`
+	// Groups says what one entry of a source's Weight and Density covers.
+	Groups Grouping `json:"groups"`
+	// Normalize divides by the sum of the weights, in "ties" and "dare_ties" by
+	// the sum of those that had a say in the entry.
+	Normalize bool `json:"normalize"`
+	// Lambda scales the merged difference before it is added to the base.
+	// It is never zero: that would be the base, whatever the sources.
+	Lambda float64 `json:"lambda"`
+	// Rescale says how to make up for dropped entries: "density", "l1", "none".
+	Rescale string `json:"rescale,omitempty"`
+	// Seed chooses the random masks of the "dare" methods.
+	Seed uint64 `json:"seed,omitempty"`
+	// DType is what the merged weights are rounded to, once: "bfloat16",
+	// "float16" or "float32".
+	DType string `json:"dtype"`
+}
+
+// Source is one of the models that a recipe merges.
+type Source struct {
+	// Model is its name.
+	Model string `json:"model"`
+	// Weight holds one number for the whole model, or one for each layer group.
+	// Weights may be negative, and need not sum to one.
+	Weight []float64 `json:"weight"`
+	// Density is the share of entries to keep, in (0, 1]: one number, or one
+	// for each layer group. None means 1: keep all.
+	Density []float64 `json:"density,omitempty"`
+}
+
+// NewRecipe is a recipe of the given method with the defaults of that method,
+// still without sources. The method need not be known: Validate will say so.
+func NewRecipe(m Method) Recipe {
+	c := methods[m]
+	return Recipe{Method: m, Normalize: c.normalize}.withDefaults()
+}
+
+// withDefaults fills in what the zero value leaves open.
+func (r Recipe) withDefaults() Recipe {
+	if r.Groups == "" {
+		r.Groups = WholeModel
+	}
+	if r.Lambda == 0 {
+		r.Lambda = 1
+	}
+	if r.Rescale == "" {
+		r.Rescale = methods[r.Method].rescale
+	}
+	if r.DType == "" {
+		r.DType = "bfloat16"
+	}
+	if r.Base == "" && !r.Method.NeedsBase() && len(r.Sources) > 0 {
+		r.Base = r.Sources[0].Model
+	}
+	return r
+}
+
+// Models names every model the recipe mentions, each once, in alphabetical
+// order: what has to be there before it can be merged.
+func (r Recipe) Models() []string {
+	r = r.withDefaults()
+	var names []string
+	if r.Base != "" {
+		names = append(names, r.Base)
+	}
+	for _, s := range r.Sources {
+		names = append(names, s.Model)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Parent names the model that lends the merged one its configuration,
+// tokenizer and chat template: the base, or in "linear" without a base the
+// first source.
+func (r Recipe) Parent() string { return r.withDefaults().Base }
+
+// expand gives one number for each of n layer groups.
+func expand(values []float64, n int) []float64 {
+	if len(values) == n {
+		return values
+	}
+	one := 1.0
+	if len(values) > 0 {
+		one = values[0]
+	}
+	return slices.Repeat([]float64{one}, n)
+}
