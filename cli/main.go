@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// Exit codes of the binary.
+const (
+	exitOK          = 0
+	exitFailure     = 1   // something went wrong; the message is on stderr
+	exitUsage       = 2   // bad flags, arguments or input files
+	exitInterrupted = 130 // stopped by a signal
+)
+
+// Main runs the command line args (without the program's name) and gives the
+// process's exit code. SIGINT and SIGTERM cancel the context of the command.
+func Main(version string, args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+
+	root := newRoot(version)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(stderr, "mergeway:", err)
+	switch {
+	case errors.Is(err, context.Canceled) || fault.CodeOf(err) == fault.Cancelled:
+		return exitInterrupted
+	case fault.CodeOf(err) == fault.Invalid || errors.As(err, new(usageError)):
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// usageError marks a mistake in flags or arguments.
+type usageError struct{ error }
+
+func newRoot(version string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mergeway",
+		Short: "Serve models merged on demand; evolve better merges",
+		Long: `mergeway keeps source models on the device, serves any merge of them over an
+OpenAI-style API, and searches for better merges by evolution. A merged model
+is a recipe of a few kilobytes; its weights are made when somebody asks for it.
+
+Try it on the miniature models of this repository:
+
+  mergeway serve --models zoo/models --tasks zoo/tasks
+  mergeway search --task ja-math --base base --sources ja-general,en-math-a,en-math-b
+  mergeway eval --task ja-math base ja-general`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(newServe(version), newSearch(), newEval(), newMerge(), newChat(), newZoo())
+	return root
+}

@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mergeway/mergeway/catalog"
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/search"
+	"github.com/mergeway/mergeway/store"
+)
+
+// settings are the flags that every command with models shares.
+type settings struct {
+	Models     string
+	Tasks      string
+	Data       string
+	Redis      string
+	Backend    string
+	Budget     byteSize
+	Slots      int
+	MaxContext int
+	QueueLimit int
+	LogLevel   string
+	LogFormat  string
+}
+
+func (s *settings) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	s.Budget = 2 << 30
+	f.StringVar(&s.Models, "models", "zoo/models", "folder whose subfolders are the source models (Hugging Face layout)")
+	f.StringVar(&s.Tasks, "tasks", "zoo/tasks", "folder whose subfolders are the tasks that searches score on")
+	f.StringVar(&s.Data, "data", ".mergeway", "folder for recipes, aliases, searches and trials")
+	f.StringVar(&s.Redis, "redis", "", "keep them in Redis instead, e.g. redis://localhost:6379/0")
+	f.StringVar(&s.Backend, "backend", "xla:cpu", "GoMLX backend: xla:cpu or xla:cuda")
+	f.Var(&s.Budget, "budget", "memory for the weights of all resident models")
+	f.IntVar(&s.Slots, "slots", 0, "sequences decoded together (0: the engine's default)")
+	f.IntVar(&s.MaxContext, "max-context", 0, "longest prompt plus reply in tokens (0: the engine's default)")
+	f.IntVar(&s.QueueLimit, "queue", 0, "requests waiting before new ones get 429 (0: the engine's default)")
+	f.StringVar(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&s.LogFormat, "log-format", "text", "text or json")
+}
+
+// logger makes the process's logger.
+func (s *settings) logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		return nil, usageError{fmt.Errorf("--log-level: %q is not debug, info, warn or error", s.LogLevel)}
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch s.LogFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	}
+	return nil, usageError{fmt.Errorf("--log-format: %q is not text or json", s.LogFormat)}
+}
+
+// rooms are the opened parts of the system, wired together.
+type rooms struct {
+	log     *slog.Logger
+	device  *device.Device
+	store   store.Store
+	catalog *catalog.Catalog
+	engine  *infer.Engine
+	lab     *search.CatalogLab
+	closers []func()
+}
+
+// open opens everything that serves, merges and evaluates models. On failure
+// it closes what it had opened.
+func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err error) {
+	r := &rooms{}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	if r.log, err = s.logger(stderr); err != nil {
+		return nil, err
+	}
+	if r.store, err = s.openStore(ctx); err != nil {
+		return nil, err
+	}
+	r.onClose(func() { _ = r.store.Close() })
+	if r.device, err = device.Open(device.Options{Backend: s.Backend}); err != nil {
+		return nil, fmt.Errorf("open the device: %w", err)
+	}
+	r.onClose(r.device.Close)
+	executor := merge.NewExecutor(r.device)
+	r.catalog, err = catalog.Open(ctx, catalog.Options{
+		Device: r.device, Executor: executor, Store: r.store,
+		ModelsDir: s.Models, BudgetBytes: int64(s.Budget), Logger: r.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the models in %s: %w", s.Models, err)
+	}
+	r.engine = infer.NewEngine(r.device, infer.Options{
+		Slots: s.Slots, MaxContext: s.MaxContext, QueueLimit: s.QueueLimit, Logger: r.log,
+	})
+	r.onClose(r.engine.Close)
+	r.lab = search.NewCatalogLab(r.catalog, executor, r.engine)
+	return r, nil
+}
+
+func (s *settings) openStore(ctx context.Context) (store.Store, error) {
+	if s.Redis != "" {
+		return store.OpenRedis(ctx, s.Redis)
+	}
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	return store.OpenBolt(filepath.Join(s.Data, "mergeway.db"))
+}
+
+func (r *rooms) onClose(f func()) { r.closers = append(r.closers, f) }
+
+// close closes the rooms in the opposite order of opening.
+func (r *rooms) close() {
+	for i := len(r.closers) - 1; i >= 0; i-- {
+		r.closers[i]()
+	}
+}
+
+// splitList reads a comma-separated flag, dropping empty parts.
+func splitList(text string) []string {
+	var parts []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}

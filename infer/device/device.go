@@ -1,0 +1,128 @@
+package device
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	_ "github.com/gomlx/go-xla/compute/xla" // registers the "xla" backend
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// DefaultBackend is the backend that every machine has.
+const DefaultBackend = "xla:cpu"
+
+// The variables by which go-xla finds plugins and is kept from downloading any.
+const (
+	pluginPathEnv    = "PJRT_PLUGIN_LIBRARY_PATH"
+	noAutoInstallEnv = "GOMLX_NO_AUTO_INSTALL"
+	cacheEnv         = "MERGEWAY_CACHE" // where scripts/setup keeps the native parts
+)
+
+// Options say which device to open.
+type Options struct {
+	// Backend is GoMLX's name: "xla:cpu" (the default), "xla:cuda", and
+	// options after a comma as go-xla reads them.
+	Backend string
+	// PluginDir holds the PJRT plugin. Empty: $PJRT_PLUGIN_LIBRARY_PATH, else
+	// the folder that scripts/setup fills.
+	PluginDir string
+}
+
+// Device is one opened backend. It is safe for concurrent use.
+type Device struct {
+	backend compute.Backend
+	name    string
+	close   sync.Once
+}
+
+// Open starts the backend. A plugin that can't be found or started is
+// [fault.Unavailable], with the folder that was searched.
+func Open(o Options) (*Device, error) {
+	if o.Backend == "" {
+		o.Backend = DefaultBackend
+	}
+	dir, err := pluginDir(o.PluginDir)
+	if err != nil {
+		return nil, err
+	}
+	// go-xla takes both from the environment only; it reads them while it opens
+	// the plugin.
+	if err := os.Setenv(pluginPathEnv, dir); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "point go-xla at %s", dir)
+	}
+	if err := os.Setenv(noAutoInstallEnv, "1"); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "keep go-xla from downloading plugins")
+	}
+	var backend compute.Backend
+	err = Try("open backend "+o.Backend, func() error {
+		var err error
+		backend, err = compute.NewWithConfig(o.Backend)
+		return err
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable,
+			"backend %q does not start with the plugins in %s (run scripts/setup)", o.Backend, dir)
+	}
+	return &Device{backend: backend, name: o.Backend}, nil
+}
+
+// pluginDir picks the folder (or list of folders) to search for plugins.
+func pluginDir(asked string) (string, error) {
+	if asked != "" {
+		return asked, nil
+	}
+	if dir := os.Getenv(pluginPathEnv); dir != "" {
+		return dir, nil
+	}
+	cache := os.Getenv(cacheEnv)
+	if cache == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return "", fault.Wrap(err, fault.Unavailable, "no cache folder to look for the PJRT plugin in; set %s", pluginPathEnv)
+		}
+		cache = filepath.Join(user, "mergeway")
+	}
+	return filepath.Join(cache, "native", "lib"), nil
+}
+
+// Backend is the GoMLX backend, for executables and tensors.
+func (d *Device) Backend() compute.Backend { return d.backend }
+
+// Name is the backend's name as it was asked for, such as "xla:cpu".
+func (d *Device) Name() string { return d.name }
+
+// IsCPU tells whether the device is the processor itself.
+func (d *Device) IsCPU() bool { return strings.HasPrefix(d.name, DefaultBackend) }
+
+// ComputeDType picks the dtype that a model stored in the given one should
+// compute in. Processors without bfloat16 or float16 arithmetic emulate it an
+// order of magnitude slower than float32, so there half precision is widened,
+// which is exact.
+func (d *Device) ComputeDType(stored dtypes.DType) dtypes.DType {
+	if d.IsCPU() && stored.IsHalfPrecision() && !nativeBFloat16() {
+		return dtypes.Float32
+	}
+	return stored
+}
+
+// nativeBFloat16 tells whether this processor multiplies bfloat16 itself.
+func nativeBFloat16() bool {
+	if runtime.GOOS != "linux" {
+		return false
+	}
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return false
+	}
+	text := string(info)
+	return strings.Contains(text, " avx512_bf16") || strings.Contains(text, " amx_bf16")
+}
+
+// Close stops the backend. Tensors on it are no longer valid.
+func (d *Device) Close() { d.close.Do(d.backend.Finalize) }
