@@ -1,0 +1,49 @@
+package arch
+
+import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/mergeway/mergeway/infer/checkpoint"
+)
+
+// Forward is the whole causal pass without a cache: tokens int32 [B, T] to
+// logits float32 [B, T, V]. It computes in the weights' dtype and can be
+// differentiated.
+func Forward(c checkpoint.Config, w Weights, tokens *graph.Node) *graph.Node {
+	g := tokens.Graph()
+	t := tokens.Shape().Dim(1)
+	positions := graph.Iota(g, shapes.Make(dtypes.Float32, 1, t), 1)
+	query := graph.Iota(g, shapes.Make(dtypes.Int32, 1, 1, 1, t, t), 3)
+	column := graph.Iota(g, shapes.Make(dtypes.Int32, 1, 1, 1, t, t), 4)
+	d := decoder{
+		config: c, weights: w, cache: justThese{},
+		rotary:  newRotation(c, positions, w[embeddingName].DType()),
+		visible: causal(c, query, column),
+	}
+	return head(c, w, d.run(embed(w, tokens)))
+}
+
+// causal tells which columns a query sees: itself, those before it, and with a
+// sliding window only the last ones.
+func causal(c checkpoint.Config, query, column *graph.Node) *graph.Node {
+	visible := graph.LessOrEqual(column, query)
+	if c.SlidingWindow > 0 {
+		near := graph.LessThan(graph.Sub(query, column), graph.Const(query.Graph(), int32(c.SlidingWindow)))
+		visible = graph.LogicalAnd(visible, near)
+	}
+	return visible
+}
+
+// withBool is the shape of x with dtype bool.
+func withBool(x *graph.Node) shapes.Shape {
+	return shapes.Make(dtypes.Bool, x.Shape().Dimensions...)
+}
+
+// justThese is attention among the tokens of the pass themselves.
+type justThese struct{}
+
+func (justThese) look(_ int, k, v *graph.Node) (*graph.Node, *graph.Node, string) {
+	return k, v, "bcke"
+}

@@ -1,0 +1,147 @@
+package checkpoint
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+)
+
+// Tensor is a tensor to be written: little-endian, row-major bytes.
+type Tensor struct {
+	TensorInfo
+	Data []byte
+}
+
+// WriteSafetensors writes the tensors, sorted by name, to path. Equal tensors
+// give equal bytes. The file appears whole or not at all: it is written beside
+// its place, synced, and renamed.
+func WriteSafetensors(path string, tensors []Tensor, metadata map[string]string) error {
+	sorted := append([]Tensor(nil), tensors...)
+	sort.Slice(sorted, func(i, j int) bool { return sorted[i].Name < sorted[j].Name })
+	header, err := encodeHeader(sorted, metadata)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return WriteFile(path, func(w io.Writer) error {
+		if err := binary.Write(w, binary.LittleEndian, uint64(len(header))); err != nil {
+			return err
+		}
+		if _, err := w.Write(header); err != nil {
+			return err
+		}
+		for _, t := range sorted {
+			if _, err := w.Write(t.Data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// encodeHeader is the JSON header, padded with spaces so that the data is
+// aligned to 8 bytes, as the reference implementation does.
+func encodeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
+	type rawEntry struct {
+		DType   string `json:"dtype"`
+		Shape   []int  `json:"shape"`
+		Offsets [2]int `json:"data_offsets"`
+	}
+	var out bytes.Buffer
+	out.WriteByte('{')
+	put := func(name string, value any) error {
+		if out.Len() > 1 {
+			out.WriteByte(',')
+		}
+		key, err := json.Marshal(name)
+		if err != nil {
+			return err
+		}
+		body, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		out.Write(key)
+		out.WriteByte(':')
+		out.Write(body)
+		return nil
+	}
+	if len(metadata) > 0 {
+		if err := put("__metadata__", metadata); err != nil {
+			return nil, err
+		}
+	}
+	at := 0
+	for i, t := range sorted {
+		if i > 0 && sorted[i-1].Name == t.Name {
+			return nil, fmt.Errorf("tensor %q comes twice", t.Name)
+		}
+		dtype, ok := safetensorsName(t.DType)
+		if !ok {
+			return nil, fmt.Errorf("tensor %q: dtype %s can't be written", t.Name, t.DType)
+		}
+		if want := t.Size() * safetensorsSizes[dtype]; want != len(t.Data) {
+			return nil, fmt.Errorf("tensor %q: %s %v takes %d bytes, got %d", t.Name, dtype, t.Shape, want, len(t.Data))
+		}
+		shape := t.Shape
+		if shape == nil {
+			shape = []int{}
+		}
+		if err := put(t.Name, rawEntry{dtype, shape, [2]int{at, at + len(t.Data)}}); err != nil {
+			return nil, err
+		}
+		at += len(t.Data)
+	}
+	out.WriteByte('}')
+	for out.Len()%8 != 0 {
+		out.WriteByte(' ')
+	}
+	return out.Bytes(), nil
+}
+
+// WriteFile writes a file crash-safely: into a temporary file of the same
+// folder, synced, then renamed over path, and the folder synced.
+func WriteFile(path string, write func(io.Writer) error) (err error) {
+	dir := filepath.Dir(path)
+	temp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = temp.Close()
+			_ = os.Remove(temp.Name())
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	buffered := bufio.NewWriterSize(temp, 1<<20)
+	if err = write(buffered); err != nil {
+		return err
+	}
+	if err = buffered.Flush(); err != nil {
+		return err
+	}
+	if err = temp.Chmod(0o644); err != nil {
+		return err
+	}
+	if err = temp.Sync(); err != nil {
+		return err
+	}
+	if err = temp.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(temp.Name(), path); err != nil {
+		return err
+	}
+	folder, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
