@@ -1,0 +1,63 @@
+package cmaes
+
+import "math"
+
+// strategy holds the constants that follow from the dimension n and the
+// population λ alone. Equation numbers are the tutorial's.
+type strategy struct {
+	mu       int       // how many parents form the next mean
+	weights  []float64 // recombination weights, best first, negative from mu on
+	sum      float64   // of all weights
+	muEff    float64   // variance effective selection mass of the parents
+	cSigma   float64   // rate of the step-size path
+	dSigma   float64   // damping of the step size
+	cc       float64   // rate of the covariance path
+	c1       float64   // rate of the rank-one update
+	cmu      float64   // rate of the rank-μ update
+	chiN     float64   // E‖N(0, I)‖
+	patience int       // generations of flat fitness before giving up
+}
+
+// newStrategy computes the constants of n parameters and population lambda.
+func newStrategy(dim, lambda int) strategy {
+	n := float64(dim)
+	s := strategy{mu: lambda / 2, weights: make([]float64, lambda)}
+
+	// Raw weights (49), and the selection mass of their two ends.
+	var sum, squares, sumMinus, squaresMinus float64
+	for i := range s.weights {
+		w := math.Log(float64(lambda+1)/2) - math.Log(float64(i+1))
+		s.weights[i] = w
+		if i < s.mu {
+			sum, squares = sum+w, squares+w*w
+		} else {
+			sumMinus, squaresMinus = sumMinus+w, squaresMinus+w*w
+		}
+	}
+	s.muEff = sum * sum / squares
+	muEffMinus := sumMinus * sumMinus / squaresMinus
+
+	// Learning rates (55–58). The 1e-8 keeps very large populations from
+	// forgetting the old covariance altogether.
+	s.c1 = 2 / ((n+1.3)*(n+1.3) + s.muEff)
+	s.cmu = math.Min(1-s.c1-1e-8, 2*(s.muEff-2+1/s.muEff)/((n+2)*(n+2)+s.muEff))
+	s.cc = (4 + s.muEff/n) / (n + 4 + 2*s.muEff/n)
+	s.cSigma = (s.muEff + 2) / (n + s.muEff + 5)
+	s.dSigma = 1 + 2*math.Max(0, math.Sqrt((s.muEff-1)/(n+1))-1) + s.cSigma
+
+	// Final weights (50–53): the parents sum to 1, the rest to -alpha, which is
+	// small enough for the covariance to stay positive definite.
+	alpha := min(1+s.c1/s.cmu, 1+2*muEffMinus/(s.muEff+2), (1-s.c1-s.cmu)/(n*s.cmu))
+	for i, w := range s.weights {
+		if w >= 0 {
+			s.weights[i] = w / sum
+		} else {
+			s.weights[i] = alpha * w / -sumMinus
+		}
+		s.sum += s.weights[i]
+	}
+
+	s.chiN = math.Sqrt(n) * (1 - 1/(4*n) + 1/(21*n*n))
+	s.patience = 10 + int(math.Ceil(30*n/float64(lambda)))
+	return s
+}
