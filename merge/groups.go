@@ -1,6 +1,10 @@
 package merge
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/mergeway/mergeway/infer/arch"
+)
 
 // Grouping says how finely a model is divided: every layer group has its own
 // weight and density for every source. The paper's layer groups are the
@@ -58,4 +62,20 @@ func (g Grouping) fixedCount() int {
 		return 0
 	}
 	return g.Count(0)
+}
+
+// Index says to which layer group a tensor of a model of so many blocks belongs.
+// Of an odd number of blocks, the one in the middle is in the lower half.
+func (g Grouping) Index(group arch.Group, layers int) int {
+	switch {
+	case g == WholeModel || group.Part == arch.Embedding:
+		return 0
+	case group.Part == arch.Head:
+		return g.Count(layers) - 1
+	case g == Halves && 2*group.Block >= layers:
+		return 2
+	case g == Blocks:
+		return 1 + group.Block
+	}
+	return 1
 }

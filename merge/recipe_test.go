@@ -2,7 +2,6 @@ package merge
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/arch"
 )
 
 // paper is a recipe as the paper's search makes them.
@@ -179,17 +179,36 @@ func TestDigestCoversTheRecipeAndItsSources(t *testing.T) {
 }
 
 func TestGroupings(t *testing.T) {
-	for _, c := range []struct {
+	c := miniature()
+	c.NumHiddenLayers = 3
+	tensors := arch.Params(c)
+	for _, g := range []struct {
 		grouping Grouping
 		labels   []string
+		of       []int // the layer group of the embedding, of each block, of the head
 	}{
-		{WholeModel, []string{"model"}},
-		{Ends, []string{"embedding", "blocks", "head"}},
-		{Halves, []string{"embedding", "lower", "upper", "head"}},
-		{Blocks, []string{"embedding", "block 0", "block 1", "block 2", "head"}},
-		{"thirds", nil},
+		{WholeModel, []string{"model"}, []int{0, 0, 0, 0, 0}},
+		{Ends, []string{"embedding", "blocks", "head"}, []int{0, 1, 1, 1, 2}},
+		{Halves, []string{"embedding", "lower", "upper", "head"}, []int{0, 1, 1, 2, 3}},
+		{Blocks, []string{"embedding", "block 0", "block 1", "block 2", "head"}, []int{0, 1, 2, 3, 4}},
+		{"thirds", nil, nil},
 	} {
-		assert.Equal(t, c.labels, c.grouping.Labels(3), fmt.Sprint(c.grouping))
-		assert.Equal(t, len(c.labels), c.grouping.Count(3))
+		assert.Equal(t, g.labels, g.grouping.Labels(3), string(g.grouping))
+		assert.Equal(t, len(g.labels), g.grouping.Count(3))
+		if g.labels == nil {
+			continue
+		}
+		var of []int
+		covered := 0
+		for _, u := range units(g.grouping, 3, tensors) {
+			of = append(of, u.group)
+			assert.Equal(t, covered, u.from, "units leave no gap")
+			covered = u.to
+		}
+		assert.Equal(t, g.of, of, string(g.grouping))
+		assert.Equal(t, len(tensors), covered)
 	}
+	last := tensors[len(tensors)-2]
+	assert.Equal(t, "model.norm.weight", last.Name)
+	assert.Equal(t, 2, Ends.Index(last.Group, 3), "the final norm goes with the head")
 }

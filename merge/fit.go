@@ -1,0 +1,97 @@
+package merge
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+)
+
+// CheckFit says whether the models that a valid recipe names can be merged with
+// one another: fault.Unfit, with every problem listed, as they are mended in one
+// go. An invalid recipe is fault.Invalid.
+//
+// What shapes the weights or gives them their meaning has to be the same in all
+// models. What only says how a model is used (its longest context, its sliding
+// window, the epsilon of its norms, the dtype of its file) need not be: the
+// merged model has it from its parent.
+func CheckFit(r Recipe, configs map[string]checkpoint.Config) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	r = r.withDefaults()
+	var problems []string
+	for _, name := range r.Models() {
+		if _, ok := configs[name]; !ok {
+			problems = append(problems, fmt.Sprintf("there is no model %q", name))
+		}
+	}
+	if parent, ok := configs[r.Parent()]; ok {
+		for _, name := range r.Models() {
+			if c, ok := configs[name]; ok && name != r.Parent() {
+				problems = append(problems, differences(r.Parent(), parent, name, c)...)
+			}
+		}
+		problems = append(problems, groupProblems(r, r.Groups.Count(parent.NumHiddenLayers))...)
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return fault.New(fault.Unfit, "these models can't be merged: %s", strings.Join(problems, "; "))
+}
+
+// traits are what merged models must have in common.
+var traits = []struct {
+	name string
+	of   func(checkpoint.Config) any
+}{
+	{"model_type", func(c checkpoint.Config) any { return c.ModelType }},
+	{"hidden_size", func(c checkpoint.Config) any { return c.HiddenSize }},
+	{"num_hidden_layers", func(c checkpoint.Config) any { return c.NumHiddenLayers }},
+	{"num_attention_heads", func(c checkpoint.Config) any { return c.NumAttentionHeads }},
+	{"num_key_value_heads", func(c checkpoint.Config) any { return c.NumKeyValueHeads }},
+	{"head_dim", func(c checkpoint.Config) any { return c.HeadDim }},
+	{"intermediate_size", func(c checkpoint.Config) any { return c.IntermediateSize }},
+	{"vocab_size", func(c checkpoint.Config) any { return c.VocabSize }},
+	{"tie_word_embeddings", func(c checkpoint.Config) any { return c.TieWordEmbeddings }},
+	{"hidden_act", func(c checkpoint.Config) any { return c.HiddenAct }},
+	{"rope_theta", func(c checkpoint.Config) any { return c.RopeTheta }},
+	{"rope_scaling", func(c checkpoint.Config) any { return ropeScaling(c) }},
+}
+
+// ropeScaling is the scaling by value; none is the zero value.
+func ropeScaling(c checkpoint.Config) checkpoint.RopeScaling {
+	if c.RopeScaling == nil {
+		return checkpoint.RopeScaling{}
+	}
+	return *c.RopeScaling
+}
+
+// differences lists the traits that two models don't share.
+func differences(a string, ca checkpoint.Config, b string, cb checkpoint.Config) []string {
+	var problems []string
+	for _, t := range traits {
+		if va, vb := t.of(ca), t.of(cb); va != vb {
+			problems = append(problems, fmt.Sprintf("%s of %q is %v, of %q %v", t.name, b, vb, a, va))
+		}
+	}
+	return problems
+}
+
+// groupProblems lists the sources whose numbers don't match the layer groups.
+func groupProblems(r Recipe, groups int) []string {
+	var problems []string
+	for _, s := range r.Sources {
+		for _, list := range []struct {
+			name   string
+			values []float64
+		}{{"weight", s.Weight}, {"density", s.Density}} {
+			if n := len(list.values); n > 1 && n != groups {
+				problems = append(problems, fmt.Sprintf("%s of %q has %d values for the %d layer groups of grouping %q",
+					list.name, s.Model, n, groups, string(r.Groups)))
+			}
+		}
+	}
+	return problems
+}

@@ -1,0 +1,71 @@
+package merge
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+)
+
+// miniature is the configuration of the models in the zoo.
+func miniature() checkpoint.Config {
+	return checkpoint.Config{
+		ModelType: "mistral", VocabSize: 512, HiddenSize: 128, IntermediateSize: 384, NumHiddenLayers: 4,
+		NumAttentionHeads: 4, NumKeyValueHeads: 2, HeadDim: 32, MaxPositionEmbeddings: 512,
+		RMSNormEps: 1e-5, RopeTheta: 10000, HiddenAct: "silu",
+	}
+}
+
+func TestCheckFitAcceptsWhatOnlySaysHowAModelIsUsed(t *testing.T) {
+	other := miniature()
+	other.MaxPositionEmbeddings, other.SlidingWindow, other.RMSNormEps = 64, 32, 1e-6
+	require.NoError(t, CheckFit(paper(), map[string]checkpoint.Config{"base": miniature(), "ja": other, "math": miniature()}))
+}
+
+func TestCheckFitListsEveryProblem(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*checkpoint.Config)
+		says   string
+	}{
+		"architecture":    {func(c *checkpoint.Config) { c.ModelType = "llama" }, `model_type of "math" is llama, of "base" mistral`},
+		"width":           {func(c *checkpoint.Config) { c.HiddenSize = 64 }, `hidden_size of "math" is 64, of "base" 128`},
+		"depth":           {func(c *checkpoint.Config) { c.NumHiddenLayers = 5 }, "num_hidden_layers"},
+		"heads":           {func(c *checkpoint.Config) { c.NumAttentionHeads = 8 }, "num_attention_heads"},
+		"key/value heads": {func(c *checkpoint.Config) { c.NumKeyValueHeads = 4 }, "num_key_value_heads"},
+		"head width":      {func(c *checkpoint.Config) { c.HeadDim = 16 }, "head_dim"},
+		"feed-forward":    {func(c *checkpoint.Config) { c.IntermediateSize = 1 }, "intermediate_size"},
+		"vocabulary":      {func(c *checkpoint.Config) { c.VocabSize = 513 }, "vocab_size"},
+		"head":            {func(c *checkpoint.Config) { c.TieWordEmbeddings = true }, "tie_word_embeddings"},
+		"activation":      {func(c *checkpoint.Config) { c.HiddenAct = "gelu" }, "hidden_act"},
+		"rope":            {func(c *checkpoint.Config) { c.RopeTheta = 1e6 }, "rope_theta"},
+		"rope scaling":    {func(c *checkpoint.Config) { c.RopeScaling = &checkpoint.RopeScaling{Type: "linear", Factor: 2} }, "rope_scaling"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			configs := map[string]checkpoint.Config{"base": miniature(), "math": miniature()} // "ja" is missing
+			other := configs["math"]
+			c.change(&other)
+			configs["math"] = other
+			r := paper()
+			r.Groups = Blocks
+			err := CheckFit(r, configs)
+			require.Error(t, err)
+			assert.Equal(t, fault.Unfit, fault.CodeOf(err))
+			assert.Contains(t, err.Error(), c.says)
+			assert.Contains(t, err.Error(), `there is no model "ja"`)
+			assert.Contains(t, err.Error(), `weight of "ja" has 4 values for the 6 layer groups of grouping "blocks"`)
+		})
+	}
+}
+
+func TestCheckFitOfAnInvalidRecipe(t *testing.T) {
+	assert.Equal(t, fault.Invalid, fault.CodeOf(CheckFit(Recipe{}, nil)))
+}
+
+func TestCheckFitWithoutTheBase(t *testing.T) {
+	err := CheckFit(paper(), map[string]checkpoint.Config{"ja": miniature(), "math": miniature()})
+	assert.Equal(t, fault.Unfit, fault.CodeOf(err))
+	assert.Contains(t, err.Error(), `there is no model "base"`)
+}

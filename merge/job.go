@@ -1,0 +1,183 @@
+package merge
+
+import (
+	"context"
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/arch"
+)
+
+// job is one merge, with everything looked up: what to do to which tensors.
+type job struct {
+	recipe  Recipe // in its normal form
+	choices choices
+	names   []string  // of the tensors
+	units   []unit    // in order, covering all tensors
+	groups  int       // how many layer groups the recipe distinguishes
+	base    operand   // empty for methods without a base
+	sources []operand // in the order of recipe.Sources
+	program program   // what all units run
+}
+
+// operand is a model that takes part.
+type operand struct {
+	owner   any // who the tensors belong to, by identity: see rankingKey
+	tensors []*tensors.Tensor
+}
+
+// unit is a run of tensors that are merged in one call: those of one block, or
+// of an end of the model. Blocks have the same shapes, so they share one
+// executable; a call for each tensor would cost a small model more in overhead
+// than in work, and one call for all would take long to compile for a large one.
+type unit struct {
+	from, to int // tensors
+	group    int // the layer group whose weights and densities apply
+}
+
+// units divides the tensors of a model.
+func units(g Grouping, layers int, params []arch.Param) []unit {
+	var units []unit
+	for t, p := range params {
+		if t == 0 || p.Group != params[t-1].Group {
+			units = append(units, unit{from: t, group: g.Index(p.Group, layers)})
+		}
+		units[len(units)-1].to = t + 1
+	}
+	return units
+}
+
+// newProgram is what a recipe compiles to.
+func newProgram(r Recipe, c choices) program {
+	p := program{
+		base:      c.base,
+		sparsify:  c.sparsify,
+		consensus: c.consensus,
+		normalize: r.Normalize && c.consensus != everyone,
+		l1:        r.Rescale == RescaleL1,
+		sources:   len(r.Sources),
+	}
+	switch r.DType {
+	case "bfloat16":
+		p.round = dtypes.BFloat16
+	case "float16":
+		p.round = dtypes.Float16
+	default:
+		p.round = dtypes.Float32
+	}
+	return p
+}
+
+// run merges every tensor. It looks at ctx between calls; on any failure the
+// tensors made so far are freed.
+func (x *Executor) run(ctx context.Context, j job) (merged []*tensors.Tensor, err error) {
+	defer func() {
+		if err != nil {
+			free(merged...)
+			merged = nil
+		}
+	}()
+	for _, u := range j.units {
+		out, err := x.runUnit(ctx, j, u)
+		if err != nil {
+			return merged, err
+		}
+		merged = append(merged, out...)
+	}
+	return merged, nil
+}
+
+// runUnit merges the tensors of a unit and waits until they are there.
+func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tensor, error) {
+	integers, err := x.maskArguments(ctx, j, u)
+	if err != nil {
+		return nil, err
+	}
+	if err := cancelled(ctx); err != nil {
+		return nil, err
+	}
+	args := []any{j.floatArguments(u.group), integers}
+	for t := u.from; t < u.to; t++ {
+		if j.program.base {
+			args = append(args, j.base.tensors[t])
+		}
+		for _, s := range j.sources {
+			args = append(args, s.tensors[t])
+		}
+	}
+	out, err := x.programs.run(j.program, j.program.build, args)
+	if err != nil {
+		return nil, err
+	}
+	last := len(out) - 1
+	defer free(out[last])
+	// A device runs ahead of us. Reading the scalar waits, so that sources may be
+	// freed once we return.
+	if _, err := tensors.CopyFlatData[uint32](out[last]); err != nil {
+		free(out[:last]...)
+		return nil, fault.Wrap(err, fault.Internal, "waiting for a merge")
+	}
+	return out[:last], nil
+}
+
+// floatArguments are lambda, the weights, and the factors that make up for what
+// is dropped. A divisor that is the same in every entry is divided by here.
+func (j job) floatArguments(group int) []float32 {
+	n := len(j.sources)
+	out := make([]float32, 1+2*n)
+	out[0] = float32(j.recipe.Lambda)
+	divisor := 1.0
+	if j.recipe.Normalize && j.choices.consensus == everyone {
+		if sum := j.recipe.weightSums(j.groups)[group]; math.Abs(sum) >= minDivisor {
+			divisor = sum
+		}
+	}
+	for i, s := range j.recipe.Sources {
+		out[1+i] = float32(expand(s.Weight, j.groups)[group] / divisor)
+		out[1+n+i] = 1
+		if j.recipe.Rescale == RescaleDensity {
+			out[1+n+i] = float32(1 / expand(s.Density, j.groups)[group])
+		}
+	}
+	return out
+}
+
+// maskArguments are the integers that choose what is kept: of each tensor and
+// source the pivot, or the key and the limit.
+func (x *Executor) maskArguments(ctx context.Context, j job, u unit) ([]uint32, error) {
+	n := len(j.sources)
+	out := make([]uint32, (u.to-u.from)*n*perMask)
+	for t := u.from; t < u.to; t++ {
+		for i, s := range j.recipe.Sources {
+			density := expand(s.Density, j.groups)[u.group]
+			mask := out[((t-u.from)*n+i)*perMask:]
+			switch j.choices.sparsify {
+			case magnitude:
+				if err := cancelled(ctx); err != nil {
+					return nil, err
+				}
+				key := rankingKey{source: j.sources[i].owner, base: j.base.owner, tensor: t}
+				pivot, err := x.pivot(key, density, j.sources[i].tensors[t], j.base.tensors[t])
+				if err != nil {
+					return nil, err
+				}
+				mask[0] = pivot
+			case bernoulli:
+				key := maskKey(j.recipe.Seed, s.Model, j.names[t])
+				mask[0], mask[1], mask[2] = key[0], key[1], maskLimit(density)
+			}
+		}
+	}
+	return out, nil
+}
+
+// cancelled is the error of a caller who has gone away.
+func cancelled(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(err, fault.Cancelled, "merge")
+	}
+	return nil
+}

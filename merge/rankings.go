@@ -1,0 +1,118 @@
+package merge
+
+import (
+	"sync"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// DefaultRankingBytes is how much host memory an executor spends on rankings
+// unless told otherwise.
+const DefaultRankingBytes = 4 << 30
+
+// rankings remembers in which order the entries of a difference rank by
+// magnitude, so that a search over densities sorts each tensor once. A ranking
+// takes four bytes an entry, in host memory. When the budget is full, any ones
+// make place: the tensors of a model are visited in circles, for which dropping
+// the least recently used would drop exactly what is needed next.
+type rankings struct {
+	mu     sync.Mutex
+	budget int64
+	bytes  int64
+	known  map[rankingKey][]uint32
+}
+
+// rankingKey says whose difference from whom is ranked, and in which tensor.
+type rankingKey struct {
+	source, base any // the weights, by identity
+	tensor       int
+}
+
+// pivot is the position of the smallest entry that a density keeps, see largest.
+func (x *Executor) pivot(key rankingKey, density float64, source, base *tensors.Tensor) (uint32, error) {
+	if density == 1 {
+		return everything, nil
+	}
+	order, ok := x.rankings.get(key)
+	if !ok {
+		var err error
+		if order, err = x.rank(source, base); err != nil {
+			return 0, err
+		}
+		x.rankings.put(key, order)
+	}
+	return order[keepCount(density, len(order))-1], nil
+}
+
+// rank sorts on the device.
+func (x *Executor) rank(source, base *tensors.Tensor) ([]uint32, error) {
+	type sorting struct{} // the key of the one sorting program
+	out, err := x.programs.run(sorting{}, func(in []*graph.Node) []*graph.Node {
+		return []*graph.Node{ranking(in[0], in[1])}
+	}, []any{base, source})
+	if err != nil {
+		return nil, err
+	}
+	defer free(out...)
+	order, err := tensors.CopyFlatData[uint32](out[0])
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "reading a ranking from the device")
+	}
+	return order, nil
+}
+
+func (r *rankings) get(key rankingKey) ([]uint32, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	order, ok := r.known[key]
+	return order, ok
+}
+
+func (r *rankings) put(key rankingKey, order []uint32) {
+	size := int64(4 * len(order))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drop(key) // someone may have been faster
+	if size > r.budget {
+		return
+	}
+	for other := range r.known {
+		if r.bytes+size <= r.budget {
+			break
+		}
+		r.drop(other)
+	}
+	if r.known == nil {
+		r.known = make(map[rankingKey][]uint32)
+	}
+	r.known[key] = order
+	r.bytes += size
+}
+
+// forget drops the rankings that the weights have part in.
+func (r *rankings) forget(weights any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range r.known {
+		if key.source == weights || key.base == weights {
+			r.drop(key)
+		}
+	}
+}
+
+// forgetAll drops them all.
+func (r *rankings) forgetAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.known)
+	r.bytes = 0
+}
+
+// drop removes one; the caller holds the lock.
+func (r *rankings) drop(key rankingKey) {
+	r.bytes -= int64(4 * len(r.known[key]))
+	delete(r.known, key)
+}

@@ -1,0 +1,19 @@
+package merge
+
+import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+)
+
+// roundTo rounds float32 values to what the dtype can hold, ties to even, and
+// gives them back as float32. XLA takes a plain conversion there and back for
+// superfluous and leaves it out ("excess precision"), so the bits make a detour
+// through an integer to which it adds zero, a number that it can't foresee.
+func roundTo(x *graph.Node, dtype dtypes.DType, zero *graph.Node) *graph.Node {
+	if dtype == dtypes.Float32 {
+		return x
+	}
+	bits := graph.Bitcast(graph.ConvertDType(x, dtype), dtypes.Uint16)
+	bits = graph.Add(bits, graph.ConvertDType(zero, dtypes.Uint16))
+	return graph.ConvertDType(graph.Bitcast(bits, dtype), dtypes.Float32)
+}
