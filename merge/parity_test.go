@@ -1,0 +1,136 @@
+package merge
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// parity is testdata/mergekit_parity.json, made by mergekit 0.1.5 through
+// scripts/fixtures/mergekit_parity.py, on toys.
+type parity struct {
+	Models map[string]string
+	Merges []struct {
+		Name   string
+		Recipe json.RawMessage
+		Merged string
+	}
+	Statistics struct {
+		Density             float64
+		Draws               int
+		Kept, Norm, Average struct{ Mean, Deviation float64 }
+	}
+}
+
+// readParity reads the file and its models.
+func readParity(t *testing.T) (parity, map[string][][]float32) {
+	data, err := os.ReadFile("testdata/mergekit_parity.json")
+	require.NoError(t, err)
+	var p parity
+	require.NoError(t, json.Unmarshal(data, &p))
+	models := make(map[string][][]float32)
+	for name, packed := range p.Models {
+		models[name] = unpack(t, packed)
+	}
+	return p, models
+}
+
+// unpack reads a toy: base64 of little-endian float32.
+func unpack(t *testing.T, packed string) [][]float32 {
+	data, err := base64.StdEncoding.DecodeString(packed)
+	require.NoError(t, err)
+	model := make([][]float32, len(toyShapes))
+	for i, shape := range toyShapes {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		model[i] = make([]float32, n)
+		for e := range model[i] {
+			model[i][e] = math.Float32frombits(binary.LittleEndian.Uint32(data))
+			data = data[4:]
+		}
+	}
+	require.Empty(t, data)
+	return model
+}
+
+// mergekit rounds to float32 after every step where we carry the error along,
+// so the two differ by mergekit's rounding: a few units in the last place.
+func TestAgreesWithMergekit(t *testing.T) {
+	x := sharedExecutor(t)
+	p, models := readParity(t)
+	for _, m := range p.Merges {
+		t.Run(m.Name, func(t *testing.T) {
+			r, err := ParseRecipe(m.Recipe)
+			require.NoError(t, err)
+			got := runJob(t, x, toyJob(t, r, models))
+			for i, want := range unpack(t, m.Merged) {
+				wide := make([]float64, len(want))
+				for e, v := range want {
+					wide[e] = float64(v)
+				}
+				assertClose(t, wide, got[i], 4)
+			}
+		})
+	}
+}
+
+// What can't be compared entry by entry, the draw itself, is compared with the
+// draws that mergekit makes with torch's generator: how many entries are kept,
+// how that varies, and what becomes of the difference's norm and average.
+func TestDrawsAreLikeMergekits(t *testing.T) {
+	x := sharedExecutor(t)
+	p, models := readParity(t)
+	want := p.Statistics
+	for i := range models["base"] {
+		for e := range models["base"][i] {
+			models["x"][i][e] -= models["base"][i][e]
+			models["base"][i][e] = 0
+		}
+	}
+	r := NewRecipe(DARELinear)
+	r.Base, r.DType, r.Rescale = "base", "float32", RescaleL1
+	r.Sources = []Source{{Model: "x", Weight: []float64{1}, Density: []float64{want.Density}}}
+	j := toyJob(t, r, models)
+	j.units = j.units[:1]
+	var kept, norm, average []float64
+	for seed := range want.Draws {
+		j.recipe.Seed = uint64(seed)
+		var n, squares, sum float64
+		delta := runJob(t, x, j)[0]
+		for _, v := range delta {
+			if v != 0 {
+				n++
+			}
+			squares += float64(v) * float64(v)
+			sum += float64(v)
+		}
+		kept, norm, average = append(kept, n), append(norm, math.Sqrt(squares)), append(average, sum/float64(len(delta)))
+	}
+	assertAlike(t, "entries kept", want.Kept.Mean, want.Kept.Deviation, kept)
+	assertAlike(t, "norm of the difference", want.Norm.Mean, want.Norm.Deviation, norm)
+	assertAlike(t, "average of the difference", want.Average.Mean, want.Average.Deviation, average)
+}
+
+// assertAlike compares the mean and the deviation of two equally large samples,
+// to within four standard errors of their difference.
+func assertAlike(t *testing.T, what string, mean, deviation float64, sample []float64) {
+	t.Helper()
+	n := float64(len(sample))
+	var sum, squares float64
+	for _, v := range sample {
+		sum += v
+	}
+	for _, v := range sample {
+		squares += (v - sum/n) * (v - sum/n)
+	}
+	assert.InDelta(t, mean, sum/n, 4*deviation*math.Sqrt(2/n), what)
+	assert.InDelta(t, deviation, math.Sqrt(squares/n), 4*deviation/math.Sqrt(n), "deviation of "+what)
+}
