@@ -5,70 +5,37 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer"
 )
 
 // BenchmarkMerge merges four sources of the miniature's shape (39 tensors, 0.92
 // million parameters) with other numbers each time, as a search does.
 func BenchmarkMerge(b *testing.B) {
 	x := newExecutor(b)
-	c := miniature()
-	params := arch.Params(c)
 	rng := rand.New(rand.NewPCG(1, 1))
-	model := func() []*tensors.Tensor {
-		out := make([]*tensors.Tensor, len(params))
-		for i, p := range params {
-			n := 1
-			for _, d := range p.Shape {
-				n *= d
-			}
-			values := make([]float32, n)
-			for e := range values {
-				values[e] = float32(rng.NormFloat64())
-			}
-			out[i] = tensors.FromFlatDataAndDimensions(values, p.Shape...)
-		}
-		b.Cleanup(func() { free(out...) })
-		return out
-	}
-	base := operand{owner: "base", tensors: model()}
-	var sources []operand
-	for _, name := range []string{"a", "b", "c", "d"} {
-		sources = append(sources, operand{owner: name, tensors: model()})
-	}
-	var names []string
-	for _, p := range params {
-		names = append(names, p.Name)
+	models := make(map[string]*infer.Weights)
+	for _, name := range []string{"base", "a", "b", "c", "d"} {
+		models[name] = randomWeights(b, rng, miniature())
 	}
 	for _, m := range Methods() {
 		b.Run(string(m), func(b *testing.B) {
 			r := NewRecipe(m)
-			r.Groups = Blocks
-			if m.NeedsBase() {
-				r.Base = "base"
-			}
-			for _, s := range sources {
-				r.Sources = append(r.Sources, Source{Model: s.owner.(string)})
+			r.Base, r.Groups = "base", Blocks
+			for _, name := range []string{"a", "b", "c", "d"} {
+				r.Sources = append(r.Sources, Source{Model: name})
 			}
 			merge := func() {
 				for i := range r.Sources {
-					r.Sources[i].Weight = vary(rng, r.Groups.Count(c.NumHiddenLayers))
+					r.Sources[i].Weight = vary(rng, 6)
 					if m.Sparsifies() {
-						r.Sources[i].Density = vary(rng, r.Groups.Count(c.NumHiddenLayers))
+						r.Sources[i].Density = vary(rng, 6)
 					}
 				}
-				normal := r.normal()
-				j := job{
-					recipe: normal, choices: methods[m], program: newProgram(normal, methods[m]),
-					names: names, units: units(Blocks, c.NumHiddenLayers, params), groups: Blocks.Count(c.NumHiddenLayers),
-					base: base, sources: sources,
-				}
-				out, err := x.run(context.Background(), j)
+				w, err := x.Merge(context.Background(), r, models)
 				require.NoError(b, err)
-				free(out...)
+				w.Free()
 			}
 			merge() // compiles, and ranks
 			compiled := x.Compilations()

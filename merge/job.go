@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/arch"
 )
 
@@ -25,7 +26,7 @@ type job struct {
 
 // operand is a model that takes part.
 type operand struct {
-	owner   any // who the tensors belong to, by identity: see rankingKey
+	owner   *infer.Weights // whose the tensors are, see rankingKey
 	tensors []*tensors.Tensor
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/device/devicetest"
 )
 
@@ -82,10 +83,10 @@ func toyJob(t testing.TB, r Recipe, models map[string][][]float32) job {
 		j.units = append(j.units, unit{from: 3 * u, to: 3*u + 3, group: min(u, j.groups-1)})
 	}
 	if c.base {
-		j.base = operand{owner: r.Base, tensors: toTensors(t, models[r.Base])}
+		j.base = operand{owner: new(infer.Weights), tensors: toTensors(t, models[r.Base])}
 	}
 	for _, s := range r.Sources {
-		j.sources = append(j.sources, operand{owner: s.Model, tensors: toTensors(t, models[s.Model])})
+		j.sources = append(j.sources, operand{owner: new(infer.Weights), tensors: toTensors(t, models[s.Model])})
 	}
 	return j
 }
@@ -308,7 +309,8 @@ func TestRankingsAreKeptWithinTheBudgetAndForgotten(t *testing.T) {
 	models := toys(8)
 	r := toyRecipe(TIES)
 	r.Sources[2].Density = []float64{0.5}
-	want := runJob(t, x, toyJob(t, r, models))
+	j := toyJob(t, r, models)
+	want := runJob(t, x, j)
 	entries := 0
 	for _, tensor := range models["base"] {
 		entries += len(tensor)
@@ -316,14 +318,14 @@ func TestRankingsAreKeptWithinTheBudgetAndForgotten(t *testing.T) {
 	last := len(models["base"][6]) + len(models["base"][7]) + len(models["base"][8]) // b is dense there: never sorted
 	assert.Equal(t, int64(4*(3*entries-last)), x.rankings.bytes)
 
-	x.rankings.forget("a")
+	x.rankings.forget(j.sources[0].owner)
 	assert.Equal(t, int64(4*(2*entries-last)), x.rankings.bytes)
-	x.rankings.forget("base")
+	x.rankings.forget(j.base.owner)
 	assert.Zero(t, x.rankings.bytes)
 	assert.Empty(t, x.rankings.known)
 
 	x.rankings.budget = int64(5 * entries)
-	assert.Equal(t, want, runJob(t, x, toyJob(t, r, models)))
+	assert.Equal(t, want, runJob(t, x, j))
 	assert.NotZero(t, x.rankings.bytes)
 	assert.LessOrEqual(t, x.rankings.bytes, x.rankings.budget)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
 )
 
 // DefaultRankingBytes is how much host memory an executor spends on rankings
@@ -27,7 +28,7 @@ type rankings struct {
 
 // rankingKey says whose difference from whom is ranked, and in which tensor.
 type rankingKey struct {
-	source, base any // the weights, by identity
+	source, base *infer.Weights // by identity
 	tensor       int
 }
 
@@ -93,11 +94,11 @@ func (r *rankings) put(key rankingKey, order []uint32) {
 }
 
 // forget drops the rankings that the weights have part in.
-func (r *rankings) forget(weights any) {
+func (r *rankings) forget(w *infer.Weights) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for key := range r.known {
-		if key.source == weights || key.base == weights {
+		if key.source == w || key.base == w {
 			r.drop(key)
 		}
 	}
