@@ -1,0 +1,73 @@
+package task
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pemistahl/lingua-go"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// languages are those a task may ask for, by ISO 639-1 code.
+var languages = map[string]lingua.Language{
+	"de": lingua.German,
+	"en": lingua.English,
+	"es": lingua.Spanish,
+	"fr": lingua.French,
+	"it": lingua.Italian,
+	"ja": lingua.Japanese,
+	"ko": lingua.Korean,
+	"nl": lingua.Dutch,
+	"pt": lingua.Portuguese,
+	"zh": lingua.Chinese,
+}
+
+// ownScript are the languages that their letters tell apart. For them English
+// stands for everything in Latin letters, so that no language model need ever
+// be loaded.
+var ownScript = []string{"ja", "ko", "zh"}
+
+// passMark is the probability that a reply must exceed: the paper's rule.
+const passMark = 0.5
+
+// gate decides whether a reply is in one language.
+type gate struct {
+	language lingua.Language
+	detector lingua.LanguageDetector
+}
+
+// newGate makes the gate of a language. Models are loaded at the first reply
+// that needs them, by the detector's small ones: trigrams only.
+func newGate(code string) (*gate, error) {
+	language, ok := languages[code]
+	if !ok {
+		codes := make([]string, 0, len(languages))
+		for c := range languages {
+			codes = append(codes, c)
+		}
+		slices.Sort(codes)
+		return nil, fault.Bad("language", "unknown language %q: it is one of %s", code, strings.Join(codes, ", "))
+	}
+	rivals := make([]lingua.Language, 0, len(languages))
+	for c, l := range languages {
+		if c == "en" || slices.Contains(ownScript, c) || !slices.Contains(ownScript, code) {
+			rivals = append(rivals, l)
+		}
+	}
+	slices.Sort(rivals)
+	return &gate{
+		language: language,
+		detector: lingua.NewLanguageDetectorBuilder().FromLanguages(rivals...).WithLowAccuracyMode().Build(),
+	}, nil
+}
+
+// passes reports whether the reply is in the gate's language with more than
+// even probability. Newlines are removed first, as in the paper. A reply
+// without letters is in no language.
+func (g *gate) passes(reply string) bool {
+	reply = newlines.Replace(reply)
+	return g.detector.ComputeLanguageConfidence(reply, g.language) > passMark
+}
+
+var newlines = strings.NewReplacer("\r\n", "", "\n", "", "\r", "")
