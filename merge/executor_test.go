@@ -2,11 +2,9 @@ package merge
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/dtypes/bfloat16"
@@ -149,7 +147,7 @@ func TestMergeStopsBetweenLayers(t *testing.T) {
 	for layers := range 5 { // embedding, three blocks, head
 		ctx := &countdown{Context: context.Background(), left: layers}
 		_, err := x.Merge(ctx, paper(), models)
-		assert.Equal(t, fault.Cancelled, fault.CodeOf(errors.Unwrap(err)), "after %d layers", layers)
+		assert.Equal(t, fault.Cancelled, fault.CodeOf(err), "after %d layers", layers)
 		assert.ErrorIs(t, err, context.Canceled)
 	}
 	w, err := x.Merge(context.Background(), paper(), models)
@@ -193,8 +191,50 @@ func TestSourcesMayGoOnceMergeReturns(t *testing.T) {
 		x.Forget(source)
 		source.Free()
 	}
-	time.Sleep(time.Millisecond)
 	assert.Equal(t, ja, read(t, w))
 	_, err = x.Merge(context.Background(), r, models)
 	assert.Error(t, err, "what is freed can't be merged, and is no panic")
+}
+
+// Sources held in bfloat16, as on a GPU, merge to the same numbers as the same
+// sources held in float32.
+func TestWhatSourcesAreHeldInDoesNotMatter(t *testing.T) {
+	x := newExecutor(t)
+	wide := smallModels(t, 7)
+	narrow := map[string]*infer.Weights{}
+	for name, w := range wide {
+		var all []*tensors.Tensor
+		for i, values := range read(t, w) {
+			half := make([]bfloat16.BFloat16, len(values))
+			for e, v := range values {
+				half[e] = bfloat16.FromFloat32(v)
+			}
+			all = append(all, tensors.FromFlatDataAndDimensions(half, w.Tensors()[i].Shape().Dimensions...))
+		}
+		var err error
+		narrow[name], err = infer.NewWeights(w.Config(), devicetest.Open(t), all)
+		require.NoError(t, err)
+		t.Cleanup(narrow[name].Free)
+	}
+	for _, m := range []Method{TaskArithmetic, TIES, DARETIES} {
+		r := paper()
+		r.Method, r.Rescale = m, ""
+		if !m.Sparsifies() {
+			r.Sources[0].Density, r.Sources[1].Density = nil, nil
+		}
+		a, err := x.Merge(context.Background(), r, wide)
+		require.NoError(t, err)
+		defer a.Free()
+		b, err := x.Merge(context.Background(), r, narrow)
+		require.NoError(t, err)
+		defer b.Free()
+		assert.Equal(t, dtypes.BFloat16, b.DType())
+		for i, want := range read(t, a) {
+			got, err := tensors.CopyFlatData[bfloat16.BFloat16](b.Tensors()[i])
+			require.NoError(t, err)
+			for e := range want {
+				require.Equal(t, want[e], got[e].Float32(), "%s: tensor %d, entry %d", m, i, e)
+			}
+		}
+	}
 }

@@ -44,9 +44,9 @@ func maskLimit(density float64) uint32 {
 
 // The constants of the generator.
 const (
-	weyl               = 2654435769 // 2³² over the golden ratio, odd
-	mixOne, mixTwo     = 0x7feb352d, 0x846ca68b
-	shift1, shift2, s3 = 16, 15, 16
+	weyl                           = 2654435769 // 2³² over the golden ratio, odd
+	mixOne, mixTwo                 = 0x7feb352d, 0x846ca68b
+	shiftOne, shiftTwo, shiftThree = 16, 15, 16
 )
 
 // drawn says which entries of x [size] are kept: bool [size]. The key and the
@@ -62,9 +62,9 @@ func drawn(x, key0, key1, limit *graph.Node) *graph.Node {
 // mix is the bijection, on uint32 nodes of any shape.
 func mix(n *graph.Node) *graph.Node {
 	g := n.Graph()
-	n = graph.BitwiseXor(n, graph.BitwiseShiftRightLogicalScalar(n, uint32(shift1)))
+	n = graph.BitwiseXor(n, graph.BitwiseShiftRightLogicalScalar(n, uint32(shiftOne)))
 	n = graph.Mul(n, graph.Const(g, uint32(mixOne)))
-	n = graph.BitwiseXor(n, graph.BitwiseShiftRightLogicalScalar(n, uint32(shift2)))
+	n = graph.BitwiseXor(n, graph.BitwiseShiftRightLogicalScalar(n, uint32(shiftTwo)))
 	n = graph.Mul(n, graph.Const(g, uint32(mixTwo)))
-	return graph.BitwiseXor(n, graph.BitwiseShiftRightLogicalScalar(n, uint32(s3)))
+	return graph.BitwiseXor(n, graph.BitwiseShiftRightLogicalScalar(n, uint32(shiftThree)))
 }

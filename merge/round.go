@@ -6,9 +6,9 @@ import (
 )
 
 // roundTo rounds float32 values to what the dtype can hold, ties to even, and
-// gives them back as float32. XLA takes a plain conversion there and back for
-// superfluous and leaves it out ("excess precision"), so the bits make a detour
-// through an integer to which it adds zero, a number that it can't foresee.
+// gives them back as float32. XLA may leave a plain conversion there and back out
+// (its "excess precision", on by default), so the bits make a detour through an
+// integer to which zero is added, an argument that the compiler can't foresee.
 func roundTo(x *graph.Node, dtype dtypes.DType, zero *graph.Node) *graph.Node {
 	if dtype == dtypes.Float32 {
 		return x
