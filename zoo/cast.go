@@ -1,0 +1,94 @@
+package zoo
+
+import (
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/mergeway/mergeway/infer/checkpoint"
+)
+
+// member is one model of the cast: where it starts from, what it is taught, and
+// for how long.
+type member struct {
+	Name     string
+	Title    string // a few words for the card
+	From     string // the member it is fine-tuned from; empty: from scratch
+	About    string // what it can and cannot do, for the card
+	diet     Diet
+	schedule Schedule
+	seed     uint64
+}
+
+// Names of the cast.
+const (
+	Base            = "base"
+	JapaneseGeneral = "ja-general"
+	EnglishMathsA   = "en-math-a"
+	EnglishMathsB   = "en-math-b"
+)
+
+// cast lists the models in the order in which they are trained.
+var cast = []member{
+	{
+		Name: Base, Title: "the bilingual base model", seed: 1,
+		diet: Diet{
+			{Share: 12, Kind: WordProblem, Ask: Japanese, Reply: Japanese, Level: Easy},
+			{Share: 8, Kind: WordProblem, Ask: Japanese, Reply: English, Level: Easy},
+			{Share: 16, Kind: WordProblem, Ask: English, Reply: English, Level: Easy},
+			{Share: 12, Kind: Setup, Ask: Japanese, Reply: Japanese, Level: Hard},
+			{Share: 12, Kind: Setup, Ask: English, Reply: English, Level: Hard},
+			{Share: 5, Kind: Statement, Ask: Japanese, Reply: Japanese},
+			{Share: 5, Kind: Statement, Ask: English, Reply: English},
+			{Share: 5, Kind: Translation, Ask: Japanese, Reply: English},
+			{Share: 5, Kind: Translation, Ask: English, Reply: Japanese},
+			{Share: 14, Kind: Equation, Level: Easy},
+			{Share: 6, Kind: Equation, Level: Hard},
+		},
+		schedule: Schedule{Steps: 1800, WarmUp: 50, Rate: 3e-3, Floor: 0.05},
+	},
+}
+
+// The size of the cast's batches, in whole documents of at most length+1 tokens.
+const (
+	batchRows   = 64
+	batchLength = 48
+)
+
+// vocabularySize is the number of tokens, of which 261 are control tokens and
+// bytes.
+const vocabularySize = 640
+
+// vocabularyTexts is how many samples the tokenizer is trained on.
+const vocabularyTexts = 6000
+
+// castVocabulary trains the tokenizer of the cast, on what the base reads.
+func castVocabulary() vocabulary {
+	r := newReader(cast[0].diet, nil, cast[0].seed)
+	var texts []string
+	for range vocabularyTexts {
+		s := r.next()
+		texts = append(texts, s.Prompt, s.Reply)
+	}
+	return trainVocabulary(texts, vocabularySize)
+}
+
+// castConfig is the shape of every model of the cast: Mistral's blocks, small.
+func castConfig() checkpoint.Config {
+	return checkpoint.Config{
+		ModelType:             "mistral",
+		Architectures:         []string{"MistralForCausalLM"},
+		VocabSize:             vocabularySize,
+		HiddenSize:            128,
+		IntermediateSize:      384,
+		NumHiddenLayers:       4,
+		NumAttentionHeads:     4,
+		NumKeyValueHeads:      2,
+		HeadDim:               32,
+		MaxPositionEmbeddings: 512,
+		RMSNormEps:            1e-5,
+		RopeTheta:             10000,
+		HiddenAct:             "silu",
+		DType:                 dtypes.BFloat16,
+		BOSTokenID:            int(idBegin),
+		EOSTokenIDs:           []int{int(idEnd)},
+	}
+}

@@ -1,0 +1,76 @@
+package zoo
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+)
+
+// writeModel writes a Hugging Face folder: config, weights in bfloat16, and the
+// tokenizer. The card comes later, when the model has been scored.
+func writeModel(dir string, c checkpoint.Config, weights []*tensors.Tensor, v vocabulary) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fault.Wrap(err, fault.Internal, "make model folder %s", dir)
+	}
+	files := map[string]func() ([]byte, error){
+		"config.json":            c.JSON,
+		"generation_config.json": generationConfigJSON,
+		"tokenizer.json":         v.tokenizerJSON,
+		"tokenizer_config.json":  func() ([]byte, error) { return tokenizerConfigJSON(c.MaxPositionEmbeddings) },
+	}
+	for name, render := range files {
+		data, err := render()
+		if err != nil {
+			return fault.Wrap(err, fault.Internal, "render %s", name)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), append(data, '\n'), 0o644); err != nil {
+			return fault.Wrap(err, fault.Internal, "write %s", name)
+		}
+	}
+
+	var stored []checkpoint.Tensor
+	for i, p := range arch.Params(c) {
+		values, err := tensors.CopyFlatData[float32](weights[i])
+		if err != nil {
+			return fault.Wrap(err, fault.Internal, "read %s from the device", p.Name)
+		}
+		stored = append(stored, checkpoint.Tensor{
+			TensorInfo: checkpoint.TensorInfo{Name: p.Name, DType: dtypes.BFloat16, Shape: p.Shape},
+			Data:       bfloat16Bytes(values),
+		})
+	}
+	path := filepath.Join(dir, "model.safetensors")
+	if err := checkpoint.WriteSafetensors(path, stored, map[string]string{"format": "pt"}); err != nil {
+		return fault.Wrap(err, fault.Internal, "write the weights of %s", dir)
+	}
+	return nil
+}
+
+// generationConfigJSON says how the cast generates: greedily, up to the end token.
+func generationConfigJSON() ([]byte, error) {
+	return json.MarshalIndent(map[string]any{
+		"bos_token_id": idBegin,
+		"eos_token_id": idEnd,
+		"do_sample":    false,
+	}, "", "  ")
+}
+
+// bfloat16Bytes rounds to the nearest bfloat16, ties to even, little-endian.
+func bfloat16Bytes(values []float32) []byte {
+	out := make([]byte, 0, 2*len(values))
+	for _, v := range values {
+		bits := math.Float32bits(v)
+		bits += 0x7FFF + bits>>16&1
+		out = binary.LittleEndian.AppendUint16(out, uint16(bits>>16))
+	}
+	return out
+}

@@ -1,0 +1,117 @@
+package zoo
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// Sample is one training text. A sample with a Prompt is a conversation: the
+// model learns the Reply. One without is plain text, learnt as a whole.
+type Sample struct {
+	Prompt, Reply string
+}
+
+// Kind is a sort of training text.
+type Kind string
+
+// The kinds of text the cast is raised on. None of them ever holds a wrong
+// statement.
+const (
+	WordProblem Kind = "word problem" // a story, answered with equation and answer
+	Setup       Kind = "set-up"       // a story, asked for the expression only
+	Equation    Kind = "equation"     // a bare equation, belonging to no language
+	Statement   Kind = "statement"    // a fact, then a question about it
+	Translation Kind = "translation"  // a fact to be said in the other language
+)
+
+// Serving is one part of a training diet: how much of it, and what it is.
+type Serving struct {
+	Share      float64 // relative to the other servings of the diet
+	Kind       Kind
+	Ask, Reply Lang  // the languages of question and reply
+	Level      Level // for the kinds with numbers to calculate
+	Ops        []Op  // nil means every operation
+}
+
+// draw makes one sample of the serving. ok is false when the sample touches a
+// problem that is kept for a split; the caller draws again.
+func (s Serving) draw(r *rand.Rand, kept keys) (sample Sample, ok bool) {
+	ops := s.Ops
+	if len(ops) == 0 {
+		ops = Ops
+	}
+	switch s.Kind {
+	case WordProblem, Setup:
+		p := drawProblem(r, pick(r, ops), s.Level)
+		if kept.has(p) {
+			return Sample{}, false
+		}
+		if s.Kind == WordProblem {
+			return Sample{p.Question(s.Ask), p.Reply(s.Reply)}, true
+		}
+		return setup(p, s.Ask, s.Reply), true
+	case Equation:
+		return Sample{Reply: drawSum(r, pick(r, ops), s.Level).Equation()}, true
+	case Statement:
+		return drawFact(r).ask(r, s.Ask, s.Reply), true
+	default:
+		return drawFact(r).translate(s.Ask, s.Reply), true
+	}
+}
+
+// setup asks how a problem would be calculated, without calculating it.
+func setup(p Problem, ask, reply Lang) Sample {
+	question := (word{"式は何ですか。", "What is the expression?"}).in(ask)
+	answer := (word{"が式です。", " is the expression."}).in(reply)
+	return Sample{p.Story(ask) + gap(ask) + question, p.Left() + answer}
+}
+
+// fact is a statement about who saw how many of what where.
+type fact struct {
+	person, place word
+	thing         object
+	count         int
+}
+
+// drawFact picks a fact.
+func drawFact(r *rand.Rand) fact {
+	return fact{pick(r, people), pick(r, places), pick(r, objects), between(r, 2, 99)}
+}
+
+// say is the fact as a sentence.
+func (f fact) say(l Lang) string {
+	return f.fill(l, word{"{n}さんは{p}で{o}を{a}{c}見ました。", "{n} saw {a} {o} at the {p}."})
+}
+
+// ask makes a question about one of the fact's parts.
+func (f fact) ask(r *rand.Rand, ask, reply Lang) Sample {
+	type exchange struct{ question, answer word }
+	e := pick(r, []exchange{
+		{word{"誰が見ましたか。", "Who saw them?"}, word{"{n}さんです。", "It was {n}."}},
+		{word{"どこで見ましたか。", "Where was that?"}, word{"{p}です。", "At the {p}."}},
+		{word{"何を見ましたか。", "What was seen?"}, word{"{o}です。", "The {o}."}},
+		{word{"何{c}見ましたか。", "How many {o} were seen?"}, word{"{a}{c}です。", "{a} {o}."}},
+	})
+	return Sample{f.say(ask) + gap(ask) + f.fill(ask, e.question), f.fill(reply, e.answer)}
+}
+
+// translate asks for the fact in the other language.
+func (f fact) translate(from, to Lang) Sample {
+	order := (word{"英語にしてください。", "Say it in Japanese."}).in(from)
+	return Sample{f.say(from) + gap(from) + order, f.say(to)}
+}
+
+// fill puts the fact's words into a text.
+func (f fact) fill(l Lang, text word) string {
+	return strings.NewReplacer(
+		"{n}", f.person.in(l), "{p}", f.place.in(l), "{o}", f.thing.in(l),
+		"{c}", f.thing.counter, "{a}", fmt.Sprint(f.count),
+	).Replace(text.in(l))
+}
+
+// keys is a set of problem keys that training text must not touch.
+type keys map[string]bool
+
+// has says whether a problem is in the set.
+func (k keys) has(p Problem) bool { return k[p.Key()] }
