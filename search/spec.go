@@ -1,0 +1,267 @@
+package search
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/search/cmaes"
+)
+
+// Fitness says what a search maximises.
+type Fitness string
+
+// The fitness functions.
+const (
+	// Accuracy is the share of correct replies: the paper's.
+	Accuracy Fitness = "accuracy"
+	// Shaped is accuracy + 0.25 × the share of right numbers + 0.25 × the share
+	// of replies in the right language. It tells candidates apart while almost
+	// none of them gets a reply wholly right.
+	Shaped Fitness = "shaped"
+)
+
+// Range is the interval of a parameter, ends included. Equal ends make it a
+// constant, which no search parameter is spent on.
+type Range [2]float64
+
+// Spec says what to search. The zero value of a field stands for its default.
+type Spec struct {
+	// Name is what the search and the recipe it finds are called. Default: the
+	// task's name.
+	Name string `json:"name"`
+	// Task is the name of the task to get better at.
+	Task string `json:"task"`
+	// Base is the model that all sources were fine-tuned from.
+	Base string `json:"base"`
+	// Sources are the models to merge.
+	Sources []string `json:"sources"`
+
+	// Method is the way of merging. Default: "task_arithmetic".
+	Method merge.Method `json:"method"`
+	// Groups says how finely layers are grouped. Default: "halves".
+	Groups merge.Grouping `json:"groups"`
+	// WeightRange bounds every weight. Default: 0 to 1.5.
+	WeightRange Range `json:"weight_range"`
+	// DensityRange bounds every density. Default: 0.1 to 1, in methods that drop
+	// entries; the others take none.
+	DensityRange Range `json:"density_range,omitzero"`
+	// SharedDensity gives each source one density for all of its layer groups.
+	SharedDensity bool `json:"shared_density,omitempty"`
+	// Normalize divides by the sum of the weights. The paper found weights that
+	// sum to about 2, so the default is not to.
+	Normalize bool `json:"normalize"`
+	// Rescale and DType are the recipes'; the method's defaults if empty.
+	Rescale string `json:"rescale,omitempty"`
+	DType   string `json:"dtype,omitempty"`
+	// Start is a recipe of the same sources to begin from. Default: the middle
+	// of every range.
+	Start *merge.Recipe `json:"start,omitempty"`
+
+	// Population is the number of candidates in a generation. Default:
+	// 4 + floor(3 ln n) for n parameters.
+	Population int `json:"population"`
+	// Sigma is the first standard deviation, as a share of each range. Default:
+	// 1/6.
+	Sigma float64 `json:"sigma"`
+	// Seed decides everything that is random in the search.
+	Seed uint64 `json:"seed"`
+	// Fitness is what is maximised. Default: "accuracy".
+	Fitness Fitness `json:"fitness"`
+	// SampleSize is the number of search problems that a generation is scored
+	// on, drawn anew for each. 0 means all of them, always.
+	SampleSize int `json:"sample_size"`
+
+	// Trials is the most candidates to try. Default: 200.
+	Trials int `json:"trials"`
+	// Minutes is the longest that candidates are tried. Default: 60. Validation
+	// and test come on top.
+	Minutes float64 `json:"minutes"`
+
+	// ValidateTop is how many of the best trials are scored on the validation
+	// problems. Default: 10.
+	ValidateTop int `json:"validate_top"`
+	// Alias is the name under which the winner is served. Empty: only by its
+	// recipe's id.
+	Alias string `json:"alias,omitempty"`
+}
+
+// The defaults of a Spec.
+const (
+	DefaultMethod      = merge.TaskArithmetic
+	DefaultGroups      = merge.Halves
+	DefaultSigma       = 1.0 / 6
+	DefaultTrials      = 200
+	DefaultMinutes     = 60
+	DefaultValidateTop = 10
+)
+
+// DefaultWeightRange and DefaultDensityRange are what ranges are if none is
+// given.
+func DefaultWeightRange() Range  { return Range{0, 1.5} }
+func DefaultDensityRange() Range { return Range{0.1, 1} }
+
+// The limits of a Spec: what a stranger may ask of the machine.
+const (
+	MaxTrials      = 20_000
+	MaxMinutes     = 7 * 24 * 60
+	MaxValidateTop = 100
+	MaxPopulation  = 1024
+	minDensity     = 1e-3
+)
+
+// WithDefaults fills in every default that doesn't depend on the models. Only
+// Population stays 0, until the number of parameters is known.
+func (s Spec) WithDefaults() Spec {
+	setDefault(&s.Name, s.Task)
+	setDefault(&s.Method, DefaultMethod)
+	setDefault(&s.Groups, DefaultGroups)
+	setDefault(&s.WeightRange, DefaultWeightRange())
+	if s.Method.Sparsifies() {
+		setDefault(&s.DensityRange, DefaultDensityRange())
+	}
+	setDefault(&s.Sigma, DefaultSigma)
+	setDefault(&s.Fitness, Accuracy)
+	setDefault(&s.Trials, DefaultTrials)
+	setDefault(&s.Minutes, DefaultMinutes)
+	setDefault(&s.ValidateTop, DefaultValidateTop)
+	return s
+}
+
+// setDefault replaces a zero value.
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate says what is wrong with a Spec in itself, defaults filled in:
+// fault.Invalid with the field. Whether its task and models exist and fit is
+// found out by [Service.Launch].
+func (s Spec) Validate() error {
+	s = s.WithDefaults()
+	if s.Task == "" {
+		return fault.Bad("task", "a search needs a task")
+	}
+	if s.Base == "" {
+		return fault.Bad("base", "a search needs the base model of its sources")
+	}
+	if len(s.Sources) == 0 {
+		return fault.Bad("sources", "a search needs at least one source to merge")
+	}
+	if err := merge.CheckName("name", s.Name); err != nil {
+		return err
+	}
+	if s.Alias != "" {
+		if err := merge.CheckName("alias", s.Alias); err != nil {
+			return err
+		}
+		if s.Alias == s.Base || slices.Contains(s.Sources, s.Alias) {
+			return fault.Bad("alias", "%q is one of the models to merge", s.Alias)
+		}
+	}
+	if s.Fitness != Accuracy && s.Fitness != Shaped {
+		return fault.Bad("fitness", "unknown fitness %q: it is one of %s, %s", string(s.Fitness), Accuracy, Shaped)
+	}
+	if err := s.validateRanges(); err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		param     string
+		value     float64
+		low, high float64
+	}{
+		{"population", float64(s.Population), 0, MaxPopulation},
+		{"sigma", s.Sigma, 1e-6, 1},
+		{"sample_size", float64(s.SampleSize), 0, math.MaxInt32},
+		{"trials", float64(s.Trials), 1, MaxTrials},
+		{"minutes", s.Minutes, 1e-3, MaxMinutes},
+		{"validate_top", float64(s.ValidateTop), 1, MaxValidateTop},
+	} {
+		if !(n.low <= n.value && n.value <= n.high) {
+			return fault.Bad(n.param, "%s is %v: it has to lie between %v and %v", n.param, n.value, n.low, n.high)
+		}
+	}
+	if s.Population == 1 {
+		return fault.Bad("population", "a population of one has nothing to choose from")
+	}
+	return s.example().Validate()
+}
+
+// validateRanges checks the intervals of weights and densities.
+func (s Spec) validateRanges() error {
+	if r := s.WeightRange; !(r[0] <= r[1] && math.Abs(r[0]) <= merge.MaxScale && math.Abs(r[1]) <= merge.MaxScale) {
+		return fault.Bad("weight_range", "%v is not a range of weights: two numbers, the smaller first", r)
+	}
+	if !s.Method.Sparsifies() {
+		if s.DensityRange != (Range{}) || s.SharedDensity {
+			return fault.Bad("density_range", "%q keeps every entry: it takes no density", string(s.Method))
+		}
+		return nil
+	}
+	if r := s.DensityRange; !(minDensity <= r[0] && r[0] <= r[1] && r[1] <= 1) {
+		return fault.Bad("density_range", "%v is not a range of densities: two numbers from %g to 1, the smaller first", r, minDensity)
+	}
+	return nil
+}
+
+// example is a recipe of the spec's kind, to check what recipes check.
+func (s Spec) example() merge.Recipe {
+	r := s.recipe()
+	for i := range r.Sources {
+		r.Sources[i].Weight = []float64{1}
+	}
+	return r
+}
+
+// recipe is a recipe of the spec's kind without numbers.
+func (s Spec) recipe() merge.Recipe {
+	r := merge.NewRecipe(s.Method)
+	r.Base, r.Groups, r.Normalize = s.Base, s.Groups, s.Normalize
+	if s.Rescale != "" {
+		r.Rescale = s.Rescale
+	}
+	if s.DType != "" {
+		r.DType = s.DType
+	}
+	if s.Method.Random() {
+		r.Seed = s.Seed
+	}
+	for _, name := range s.Sources {
+		r.Sources = append(r.Sources, merge.Source{Model: name})
+	}
+	return r
+}
+
+// average is the plain average of the sources, the merge that needs no search.
+func (s Spec) average() merge.Recipe {
+	r := merge.NewRecipe(merge.Linear)
+	r.Base = s.Base
+	if s.DType != "" {
+		r.DType = s.DType
+	}
+	for _, name := range s.Sources {
+		r.Sources = append(r.Sources, merge.Source{Model: name, Weight: []float64{1}})
+	}
+	return r
+}
+
+// optimizer starts the search that the spec describes.
+func (s Spec) optimizer(space *Space) (*cmaes.Optimizer, error) {
+	mean, err := space.Start()
+	if err != nil {
+		return nil, err
+	}
+	o := cmaes.Options{
+		Dim: space.Dim(), Mean: mean, Sigma: s.Sigma, Population: s.Population, Seed: s.Seed,
+		Lower: make([]float64, space.Dim()), Upper: slices.Repeat([]float64{1}, space.Dim()),
+	}
+	x, err := cmaes.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("start the optimizer: %w", err)
+	}
+	return x, nil
+}

@@ -1,0 +1,85 @@
+package search
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/search/task"
+)
+
+// Trial is one candidate that was tried.
+type Trial struct {
+	// Number counts the trials of a search from 0.
+	Number int `json:"number"`
+	// Generation and Index say which candidate of the optimizer it was, both
+	// from 0.
+	Generation int `json:"generation"`
+	Index      int `json:"index"`
+	// Genome is the candidate, a point of the unit cube; Recipe is what it
+	// stands for.
+	Genome []float64    `json:"genome"`
+	Recipe merge.Recipe `json:"recipe"`
+	// Score sums up its outcomes on the search problems of its generation;
+	// nil if it failed.
+	Score *task.Score `json:"score,omitempty"`
+	// Fitness is what the optimizer was told; it is larger for the better, and
+	// means nothing if the trial failed.
+	Fitness float64 `json:"fitness"`
+	// Outcomes has one letter for each problem: "1" correct, "n" only the
+	// number right, "l" only the language right, "0" neither.
+	Outcomes string `json:"outcomes,omitempty"`
+	// DuplicateOf is the number of an earlier trial of the same recipe on the
+	// same problems, whose score this one took over.
+	DuplicateOf *int `json:"duplicate_of,omitempty"`
+	// MergeSeconds and AnswerSeconds are the time it took.
+	MergeSeconds  float64 `json:"merge_seconds"`
+	AnswerSeconds float64 `json:"answer_seconds"`
+	// Failure says why the candidate could not be scored.
+	Failure string    `json:"failure,omitempty"`
+	At      time.Time `json:"at"`
+
+	// Event is the number of the event that told of it.
+	Event int `json:"event"`
+	// Ends sums up the generation that this trial was the last of, and is told
+	// by the event after Event.
+	Ends *Generation `json:"ends,omitempty"`
+}
+
+// Generation sums up a generation of trials.
+type Generation struct {
+	Generation int `json:"generation"`
+	// Best and Mean are fitness values of its trials that did not fail.
+	Best float64 `json:"best"`
+	Mean float64 `json:"mean"`
+	// Failures counts the trials that failed.
+	Failures int `json:"failures"`
+	// Sigma is the step size afterwards.
+	Sigma float64 `json:"sigma"`
+}
+
+// of gives the fitness of a score.
+func (f Fitness) of(s task.Score) float64 {
+	if f == Shaped {
+		return s.Accuracy + 0.25*s.NumberRight + 0.25*s.LanguageRight
+	}
+	return s.Accuracy
+}
+
+// letters writes outcomes as Trial.Outcomes has them.
+func letters(outcomes []task.Outcome) string {
+	var b strings.Builder
+	for _, o := range outcomes {
+		switch {
+		case o.Correct:
+			b.WriteByte('1')
+		case o.NumberRight:
+			b.WriteByte('n')
+		case o.LanguageRight:
+			b.WriteByte('l')
+		default:
+			b.WriteByte('0')
+		}
+	}
+	return b.String()
+}
