@@ -1,0 +1,58 @@
+package store
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Recipe is a stored merge recipe. Body is its canonical JSON.
+type Recipe struct {
+	ID        string          `json:"id"`
+	Name      string          `json:"name,omitempty"` // for people; may be empty
+	Body      json.RawMessage `json:"body,omitempty"`
+	Digest    string          `json:"digest,omitempty"` // over the recipe and its sources' contents
+	CreatedAt time.Time       `json:"created_at"`
+}
+
+// Alias is a name that points at a model and can be moved.
+type Alias struct {
+	Name      string        `json:"name"`
+	Target    string        `json:"target"`
+	UpdatedAt time.Time     `json:"updated_at"` // when it came to point at Target
+	History   []AliasChange `json:"history,omitempty"`
+}
+
+// AliasChange is an earlier target of an alias, and when it became that.
+type AliasChange struct {
+	Target string    `json:"target"`
+	At     time.Time `json:"at"`
+}
+
+// MaxAliasHistory is how many earlier targets an alias remembers: the latest.
+const MaxAliasHistory = 32
+
+// Previous is where the alias pointed before: what a rollback moves it to.
+func (a Alias) Previous() (target string, ok bool) {
+	if len(a.History) == 0 {
+		return "", false
+	}
+	return a.History[len(a.History)-1].Target, true
+}
+
+// Search is the record of a search. State is there to be read by people; Body is
+// the search room's own JSON: what was asked for, the optimizer's state, results.
+type Search struct {
+	ID        string          `json:"id"`
+	State     string          `json:"state"`
+	Body      json.RawMessage `json:"body,omitempty"`
+	CreatedAt time.Time       `json:"created_at"`
+	UpdatedAt time.Time       `json:"updated_at"`
+}
+
+// Trial is the record of one candidate of a search. Numbers need not be
+// contiguous; a trial put again under its number replaces the one that was there.
+type Trial struct {
+	SearchID string          `json:"-"` // filled in by the store; where trials are kept says it
+	Number   int             `json:"number"`
+	Body     json.RawMessage `json:"body,omitempty"`
+}

@@ -1,0 +1,58 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Store is all that can be asked of a store. Rooms declare the few methods that
+// they use as interfaces of their own; this one is for the code that opens a
+// store and for the contract test. Every method is safe for concurrent use.
+type Store interface {
+	// PutRecipe keeps a recipe, in place of the one with the same id if there
+	// is one.
+	PutRecipe(ctx context.Context, r Recipe) error
+	// GetRecipe gives a recipe by its id.
+	GetRecipe(ctx context.Context, id string) (Recipe, error)
+	// ListRecipes gives all recipes, the oldest first.
+	ListRecipes(ctx context.Context) ([]Recipe, error)
+	// DeleteRecipe forgets a recipe.
+	DeleteRecipe(ctx context.Context, id string) error
+
+	// PutAlias makes an alias, or moves it: the target it had goes to the end
+	// of its history, of which the latest [MaxAliasHistory] are kept. Moving
+	// it to where it points already changes nothing. The alias as it is then
+	// is returned. Moves made at the same time happen one after the other.
+	PutAlias(ctx context.Context, name, target string, at time.Time) (Alias, error)
+	// GetAlias gives an alias by its name.
+	GetAlias(ctx context.Context, name string) (Alias, error)
+	// ListAliases gives all aliases, by name.
+	ListAliases(ctx context.Context) ([]Alias, error)
+	// DeleteAlias forgets an alias and its history.
+	DeleteAlias(ctx context.Context, name string) error
+
+	// PutSearch keeps the record of a search, in place of the one with the
+	// same id if there is one.
+	PutSearch(ctx context.Context, s Search) error
+	// PutSearchWithTrials is PutSearch and PutTrials in one: both happen, or
+	// neither. It is how a search makes a checkpoint.
+	PutSearchWithTrials(ctx context.Context, s Search, trials []Trial) error
+	// GetSearch gives the record of a search.
+	GetSearch(ctx context.Context, id string) (Search, error)
+	// ListSearches gives all searches, the oldest first.
+	ListSearches(ctx context.Context) ([]Search, error)
+
+	// PutTrials keeps trials of a search that is there: all of them, or none.
+	PutTrials(ctx context.Context, searchID string, trials []Trial) error
+	// ListTrials gives all trials of a search, by number.
+	ListTrials(ctx context.Context, searchID string) ([]Trial, error)
+	// PageTrials gives some trials of a search, by number: it skips offset of
+	// them and gives at most limit. total is how many there are.
+	PageTrials(ctx context.Context, searchID string, offset, limit int) (page []Trial, total int, err error)
+
+	// Ping says whether the store can be reached.
+	Ping(ctx context.Context) error
+	// Close lets go of the file or the connections. Methods called afterwards
+	// fail with fault.Unavailable. A second Close does nothing.
+	Close() error
+}
