@@ -1,0 +1,33 @@
+package infer
+
+// Every new combination of shapes is a compilation. Sizes are rounded up to
+// buckets, a quarter to a half apart, so that there are few combinations and
+// little waste.
+
+// rowBucket rounds up a number of rows: 1, 2, 4, 8, 16, 32, 48, 64, 96, 128…
+func rowBucket(rows int) int {
+	return bucket(rows, 1, 32)
+}
+
+// columnBucket rounds up a number of cache columns: 32, 48, 64, 96, 128, 192…
+func columnBucket(columns int) int {
+	return bucket(columns, 32, 32)
+}
+
+// widthBucket rounds up the width of a prompt: 8, 16, 32, 48, 64, 96, 128…
+func widthBucket(tokens int) int {
+	return bucket(tokens, 8, 32)
+}
+
+// bucket gives the first of least·2ⁿ and, from halves on, 1.5·least·2ⁿ, that
+// holds n.
+func bucket(n, least, halves int) int {
+	for size := least; ; size *= 2 {
+		if n <= size {
+			return size
+		}
+		if between := size + size/2; size >= halves && n <= between {
+			return between
+		}
+	}
+}

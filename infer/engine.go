@@ -1,0 +1,281 @@
+package infer
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/device"
+)
+
+// Options of an engine. Zero values mean the defaults.
+type Options struct {
+	Slots          int // users' sequences decoded at the same time; 32
+	BackgroundRows int // a search's sequences in one batch; 256
+	MaxContext     int // longest prompt plus reply; the model's own limit
+	QueueLimit     int // users' requests waiting before new ones are refused; 256
+	ChunkTokens    int // prompt tokens of a row computed before others get a turn; 256
+	GreedySteps    int // tokens decoded per call in the background; 8
+	GrowColumns    int // how far ahead of the prompt the KV cache is made; 64
+	Logger         *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	for _, d := range []struct {
+		value     *int
+		otherwise int
+	}{
+		{&o.Slots, 32}, {&o.BackgroundRows, 256}, {&o.QueueLimit, 256},
+		{&o.ChunkTokens, 256}, {&o.GreedySteps, 8}, {&o.GrowColumns, 64},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.otherwise
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// userTurns is how many units of work users get for each one of a search while
+// both want the device.
+const userTurns = 4
+
+// Engine decodes requests for any number of models on one device. One
+// goroutine owns the device's time; see [Engine.loop].
+type Engine struct {
+	device   *device.Device
+	options  Options
+	programs *programs
+
+	mu      sync.Mutex
+	wake    *sync.Cond
+	users   []*sequence // waiting
+	search  []*sequence // waiting, in the background
+	closed  bool
+	stopped chan struct{}
+}
+
+// NewEngine starts an engine on the device.
+func NewEngine(dev *device.Device, o Options) *Engine {
+	e := &Engine{device: dev, options: o.withDefaults(), programs: newPrograms(dev.Backend()), stopped: make(chan struct{})}
+	e.wake = sync.NewCond(&e.mu)
+	go e.loop()
+	return e
+}
+
+// Compilations counts the programs compiled so far. It stays flat while models
+// of known shapes are swapped.
+func (e *Engine) Compilations() int64 { return e.programs.compiled.Load() }
+
+// Waiting is the number of users' requests in the queue.
+func (e *Engine) Waiting() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.users)
+}
+
+// Stream starts a reply. The channel gives its pieces, the last one with a
+// FinishReason or an Err, and is then closed; a slow reader holds up nobody.
+// Cancelling ctx ends the reply within one step. The model's weights must stay
+// valid until the channel is closed.
+func (e *Engine) Stream(ctx context.Context, m *Model, r Request) (<-chan Chunk, error) {
+	s, err := e.prepare(ctx, m, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.enqueue(s); err != nil {
+		return nil, err
+	}
+	return s.out, nil
+}
+
+// Generate answers many prompts of one model, batched on the device, and gives
+// the replies in the same order. The first failure ends it.
+func (e *Engine) Generate(ctx context.Context, m *Model, rs []Request) ([]Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sequences := make([]*sequence, len(rs))
+	for i, r := range rs {
+		s, err := e.prepare(ctx, m, r)
+		if err != nil {
+			return nil, err
+		}
+		sequences[i] = s
+	}
+	if err := e.enqueue(sequences...); err != nil {
+		return nil, err
+	}
+	results := make([]Result, len(rs))
+	var failed error
+	for i, s := range sequences {
+		var text strings.Builder
+		for c := range s.out {
+			text.WriteString(c.Text)
+			results[i].CompletionTokens, results[i].FinishReason = c.Tokens, c.FinishReason
+			if c.Err != nil && failed == nil {
+				failed = c.Err
+				cancel() // and wait for the others: their weights are in use until they end
+			}
+		}
+		results[i].Text, results[i].PromptTokens = text.String(), len(rs[i].Prompt)
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return results, nil
+}
+
+func (e *Engine) prepare(ctx context.Context, m *Model, r Request) (*sequence, error) {
+	longest, err := r.validate(m, e.options.MaxContext)
+	if err != nil {
+		return nil, err
+	}
+	return newSequence(ctx, m, r, longest), nil
+}
+
+// enqueue lets sequences wait for their turn: all of them, or none.
+func (e *Engine) enqueue(all ...*sequence) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return fault.New(fault.Unavailable, "the engine is shutting down")
+	}
+	users := 0
+	for _, s := range all {
+		if !s.request.Background {
+			users++
+		}
+	}
+	if users > 0 && len(e.users)+users > e.options.QueueLimit {
+		return fault.New(fault.Busy, "%d requests are waiting already, and at most %d may", len(e.users), e.options.QueueLimit)
+	}
+	for _, s := range all {
+		if s.request.Background {
+			e.search = append(e.search, s)
+		} else {
+			e.users = append(e.users, s)
+		}
+	}
+	e.wake.Signal()
+	return nil
+}
+
+// Close ends all replies and stops the engine.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	e.closed = true
+	e.wake.Signal()
+	e.mu.Unlock()
+	<-e.stopped
+}
+
+// loop is the engine's life: form cohorts of what waits, and give each cohort
+// its turns, users' first.
+func (e *Engine) loop() {
+	defer close(e.stopped)
+	defer e.programs.close()
+	var users, search []*cohort
+	for turn := 0; ; turn++ {
+		if !e.await(len(users)+len(search) > 0) {
+			break
+		}
+		users = append(users, e.admitUsers(users)...)
+		if len(search) == 0 {
+			search = append(search, e.admitSearch()...)
+		}
+		users = e.turns(users, 1)
+		if len(users) == 0 || turn%userTurns == 0 {
+			search = e.turns(search, e.options.GreedySteps)
+		}
+	}
+	gone := fault.New(fault.Unavailable, "the engine is shutting down")
+	for _, c := range append(users, search...) {
+		c.close(gone)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range append(e.users, e.search...) {
+		s.fail(gone)
+	}
+	e.users, e.search = nil, nil
+}
+
+// await sleeps until there is work; false means the engine closes.
+func (e *Engine) await(working bool) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for !working && !e.closed && len(e.users)+len(e.search) == 0 {
+		e.wake.Wait()
+	}
+	return !e.closed
+}
+
+// turns gives each cohort one unit of work and drops those that ended.
+func (e *Engine) turns(cohorts []*cohort, steps int) []*cohort {
+	var going []*cohort
+	for _, c := range cohorts {
+		done, err := c.run(steps)
+		switch {
+		case err != nil:
+			e.options.Logger.ErrorContext(c.context(), "a batch failed", "rows", len(c.rows), "error", err)
+			c.close(fault.Wrap(err, fault.CodeOf(err), "generation failed"))
+		case done:
+			c.close(nil)
+		default:
+			going = append(going, c)
+		}
+	}
+	return going
+}
+
+// admitUsers forms cohorts of waiting requests, as far as slots are free.
+func (e *Engine) admitUsers(active []*cohort) []*cohort {
+	free := e.options.Slots
+	for _, c := range active {
+		free -= c.alive()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var formed []*cohort
+	for free > 0 && len(e.users) > 0 {
+		var rows []*sequence
+		rows, e.users = takeSame(e.users, free)
+		if len(rows) > 0 {
+			formed = append(formed, newCohort(e, rows))
+			free -= len(rows)
+		}
+	}
+	return formed
+}
+
+// admitSearch forms one cohort of a search's requests.
+func (e *Engine) admitSearch() []*cohort {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.search) > 0 {
+		var rows []*sequence
+		if rows, e.search = takeSame(e.search, e.options.BackgroundRows); len(rows) > 0 {
+			return []*cohort{newCohort(e, rows)}
+		}
+	}
+	return nil
+}
+
+// takeSame takes the first waiting sequence and others of the same weights, at
+// most limit, in order; those whose reader has gone are dropped.
+func takeSame(waiting []*sequence, limit int) (taken, rest []*sequence) {
+	for _, s := range waiting {
+		switch {
+		case s.abandoned():
+		case len(taken) < limit && (len(taken) == 0 || taken[0].model.Weights == s.model.Weights):
+			taken = append(taken, s)
+		default:
+			rest = append(rest, s)
+		}
+	}
+	return taken, rest
+}

@@ -1,0 +1,184 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/daulet/tokenizers"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+)
+
+// Tokenizer is one model's tokenizer. It is safe for concurrent use, and lives
+// as long as the process: models are few, and tokenizers small.
+type Tokenizer struct {
+	special *tokenizers.Tokenizer // recognises the names of special tokens
+	plain   *tokenizers.Tokenizer // sees them as text
+	ids     map[string]int32      // token → id
+	names   []string              // of special tokens
+	bos     *int32
+	eos     *int32
+}
+
+const maxFileBytes = 256 << 20
+
+// Load reads tokenizer.json of a model's folder, and which tokens begin and end
+// a sequence from tokenizer_config.json or special_tokens_map.json.
+func Load(dir string) (*Tokenizer, error) {
+	data, err := checkpoint.ReadSmall(dir, "tokenizer.json", maxFileBytes)
+	if err != nil {
+		return nil, err
+	}
+	t, err := FromBytes(data)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"special_tokens_map.json", "tokenizer_config.json"} {
+		data, err := checkpoint.ReadSmall(dir, name, maxFileBytes)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var named struct {
+			BOS tokenName `json:"bos_token"`
+			EOS tokenName `json:"eos_token"`
+		}
+		if err := json.Unmarshal(data, &named); err != nil {
+			return nil, fault.Wrap(err, fault.Damaged, "%s does not parse", name)
+		}
+		if id, ok := t.ids[string(named.BOS)]; ok {
+			t.bos = &id
+		}
+		if id, ok := t.ids[string(named.EOS)]; ok {
+			t.eos = &id
+		}
+	}
+	return t, nil
+}
+
+// tokenName is a token written as a string, or as an object with its content.
+type tokenName string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *tokenName) UnmarshalJSON(data []byte) error {
+	var object struct {
+		Content string `json:"content"`
+	}
+	if json.Unmarshal(data, &object) == nil {
+		*n = tokenName(object.Content)
+		return nil
+	}
+	return json.Unmarshal(data, (*string)(n))
+}
+
+// FromBytes makes a tokenizer from the text of a tokenizer.json.
+func FromBytes(data []byte) (*Tokenizer, error) {
+	// Parsed here first: what is not JSON must not reach the native library.
+	var file struct {
+		AddedTokens []struct {
+			ID      int32  `json:"id"`
+			Content string `json:"content"`
+			Special bool   `json:"special"`
+		} `json:"added_tokens"`
+		Model struct {
+			Vocab json.RawMessage `json:"vocab"`
+		} `json:"model"`
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, fault.Wrap(err, fault.Damaged, "tokenizer.json does not parse")
+	}
+	t := &Tokenizer{ids: map[string]int32{}}
+	// BPE and WordPiece list their vocabulary as an object; Unigram as a list of pairs.
+	if err := json.Unmarshal(file.Model.Vocab, &t.ids); err != nil {
+		var pairs [][]any
+		if err := json.Unmarshal(file.Model.Vocab, &pairs); err != nil {
+			return nil, fault.Wrap(err, fault.Damaged, "tokenizer.json has no vocabulary")
+		}
+		t.ids = map[string]int32{}
+		for i, pair := range pairs {
+			if len(pair) == 0 {
+				return nil, fault.New(fault.Damaged, "tokenizer.json: entry %d of the vocabulary is empty", i)
+			}
+			if token, ok := pair[0].(string); ok {
+				t.ids[token] = int32(i)
+			}
+		}
+	}
+	for _, added := range file.AddedTokens {
+		t.ids[added.Content] = added.ID
+		if added.Special && added.Content != "" {
+			t.names = append(t.names, added.Content)
+		}
+	}
+	var err error
+	if t.special, err = tokenizers.FromBytes(data); err != nil {
+		return nil, fault.Wrap(err, fault.Damaged, "tokenizer.json")
+	}
+	if t.plain, err = tokenizers.FromBytes(data, tokenizers.WithEncodeSpecialTokens()); err != nil {
+		return nil, fault.Wrap(err, fault.Damaged, "tokenizer.json")
+	}
+	return t, nil
+}
+
+// Encode gives the ids of text and adds nothing to them: no beginning or end of
+// sequence. With parseSpecial the name of a special token ("</s>") becomes that
+// token, for text that comes from a template; without, it is text like any
+// other, for text that comes from a user.
+//
+// Bytes that are not UTF-8, and NUL, which the native library would take for
+// the end, are encoded as U+FFFD.
+func (t *Tokenizer) Encode(text string, parseSpecial bool) []int32 {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	encoder := t.plain
+	if parseSpecial {
+		encoder = t.special
+	}
+	raw, _ := encoder.Encode(text, false)
+	ids := make([]int32, len(raw))
+	for i, id := range raw {
+		ids[i] = int32(id)
+	}
+	return ids
+}
+
+// Decode gives the text of ids. With skipSpecial special tokens leave no trace.
+func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
+	raw := make([]uint32, len(ids))
+	for i, id := range ids {
+		raw[i] = uint32(id)
+	}
+	return t.special.Decode(raw, skipSpecial)
+}
+
+// TokenID looks a token up by its name in the vocabulary.
+func (t *Tokenizer) TokenID(token string) (int32, bool) {
+	id, ok := t.ids[token]
+	return id, ok
+}
+
+// SpecialNames lists the names of the special tokens, such as "</s>".
+func (t *Tokenizer) SpecialNames() []string { return t.names }
+
+// VocabSize is the number of tokens, added ones included.
+func (t *Tokenizer) VocabSize() int { return int(t.special.VocabSize()) }
+
+// BOS is the token that begins a sequence, if the model has one.
+func (t *Tokenizer) BOS() (int32, bool) { return deref(t.bos) }
+
+// EOS is the token that ends a sequence, if the model has one.
+func (t *Tokenizer) EOS() (int32, bool) { return deref(t.eos) }
+
+func deref(p *int32) (int32, bool) {
+	if p == nil {
+		return 0, false
+	}
+	return *p, true
+}
+
+// Name gives the text of one token as a template writes it; "" if there is none.
+func (t *Tokenizer) Name(id int32) string { return t.Decode([]int32{id}, false) }

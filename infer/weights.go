@@ -1,0 +1,129 @@
+package infer
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/device"
+)
+
+// Weights are the parameters of one model on the device, in the order of
+// [arch.Params], all of one dtype.
+type Weights struct {
+	config checkpoint.Config
+	all    []*tensors.Tensor
+	byName map[string]*tensors.Tensor
+	bytes  int64
+	free   sync.Once
+}
+
+// NewWeights takes ownership of tensors that lie on dev in the order of
+// arch.Params(c). Their shapes must be those of the config, and their dtypes
+// equal.
+func NewWeights(c checkpoint.Config, dev *device.Device, all []*tensors.Tensor) (*Weights, error) {
+	params := arch.Params(c)
+	if len(all) != len(params) {
+		return nil, fault.New(fault.Internal, "a model of %d tensors was given %d", len(params), len(all))
+	}
+	w := &Weights{config: c, all: all, byName: make(map[string]*tensors.Tensor, len(all))}
+	for i, p := range params {
+		t := all[i]
+		if t.DType() != all[0].DType() || !slices.Equal(t.Shape().Dimensions, p.Shape) {
+			return nil, fault.New(fault.Internal, "%s is %s, expected %s %v", p.Name, t.Shape(), all[0].DType(), p.Shape)
+		}
+		w.byName[p.Name] = t
+		w.bytes += t.ByteSize()
+	}
+	return w, nil
+}
+
+// LoadWeights puts a folder's weights on the device, converted to the compute
+// dtype; dtypes.InvalidDType lets the device choose (see
+// [device.Device.ComputeDType]). Widening is exact. A tensor that is missing or
+// of another shape than the config says is fault.Damaged.
+func LoadWeights(ctx context.Context, dev *device.Device, f *checkpoint.Folder, compute dtypes.DType) (_ *Weights, err error) {
+	c := f.Config()
+	var all []*tensors.Tensor
+	defer func() {
+		if err != nil {
+			finalize(all)
+		}
+	}()
+	for _, p := range arch.Params(c) {
+		if err := ctx.Err(); err != nil {
+			return nil, fault.Wrap(err, fault.Cancelled, "load weights")
+		}
+		info, data, err := f.Tensor(p.Name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Equal(info.Shape, p.Shape) {
+			return nil, fault.New(fault.Damaged, "tensor %q is %v, by config.json it should be %v", p.Name, info.Shape, p.Shape)
+		}
+		if compute == dtypes.InvalidDType {
+			compute = dev.ComputeDType(info.DType)
+		}
+		t, err := upload(dev, info, data, compute)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return NewWeights(c, dev, all)
+}
+
+// upload copies one stored tensor to the device and converts it there.
+func upload(dev *device.Device, info checkpoint.TensorInfo, data []byte, compute dtypes.DType) (*tensors.Tensor, error) {
+	var out *tensors.Tensor
+	err := device.Try("upload "+info.Name, func() error {
+		t, err := tensors.FromRaw(dev.Backend(), 0, shapes.Make(info.DType, info.Shape...), data)
+		if err != nil || info.DType == compute {
+			out = t
+			return err
+		}
+		defer finalize([]*tensors.Tensor{t})
+		out, err = graph.CallOnce(dev.Backend(), func(x *graph.Node) *graph.Node { return graph.ConvertDType(x, compute) }, t)
+		return err
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, fault.CodeOf(err), "tensor %q", info.Name)
+	}
+	return out, nil
+}
+
+// Config is the model's shape.
+func (w *Weights) Config() checkpoint.Config { return w.config }
+
+// Tensor gives a parameter by its Hugging Face name; nil if there is none. It
+// stays owned by w.
+func (w *Weights) Tensor(name string) *tensors.Tensor { return w.byName[name] }
+
+// Tensors gives all parameters in the order of [arch.Params]; owned by w.
+func (w *Weights) Tensors() []*tensors.Tensor { return w.all }
+
+// Bytes is the device memory that the weights take.
+func (w *Weights) Bytes() int64 { return w.bytes }
+
+// DType is what the model computes in.
+func (w *Weights) DType() dtypes.DType { return w.all[0].DType() }
+
+// Free gives the memory back. Nothing may use the weights any more.
+func (w *Weights) Free() { w.free.Do(func() { finalize(w.all) }) }
+
+// finalize frees tensors that may be nil or already given away.
+func finalize(all []*tensors.Tensor) {
+	for _, t := range all {
+		if t != nil && t.Ok() {
+			_ = t.FinalizeAll() // a buffer that can't be freed is the backend's to log
+		}
+	}
+}
