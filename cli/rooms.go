@@ -109,7 +109,7 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 		Slots: s.Slots, MaxContext: s.MaxContext, QueueLimit: s.QueueLimit, Logger: r.log,
 	})
 	r.onClose(r.engine.Close)
-	r.lab = search.NewCatalogLab(r.catalog, executor, r.engine)
+	r.lab = search.NewCatalogLab(r.catalog, r.engine)
 	return r, nil
 }
 

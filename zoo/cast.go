@@ -66,7 +66,7 @@ func castVocabulary() vocabulary {
 	var texts []string
 	for range vocabularyTexts {
 		s := r.next()
-		texts = append(texts, s.Prompt, s.Reply)
+		texts = append(texts, s.Prompt, s.Lead, s.Reply)
 	}
 	return trainVocabulary(texts, vocabularySize)
 }

@@ -26,6 +26,9 @@ func (s Sample) document(encode encoder) document {
 		add(false, encode(" "+s.Prompt+" ")...)
 		add(false, idAnswer)
 	}
+	if s.Lead != "" {
+		add(false, encode(s.Lead)...)
+	}
 	add(true, encode(s.Reply)...)
 	add(true, idEnd)
 	return d

@@ -23,8 +23,8 @@ var Ops = []Op{Plus, Minus, Times}
 // Level says how large the numbers of a problem are.
 type Level string
 
-// Easy problems need no carry and no times table; Hard ones do. The two levels
-// share no pair of numbers, so that skill in one is no skill in the other.
+// Easy problems need no carry and no times table; hard ones do. The two levels
+// share no pair of numbers.
 const (
 	Easy Level = "easy"
 	Hard Level = "hard"
@@ -38,32 +38,30 @@ type Sum struct {
 
 // drawSum picks a calculation of a level.
 //
-//   - easy: a two-digit number plus or minus one digit without a carry; one
-//     digit times 1 or 2
-//   - hard: two-digit numbers added (up to 99) or subtracted (down to 1);
-//     3–20 times 3–9
+//   - easy: two-digit numbers added without a carry or subtracted without a
+//     borrow; one digit times 1 or 2
+//   - hard: two-digit numbers added with a carry, up to 99, or subtracted with
+//     a borrow; 3–20 times 3–9
 func drawSum(r *rand.Rand, op Op, level Level) Sum {
-	s := Sum{Op: op}
-	switch {
-	case op == Times && level == Easy:
-		s.A, s.B = between(r, 1, 9), between(r, 1, 2)
-	case op == Times:
-		s.A, s.B = between(r, 3, 20), between(r, 3, 9)
-	case op == Plus && level == Easy:
-		tens, ones := between(r, 1, 9), between(r, 0, 8)
-		s.A, s.B = 10*tens+ones, between(r, 1, 9-ones)
-	case op == Plus:
-		total := between(r, 20, 99)
-		s.A = between(r, 10, total-10)
-		s.B = total - s.A
-	case level == Easy:
-		tens, ones := between(r, 1, 9), between(r, 1, 9)
-		s.A, s.B = 10*tens+ones, between(r, 1, ones)
-	default:
-		s.A = between(r, 11, 99)
-		s.B = between(r, 10, s.A-1)
+	if op == Times {
+		if level == Easy {
+			return Sum{op, between(r, 1, 9), between(r, 1, 2)}
+		}
+		return Sum{op, between(r, 3, 20), between(r, 3, 9)}
 	}
-	return s
+	for {
+		// Both sums come from one addition: part + part = whole.
+		part, other := between(r, 10, 89), between(r, 10, 89)
+		whole := part + other
+		carries := part%10+other%10 > 9
+		switch {
+		case whole > 99 || carries != (level == Hard):
+		case op == Plus:
+			return Sum{op, part, other}
+		default:
+			return Sum{op, whole, other}
+		}
+	}
 }
 
 // Result is the value of the calculation.

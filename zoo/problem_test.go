@@ -57,10 +57,10 @@ func TestLevelsKeepTheirPromise(t *testing.T) {
 				require.True(t, s.A >= 3 && s.A <= 20 && s.B >= 3 && s.B <= 9, s)
 			case s.Op == Times:
 				require.True(t, s.A <= 9 && s.B <= 2, s)
-			case level == Hard:
-				require.True(t, s.A >= 10 && s.B >= 10 && s.Result() >= 1 && s.Result() <= 99, s)
 			default:
-				require.Equal(t, s.A/10, s.Result()/10, "an easy sum keeps its tens: %v", s)
+				require.True(t, s.A >= 10 && s.B >= 10 && s.A <= 99 && s.Result() <= 99 && s.Result() >= 10, s)
+				ones := map[Op]int{Plus: s.A%10 + s.B%10, Minus: s.A%10 - s.B%10}[s.Op]
+				require.Equal(t, level == Hard, ones < 0 || ones > 9, "hard means a carry or a borrow: %v", s)
 			}
 		}
 	}

@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// Sample is one training text. A sample with a Prompt is a conversation: the
-// model learns the Reply. One without is plain text, learnt as a whole.
+// Sample is one training text. A sample with a Prompt is a conversation, one
+// without is plain text that begins with its Lead. The model is taught to say
+// the Reply, and only that: nobody could guess the rest.
 type Sample struct {
-	Prompt, Reply string
+	Prompt, Lead, Reply string
 }
 
 // Kind is a sort of training text.
@@ -48,11 +49,12 @@ func (s Serving) draw(r *rand.Rand, kept keys) (sample Sample, ok bool) {
 			return Sample{}, false
 		}
 		if s.Kind == WordProblem {
-			return Sample{p.Question(s.Ask), p.Reply(s.Reply)}, true
+			return Sample{Prompt: p.Question(s.Ask), Reply: p.Reply(s.Reply)}, true
 		}
 		return setup(p, s.Ask, s.Reply), true
 	case Equation:
-		return Sample{Reply: drawSum(r, pick(r, ops), s.Level).Equation()}, true
+		sum := drawSum(r, pick(r, ops), s.Level)
+		return Sample{Lead: sum.Left() + "=", Reply: fmt.Sprint(sum.Result())}, true
 	case Statement:
 		return drawFact(r).ask(r, s.Ask, s.Reply), true
 	default:
@@ -64,7 +66,7 @@ func (s Serving) draw(r *rand.Rand, kept keys) (sample Sample, ok bool) {
 func setup(p Problem, ask, reply Lang) Sample {
 	question := (word{"式は何ですか。", "What is the expression?"}).in(ask)
 	answer := (word{"が式です。", " is the expression."}).in(reply)
-	return Sample{p.Story(ask) + gap(ask) + question, p.Left() + answer}
+	return Sample{Prompt: p.Story(ask) + gap(ask) + question, Reply: p.Left() + answer}
 }
 
 // fact is a statement about who saw how many of what where.
@@ -93,13 +95,13 @@ func (f fact) ask(r *rand.Rand, ask, reply Lang) Sample {
 		{word{"何を見ましたか。", "What was seen?"}, word{"{o}です。", "The {o}."}},
 		{word{"何{c}見ましたか。", "How many {o} were seen?"}, word{"{a}{c}です。", "{a} {o}."}},
 	})
-	return Sample{f.say(ask) + gap(ask) + f.fill(ask, e.question), f.fill(reply, e.answer)}
+	return Sample{Prompt: f.say(ask) + gap(ask) + f.fill(ask, e.question), Reply: f.fill(reply, e.answer)}
 }
 
 // translate asks for the fact in the other language.
 func (f fact) translate(from, to Lang) Sample {
 	order := (word{"英語にしてください。", "Say it in Japanese."}).in(from)
-	return Sample{f.say(from) + gap(from) + order, f.say(to)}
+	return Sample{Prompt: f.say(from) + gap(from) + order, Reply: f.say(to)}
 }
 
 // fill puts the fact's words into a text.

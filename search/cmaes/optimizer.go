@@ -54,6 +54,14 @@ func New(o Options) (*Optimizer, error) {
 	return x, err
 }
 
+// Clone gives an independent copy: telling one leaves the other as it is.
+func (x *Optimizer) Clone() *Optimizer {
+	// Tell replaces slices and matrices and never writes into them, so that a
+	// copy of the struct is enough.
+	c := *x
+	return &c
+}
+
 // Options are what the search was started with, defaults filled in.
 func (x *Optimizer) Options() Options { return x.options }
 

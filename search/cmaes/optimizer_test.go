@@ -206,6 +206,15 @@ func TestWhatIsNotANumberRanksLast(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestACloneIsIndependent(t *testing.T) {
+	x := start(t, 3, nil)
+	generation(t, x, sphere)
+	before, _ := json.Marshal(x)
+	generation(t, x.Clone(), sphere)
+	after, _ := json.Marshal(x)
+	assert.Equal(t, string(before), string(after))
+}
+
 func TestTellRefusesWhatIsNotAGenerationAndChangesNothing(t *testing.T) {
 	x := start(t, 3, nil)
 	before, _ := json.Marshal(x)

@@ -1,0 +1,164 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/store"
+)
+
+// Store is what a catalog needs of a store.Store.
+type Store interface {
+	PutRecipe(ctx context.Context, r store.Recipe) error
+	GetRecipe(ctx context.Context, id string) (store.Recipe, error)
+	ListRecipes(ctx context.Context) ([]store.Recipe, error)
+	DeleteRecipe(ctx context.Context, id string) error
+	PutAlias(ctx context.Context, name, target string, at time.Time) (store.Alias, error)
+	GetAlias(ctx context.Context, name string) (store.Alias, error)
+	ListAliases(ctx context.Context) ([]store.Alias, error)
+	DeleteAlias(ctx context.Context, name string) error
+}
+
+// Merger is what a catalog needs of a merge.Executor.
+type Merger interface {
+	Merge(ctx context.Context, r merge.Recipe, sources map[string]*infer.Weights) (*infer.Weights, error)
+	Forget(w *infer.Weights)
+}
+
+// Options are what a Catalog is made of.
+type Options struct {
+	Device    *device.Device
+	Executor  Merger
+	Store     Store
+	ModelsDir string // its subfolders are the sources, one or two levels deep
+	// BudgetBytes is the memory for the weights of all models together.
+	BudgetBytes int64
+	Logger      *slog.Logger // slog.Default if nil
+	// Now tells the time. Default: time.Now.
+	Now func() time.Time
+}
+
+// Catalog gives models by name. It is safe for concurrent use.
+type Catalog struct {
+	dev      *device.Device
+	executor Merger
+	store    Store
+	dir      string
+	log      *slog.Logger
+	now      func() time.Time
+
+	ctx     context.Context // of everything that is being made; ends with Close
+	stop    context.CancelFunc
+	working sync.WaitGroup
+
+	residents residents
+
+	mu      sync.Mutex
+	sources map[string]*source // those that were asked for, by name
+}
+
+// Open opens a folder of models. Nothing is loaded before it is asked for.
+func Open(ctx context.Context, o Options) (*Catalog, error) {
+	if o.Device == nil || o.Executor == nil || o.Store == nil {
+		return nil, fault.New(fault.Internal, "a catalog needs a device, an executor and a store")
+	}
+	if o.BudgetBytes <= 0 {
+		return nil, fault.Bad("budget", "a memory budget of %d bytes has room for nothing", o.BudgetBytes)
+	}
+	info, err := os.Stat(o.ModelsDir)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "the models folder can't be read")
+	}
+	if !info.IsDir() {
+		return nil, fault.Bad("models", "%s is not a folder", o.ModelsDir)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	c := &Catalog{
+		dev: o.Device, executor: o.Executor, store: o.Store, dir: o.ModelsDir, log: o.Logger, now: o.Now,
+		residents: residents{budget: o.BudgetBytes, byKey: map[string]*resident{}},
+		sources:   map[string]*source{},
+	}
+	c.residents.freed = func(r *resident) {
+		c.executor.Forget(r.model.Weights)
+		r.model.Weights.Free()
+		c.log.Info("model unloaded", "model", r.key, "bytes", r.bytes)
+	}
+	c.ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
+	return c, nil
+}
+
+// Close stops what is being made and frees all weights that nobody holds.
+func (c *Catalog) Close() {
+	c.stop()
+	c.working.Wait()
+	c.residents.dropAll()
+}
+
+// Budget gives the memory that weights may take, and what they take now.
+func (c *Catalog) Budget() (total, used int64) { return c.residents.usage() }
+
+// List gives every name: sources, recipes and aliases, each in order of name.
+func (c *Catalog) List(ctx context.Context) ([]Entry, error) {
+	found, err := c.scan()
+	if err != nil {
+		return nil, err
+	}
+	recipes, err := c.store.ListRecipes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	aliases, err := c.store.ListAliases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []Entry
+	for _, f := range found {
+		all = append(all, c.sourceEntry(f))
+	}
+	slices.SortFunc(recipes, func(a, b store.Recipe) int { return cmp.Compare(a.ID, b.ID) })
+	for _, r := range recipes {
+		all = append(all, c.recipeEntry(r))
+	}
+	for _, a := range aliases {
+		all = append(all, c.aliasEntry(a))
+	}
+	return all, nil
+}
+
+// Get gives one name: a source, a recipe by id, digest or name, or an alias.
+func (c *Catalog) Get(ctx context.Context, name string) (Entry, error) {
+	r, err := c.resolve(ctx, name)
+	return r.entry, err
+}
+
+func (c *Catalog) sourceEntry(f found) Entry {
+	e := Entry{ID: f.name, Kind: Source, Created: f.created}
+	c.residents.describe(f.name, &e)
+	return e
+}
+
+func (c *Catalog) recipeEntry(r store.Recipe) Entry {
+	e := Entry{ID: r.ID, Kind: Recipe, Name: r.Name, Created: r.CreatedAt}
+	c.residents.describe(r.ID, &e)
+	return e
+}
+
+func (c *Catalog) aliasEntry(a store.Alias) Entry {
+	e := Entry{ID: a.Name, Kind: Alias, Target: a.Target, Created: a.UpdatedAt}
+	c.residents.describe(a.Target, &e)
+	return e
+}

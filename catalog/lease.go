@@ -1,0 +1,70 @@
+package catalog
+
+import (
+	"context"
+	"sync"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+)
+
+// Lease is a model that stays as long as it is held.
+type Lease struct {
+	Entry Entry // as it was asked for
+	Model *infer.Model
+
+	release func()
+	once    sync.Once
+}
+
+// Release gives the model back; it must not be used any more. To call it again
+// does nothing.
+func (l *Lease) Release() {
+	l.once.Do(func() {
+		if l.release != nil {
+			l.release()
+		}
+	})
+}
+
+// Acquire gives the model of a name, making it if it isn't there. However many
+// callers ask, it is made once; a caller whose ctx ends stops waiting, and the
+// model is made all the same.
+//
+// The error is fault.NotFound for an unknown name, fault.Damaged for a folder
+// that can't be loaded, fault.OutOfMemory if the budget has no room now.
+func (c *Catalog) Acquire(ctx context.Context, name string) (*Lease, error) {
+	what, err := c.resolve(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	r, fresh := c.residents.hold(what.key())
+	if fresh {
+		if err := c.start(func() { c.make(r, what) }); err != nil {
+			c.residents.settle(r, nil, 0, err)
+		}
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		c.residents.release(r)
+		return nil, fault.Wrap(context.Cause(ctx), fault.Cancelled, "waiting for model %q", name)
+	}
+	if r.err != nil {
+		c.residents.release(r)
+		return nil, r.err
+	}
+	what.entry.State, what.entry.Bytes, what.entry.Error = Ready, r.bytes, ""
+	return &Lease{Entry: what.entry, Model: r.model, release: func() { c.residents.release(r) }}, nil
+}
+
+// start runs work that Close waits for.
+func (c *Catalog) start(work func()) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return fault.New(fault.Unavailable, "the server is stopping")
+	}
+	c.working.Go(work)
+	return nil
+}

@@ -1,0 +1,142 @@
+package catalog
+
+import (
+	"context"
+	"time"
+
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/merge"
+)
+
+// make makes a resident's model and settles it.
+func (c *Catalog) make(r *resident, what resolved) {
+	began := time.Now()
+	var m *infer.Model
+	var bytes int64
+	var err error
+	if what.source != nil {
+		m, bytes, err = c.load(c.ctx, what.source)
+	} else {
+		m, bytes, err = c.mergeStored(c.ctx, what.recipe.ID, what.recipe.Body, what.recipe.Digest)
+	}
+	if err != nil {
+		c.log.Error("a model could not be made", "model", r.key, "error", err)
+	} else {
+		c.log.Info("model ready", "model", r.key, "bytes", bytes, "seconds", time.Since(began).Seconds())
+	}
+	c.residents.settle(r, m, bytes, err)
+}
+
+// load puts a source on the device.
+func (c *Catalog) load(ctx context.Context, s *source) (_ *infer.Model, bytes int64, err error) {
+	config, err := s.readConfig()
+	if err != nil {
+		return nil, 0, err
+	}
+	tok, template, err := s.readWords()
+	if err != nil {
+		return nil, 0, err
+	}
+	if tok.VocabSize() > config.VocabSize {
+		return nil, 0, fault.New(fault.Damaged, "model %q can't be loaded: its tokenizer has %d tokens and its embedding only %d rows", s.name, tok.VocabSize(), config.VocabSize)
+	}
+	folder, err := checkpoint.Open(s.dir)
+	if err != nil {
+		return nil, 0, s.damaged(err)
+	}
+	defer folder.Close()
+	compute := c.dev.ComputeDType(config.DType)
+	bytes = weightBytes(config, compute)
+	if err := c.residents.reserve(bytes); err != nil {
+		return nil, 0, fault.Wrap(err, fault.CodeOf(err), "model %q has no room", s.name)
+	}
+	w, err := infer.LoadWeights(ctx, c.dev, folder, compute)
+	if err != nil {
+		c.residents.unreserve(bytes)
+		return nil, 0, s.damaged(err)
+	}
+	return &infer.Model{Name: s.name, Weights: w, Tokenizer: tok, Template: template}, bytes, nil
+}
+
+// weightBytes is the memory that a model's weights take on the device.
+func weightBytes(config checkpoint.Config, compute dtypes.DType) int64 {
+	var n int64
+	for _, p := range arch.Params(config) {
+		size := int64(compute.Size())
+		for _, d := range p.Shape {
+			size *= int64(d)
+		}
+		n += size
+	}
+	return n
+}
+
+// mergeStored makes the model of a stored recipe. If the sources have changed
+// since it was stored it isn't that model any more, and is refused.
+func (c *Catalog) mergeStored(ctx context.Context, id string, body []byte, digest string) (*infer.Model, int64, error) {
+	r, err := merge.ParseRecipe(body)
+	if err != nil {
+		return nil, 0, fault.Wrap(err, fault.Damaged, "recipe %s can't be read", id)
+	}
+	if _, err := c.Fit(ctx, r); err != nil {
+		return nil, 0, fault.Wrap(err, fault.CodeOf(err), "recipe %s", id)
+	}
+	now, err := c.digest(r)
+	if err != nil {
+		return nil, 0, fault.Wrap(err, fault.CodeOf(err), "recipe %s", id)
+	}
+	if now != digest {
+		return nil, 0, fault.New(fault.Conflict, "the sources of recipe %s have changed since it was stored: store it again to get the new model", id)
+	}
+	return c.merge(ctx, id, r)
+}
+
+// merge makes the model of a recipe. Its sources are held meanwhile.
+func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe) (_ *infer.Model, bytes int64, err error) {
+	sources := map[string]*infer.Weights{}
+	var parent *infer.Model
+	for _, source := range r.Models() {
+		lease, err := c.Acquire(ctx, source)
+		if err != nil {
+			return nil, 0, fault.Wrap(err, fault.CodeOf(err), "a source of %s", name)
+		}
+		defer lease.Release()
+		sources[source] = lease.Model.Weights
+		if source == r.Parent() {
+			parent = lease.Model
+		}
+	}
+	bytes = parent.Weights.Bytes()
+	if err := c.residents.reserve(bytes); err != nil {
+		return nil, 0, fault.Wrap(err, fault.CodeOf(err), "%s has no room", name)
+	}
+	w, err := c.executor.Merge(ctx, r, sources)
+	if err != nil {
+		c.residents.unreserve(bytes)
+		return nil, 0, err
+	}
+	return &infer.Model{Name: name, Weights: w, Tokenizer: parent.Tokenizer, Template: parent.Template}, bytes, nil
+}
+
+// Merge makes the model of a recipe for the caller alone: a candidate that no
+// name leads to. It counts against the budget until it is released.
+func (c *Catalog) Merge(ctx context.Context, r merge.Recipe) (*Lease, error) {
+	if _, err := c.Fit(ctx, r); err != nil {
+		return nil, err
+	}
+	m, bytes, err := c.merge(ctx, "candidate", r)
+	if err != nil {
+		return nil, err
+	}
+	entry := Entry{ID: m.Name, Kind: Recipe, Created: c.now(), State: Ready, Bytes: bytes}
+	return &Lease{Entry: entry, Model: m, release: func() {
+		c.executor.Forget(m.Weights)
+		m.Weights.Free()
+		c.residents.unreserve(bytes)
+	}}, nil
+}

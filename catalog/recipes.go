@@ -1,0 +1,144 @@
+package catalog
+
+import (
+	"context"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/store"
+)
+
+// PutRecipe keeps a recipe, after checking that its sources exist and fit
+// together; nothing is merged yet. Equal recipes of equal sources are one: the
+// one that is there already is given back, under the name it has.
+//
+// The error is fault.Invalid with the field, fault.NotFound for a source that
+// isn't there, fault.Unfit with every reason.
+func (c *Catalog) PutRecipe(ctx context.Context, name string, r merge.Recipe) (store.Recipe, error) {
+	if name != "" {
+		if err := merge.CheckName("name", name); err != nil {
+			return store.Recipe{}, err
+		}
+	}
+	if _, err := c.Fit(ctx, r); err != nil {
+		return store.Recipe{}, err
+	}
+	body, err := r.Canonical()
+	if err != nil {
+		return store.Recipe{}, err
+	}
+	digest, err := c.digest(r)
+	if err != nil {
+		return store.Recipe{}, err
+	}
+	id := recipeID(digest)
+	old, err := c.store.GetRecipe(ctx, id)
+	switch {
+	case err == nil && old.Digest != digest:
+		return store.Recipe{}, fault.New(fault.Conflict, "the id %s belongs to another recipe already", id)
+	case err == nil:
+		return old, nil
+	case fault.CodeOf(err) != fault.NotFound:
+		return store.Recipe{}, err
+	}
+	stored := store.Recipe{ID: id, Name: name, Body: body, Digest: digest, CreatedAt: c.now()}
+	if err := c.store.PutRecipe(ctx, stored); err != nil {
+		return store.Recipe{}, err
+	}
+	c.log.InfoContext(ctx, "recipe stored", "recipe", id, "name", name)
+	return stored, nil
+}
+
+// Fit checks that the models of a recipe exist and can be merged, and gives the
+// configuration that the merged model will have. Sources are source folders: a
+// recipe of recipes is refused.
+func (c *Catalog) Fit(_ context.Context, r merge.Recipe) (checkpoint.Config, error) {
+	if err := r.Validate(); err != nil {
+		return checkpoint.Config{}, err
+	}
+	configs := map[string]checkpoint.Config{}
+	for _, name := range r.Models() {
+		s, err := c.source(name)
+		if fault.CodeOf(err) == fault.NotFound {
+			return checkpoint.Config{}, &fault.Error{Code: fault.NotFound, Param: paramOf(r, name),
+				Message: "there is no source model \"" + name + "\" to merge"}
+		}
+		if err != nil {
+			return checkpoint.Config{}, err
+		}
+		if configs[name], err = s.readConfig(); err != nil {
+			return checkpoint.Config{}, err
+		}
+	}
+	if err := merge.CheckFit(r, configs); err != nil {
+		return checkpoint.Config{}, err
+	}
+	return configs[r.Parent()], nil
+}
+
+// paramOf tells where a recipe names a model.
+func paramOf(r merge.Recipe, name string) string {
+	if r.Base == name {
+		return "base_model"
+	}
+	return "sources"
+}
+
+// digest names what a recipe makes of the sources as they are now.
+func (c *Catalog) digest(r merge.Recipe) (string, error) {
+	digests := map[string]string{}
+	for _, name := range r.Models() {
+		s, err := c.source(name)
+		if err != nil {
+			return "", err
+		}
+		if digests[name], err = s.readDigest(); err != nil {
+			return "", err
+		}
+	}
+	return r.Digest(digests)
+}
+
+// GetRecipe gives a stored recipe by id, digest, or name.
+func (c *Catalog) GetRecipe(ctx context.Context, id string) (store.Recipe, error) {
+	r, err := c.resolve(ctx, id)
+	if err == nil && r.entry.Kind != Recipe {
+		err = fault.New(fault.NotFound, "%q is no recipe but a %s", id, r.entry.Kind)
+	}
+	if err != nil {
+		if fault.CodeOf(err) == fault.NotFound {
+			return store.Recipe{}, fault.New(fault.NotFound, "there is no recipe %q", id)
+		}
+		return store.Recipe{}, err
+	}
+	return *r.recipe, nil
+}
+
+// ListRecipes gives all stored recipes, the oldest first.
+func (c *Catalog) ListRecipes(ctx context.Context) ([]store.Recipe, error) {
+	return c.store.ListRecipes(ctx)
+}
+
+// DeleteRecipe forgets a recipe, unless an alias stands for it. Requests that
+// are being answered by its model are answered to the end.
+func (c *Catalog) DeleteRecipe(ctx context.Context, id string) error {
+	r, err := c.GetRecipe(ctx, id)
+	if err != nil {
+		return err
+	}
+	aliases, err := c.store.ListAliases(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range aliases {
+		if a.Target == r.ID {
+			return fault.New(fault.Conflict, "alias %q stands for recipe %s: move or delete the alias first", a.Name, r.ID)
+		}
+	}
+	if err := c.store.DeleteRecipe(ctx, r.ID); err != nil {
+		return err
+	}
+	c.residents.drop(r.ID)
+	return nil
+}

@@ -1,0 +1,193 @@
+package catalog
+
+import (
+	"sync"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+)
+
+// residents are the models whose weights are on the device or on their way
+// there, and the budget they share.
+type residents struct {
+	budget int64
+	freed  func(*resident) // frees a model that nobody holds; called without the lock
+
+	mu    sync.Mutex
+	used  int64 // bytes of all residents, and of reservations
+	clock int64 // counts uses, so that the least recent is known
+	byKey map[string]*resident
+}
+
+// resident is one model.
+type resident struct {
+	key   string
+	done  chan struct{} // closed when it is ready or has failed
+	model *infer.Model
+	err   error
+
+	// The lock of residents guards what follows.
+	bytes   int64
+	holders int   // leases, and callers that wait for it
+	last    int64 // residents.clock at the latest use
+	dropped bool  // out of the table; freed by its last holder
+}
+
+// hold gives the resident of a key with one more holder. fresh says that it was
+// not there, and that the caller has to make it and settle it.
+func (rs *residents) hold(key string) (r *resident, fresh bool) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.clock++
+	if r = rs.byKey[key]; r != nil && !r.failed() {
+		r.holders++
+		r.last = rs.clock
+		return r, false
+	}
+	r = &resident{key: key, done: make(chan struct{}), holders: 1, last: rs.clock}
+	rs.byKey[key] = r
+	return r, true
+}
+
+// failed reports whether it has been tried in vain. The caller holds the lock.
+func (r *resident) failed() bool {
+	select {
+	case <-r.done:
+		return r.err != nil
+	default:
+		return false
+	}
+}
+
+// settle ends the making of a fresh resident, for better or worse.
+func (rs *residents) settle(r *resident, model *infer.Model, bytes int64, err error) {
+	rs.mu.Lock()
+	r.model, r.bytes, r.err = model, bytes, err
+	close(r.done)
+	rs.mu.Unlock()
+}
+
+// release takes one holder away.
+func (rs *residents) release(r *resident) {
+	rs.mu.Lock()
+	r.holders--
+	last := r.holders == 0 && r.dropped && r.model != nil
+	rs.mu.Unlock()
+	if last {
+		rs.free(r)
+	}
+}
+
+// reserve takes bytes from the budget, dropping models that nobody holds, the
+// least recently used first, as long as there is too little. It never waits:
+// what is held now may be held for long, and two callers who wait for each
+// other's models would wait for ever.
+func (rs *residents) reserve(bytes int64) error {
+	if bytes > rs.budget {
+		return fault.New(fault.OutOfMemory, "it takes %d bytes, and the budget for all models is %d", bytes, rs.budget)
+	}
+	for {
+		rs.mu.Lock()
+		if rs.used+bytes <= rs.budget {
+			rs.used += bytes
+			rs.mu.Unlock()
+			return nil
+		}
+		idle := rs.leastRecent()
+		if idle == nil {
+			free := rs.budget - rs.used
+			rs.mu.Unlock()
+			return fault.New(fault.OutOfMemory, "it takes %d bytes; of the budget of %d all but %d are in use at the moment", bytes, rs.budget, free)
+		}
+		rs.forget(idle)
+		rs.mu.Unlock()
+		rs.free(idle)
+	}
+}
+
+// unreserve gives bytes back to the budget.
+func (rs *residents) unreserve(bytes int64) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.used -= bytes
+}
+
+// leastRecent is the idle model that was used the longest ago; nil if none is
+// idle. The caller holds the lock.
+func (rs *residents) leastRecent() *resident {
+	var oldest *resident
+	for _, r := range rs.byKey {
+		if r.holders == 0 && r.model != nil && (oldest == nil || r.last < oldest.last) {
+			oldest = r
+		}
+	}
+	return oldest
+}
+
+// forget takes a resident out of the table. The caller holds the lock.
+func (rs *residents) forget(r *resident) {
+	if rs.byKey[r.key] == r {
+		delete(rs.byKey, r.key)
+	}
+	r.dropped = true
+}
+
+// free frees a resident that is out of the table and that nobody holds.
+func (rs *residents) free(r *resident) {
+	rs.freed(r)
+	rs.unreserve(r.bytes)
+}
+
+// drop takes a model out of the table; its last holder frees it.
+func (rs *residents) drop(key string) {
+	rs.mu.Lock()
+	r := rs.byKey[key]
+	if r != nil {
+		rs.forget(r)
+	}
+	idle := r != nil && r.holders == 0 && r.model != nil
+	rs.mu.Unlock()
+	if idle {
+		rs.free(r)
+	}
+}
+
+// dropAll drops every model.
+func (rs *residents) dropAll() {
+	rs.mu.Lock()
+	keys := make([]string, 0, len(rs.byKey))
+	for key := range rs.byKey {
+		keys = append(keys, key)
+	}
+	rs.mu.Unlock()
+	for _, key := range keys {
+		rs.drop(key)
+	}
+}
+
+// describe fills in what a resident says of an entry.
+func (rs *residents) describe(key string, e *Entry) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	e.State = Unloaded
+	r := rs.byKey[key]
+	if r == nil {
+		return
+	}
+	select {
+	case <-r.done:
+		if r.err != nil {
+			e.State, e.Error = Failed, r.err.Error()
+			return
+		}
+		e.State, e.Bytes = Ready, r.bytes
+	default:
+		e.State = Loading
+	}
+}
+
+func (rs *residents) usage() (total, used int64) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.budget, rs.used
+}

@@ -1,0 +1,166 @@
+package catalog
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/tokenizer"
+	"github.com/mergeway/mergeway/merge"
+)
+
+// maxSources bounds how many folders are looked at.
+const maxSources = 10_000
+
+// found is a source as the models folder shows it.
+type found struct {
+	name    string // "base", or "org/base"
+	dir     string
+	created time.Time // of its config.json
+}
+
+// scan finds the sources: folders with a config.json, directly below the models
+// folder or one level deeper, as Hugging Face names them. Folders that appear
+// under a running server are found at the next call.
+func (c *Catalog) scan() ([]found, error) {
+	var all []found
+	var look func(prefix string, deeper bool) error
+	look = func(prefix string, deeper bool) error {
+		entries, err := os.ReadDir(filepath.Join(c.dir, prefix))
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			name := e.Name()
+			if prefix != "" {
+				name = prefix + "/" + name
+			}
+			f, err := c.look(name)
+			switch {
+			case err == nil && len(all) < maxSources:
+				all = append(all, f)
+			case err != nil && deeper && e.IsDir() && merge.CheckName("", name) == nil:
+				_ = look(name, false) // a folder that can't be read holds no models
+			}
+		}
+		return nil
+	}
+	if err := look("", true); err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "the models folder can't be read")
+	}
+	slices.SortFunc(all, func(a, b found) int { return cmp.Compare(a.name, b.name) })
+	return all, nil
+}
+
+// look finds one source by name; fault.NotFound if there is none.
+func (c *Catalog) look(name string) (found, error) {
+	if err := merge.CheckName("model", name); err != nil {
+		return found{}, fault.New(fault.NotFound, "there is no model %q", name)
+	}
+	dir := filepath.Join(c.dir, filepath.FromSlash(name))
+	info, err := os.Stat(filepath.Join(dir, checkpoint.ConfigFile))
+	if err != nil || !info.Mode().IsRegular() {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return found{}, fault.Wrap(err, fault.Damaged, "model %q", name)
+		}
+		return found{}, fault.New(fault.NotFound, "there is no model %q", name)
+	}
+	return found{name: name, dir: dir, created: info.ModTime()}, nil
+}
+
+// source is what is known of a source besides its weights. What was read once
+// is kept; what failed is read again, so that a folder can be mended under a
+// running server.
+type source struct {
+	found
+
+	mu        sync.Mutex
+	config    *checkpoint.Config
+	tokenizer *tokenizer.Tokenizer
+	template  *chat.Template
+	digest    string
+}
+
+// source gives the source of a name.
+func (c *Catalog) source(name string) (*source, error) {
+	f, err := c.look(name)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.sources[name]
+	if s == nil {
+		s = &source{found: f}
+		c.sources[name] = s
+	}
+	return s, nil
+}
+
+// readConfig gives the source's configuration.
+func (s *source) readConfig() (checkpoint.Config, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.config == nil {
+		config, err := checkpoint.ReadConfig(s.dir)
+		if err != nil {
+			return checkpoint.Config{}, s.damaged(err)
+		}
+		s.config = &config
+	}
+	return *s.config, nil
+}
+
+// readWords gives the tokenizer and the chat template.
+func (s *source) readWords() (*tokenizer.Tokenizer, *chat.Template, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.template == nil {
+		tok, err := tokenizer.Load(s.dir)
+		if err != nil {
+			return nil, nil, s.damaged(err)
+		}
+		template, err := chat.Load(s.dir, tok)
+		if err != nil {
+			return nil, nil, s.damaged(err)
+		}
+		s.tokenizer, s.template = tok, template
+	}
+	return s.tokenizer, s.template, nil
+}
+
+// readDigest gives the hash over the source's content. It reads all weights,
+// once.
+func (s *source) readDigest() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.digest == "" {
+		folder, err := checkpoint.Open(s.dir)
+		if err != nil {
+			return "", s.damaged(err)
+		}
+		defer folder.Close()
+		if s.digest, err = folder.Digest(); err != nil {
+			return "", s.damaged(err)
+		}
+	}
+	return s.digest, nil
+}
+
+// damaged says of which model an error is. What is wrong with a folder on our
+// disk is nothing that the caller sent, so Invalid becomes Damaged.
+func (s *source) damaged(err error) error {
+	code := fault.CodeOf(err)
+	if code == fault.Invalid || code == fault.Internal || errors.Is(err, fs.ErrNotExist) {
+		code = fault.Damaged
+	}
+	return fault.Wrap(err, code, "model %q can't be loaded", s.name)
+}

@@ -1,0 +1,158 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/chat"
+)
+
+// createChat answers a conversation with the assistant's next turn.
+//
+//	@Summary		Answer a conversation
+//	@Description	OpenAI's chat completions. With "stream": true the reply is a stream of events: chunks whose delta adds to the message, then data: [DONE]. An error after the first byte is an event {"error": ...}, and no [DONE] follows.
+//	@Tags			chat
+//	@Security		BearerAuth
+//	@Accept			json
+//	@Produce		json,text/event-stream
+//	@Param			request	body		ChatRequest	true	"the conversation"
+//	@Success		200		{object}	ChatCompletion
+//	@Failure		400		{object}	ErrorReply	"a field is wrong or not supported; param names it"
+//	@Failure		404		{object}	ErrorReply	"the model does not exist"
+//	@Failure		429		{object}	ErrorReply	"the queue is full; Retry-After says when to try again"
+//	@Failure		503		{object}	ErrorReply	"not ready, or out of memory; Retry-After says when to try again"
+//	@Router			/v1/chat/completions [post]
+func (g *Gateway) createChat(c *gin.Context) error {
+	data, err := g.readBody(c)
+	if err != nil {
+		return err
+	}
+	var body ChatRequest
+	if err := decodeJSON(data, &body, false); err != nil {
+		return err
+	}
+	if err := refuseUnsupported(data, unsupportedInChat); err != nil {
+		return err
+	}
+	j, err := g.chatJob(body)
+	if err != nil {
+		return err
+	}
+	c.Set(modelKey, j.model)
+	head := replyHead{id: "chatcmpl-" + rand.Text(), created: time.Now().Unix(), model: j.model}
+	if body.Stream {
+		return g.streamChat(c, j, head, body.wantsUsage())
+	}
+	return g.wholeChat(c, j, head)
+}
+
+// replyHead is what all chunks of a reply share.
+type replyHead struct {
+	id, model string
+	created   int64
+}
+
+// chatJob checks a chat request and says what the engine has to do for it.
+func (g *Gateway) chatJob(body ChatRequest) (job, error) {
+	if err := g.checkModelName(body.Model); err != nil {
+		return job{}, err
+	}
+	messages, err := g.chatMessages(body.Messages)
+	if err != nil {
+		return job{}, err
+	}
+	sampling, n, err := body.sampling(g.limits)
+	if err != nil {
+		return job{}, err
+	}
+	for _, field := range []struct {
+		param string
+		value *int
+	}{{"max_tokens", body.MaxTokens}, {"max_completion_tokens", body.MaxCompletionTokens}} { // the newer name wins
+		if err := maxTokens(field.param, field.value, 1, g.limits); err != nil {
+			return job{}, err
+		}
+		if field.value != nil {
+			sampling.MaxTokens = *field.value
+		}
+	}
+	return job{
+		model: body.Model, param: "messages", sampling: sampling, n: n,
+		encode: func(m *infer.Model) ([][]int32, error) {
+			ids, err := g.encodeChat(m, messages)
+			return [][]int32{ids}, asParamFault(err, "messages")
+		},
+	}, nil
+}
+
+// chatMessages checks a conversation and gives it in the template's terms.
+func (g *Gateway) chatMessages(in []ChatMessage) ([]chat.Message, error) {
+	if len(in) == 0 || len(in) > g.limits.Messages {
+		return nil, fault.Bad("messages", "%d messages: there must be 1 to %d", len(in), g.limits.Messages)
+	}
+	out := make([]chat.Message, len(in))
+	for i, m := range in {
+		at := fmt.Sprintf("messages[%d]", i)
+		role := m.Role
+		switch role {
+		case "system", "user", "assistant":
+		case "developer":
+			role = "system"
+		case "tool", "function":
+			return nil, &fault.Error{Code: unsupported, Param: at + ".role", Message: "tools are not supported by this server"}
+		default:
+			return nil, fault.Bad(at+".role", "%s.role is %q: it must be system, developer, user or assistant", at, clip(role, 40))
+		}
+		text, err := m.text(at)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = chat.Message{Role: role, Content: text}
+	}
+	return out, nil
+}
+
+// checkModelName refuses what can't be a name before anybody looks it up.
+func (g *Gateway) checkModelName(name string) error {
+	switch {
+	case name == "":
+		return fault.Bad("model", "model is missing")
+	case len(name) > g.limits.NameBytes:
+		return fault.Bad("model", "model has %d bytes: at most %d", len(name), g.limits.NameBytes)
+	}
+	return nil
+}
+
+// asParamFault names the request's field in an error that has none: a chat
+// template that raises knows nothing about requests.
+func asParamFault(err error, param string) error {
+	if fault.CodeOf(err) != fault.Invalid {
+		return err
+	}
+	return &fault.Error{Code: fault.Invalid, Param: param, Message: err.Error()}
+}
+
+// wholeChat answers in one piece.
+func (g *Gateway) wholeChat(c *gin.Context, j job, head replyHead) error {
+	all, err := g.collect(c.Request.Context(), j)
+	if err != nil {
+		return err
+	}
+	reply := ChatCompletion{
+		ID: head.id, Object: "chat.completion", Created: head.created, Model: head.model,
+		SystemFingerprint: all.fingerprint, Usage: all.usage,
+	}
+	for i := range all.texts {
+		reply.Choices = append(reply.Choices, ChatChoice{
+			Index: i, Message: ReplyMessage{Role: "assistant", Content: all.texts[i]}, FinishReason: all.reasons[i],
+		})
+	}
+	c.PureJSON(http.StatusOK, reply)
+	return nil
+}

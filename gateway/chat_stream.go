@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/gin-gonic/gin"
+)
+
+// streamChat answers with server-sent events: the role of each choice, then
+// text as it comes, then each choice's finish reason, then the usage if it was
+// asked for, then [DONE].
+func (g *Gateway) streamChat(c *gin.Context, j job, head replyHead, usage bool) error {
+	w := chatWriter{chunk: ChatChunk{ID: head.id, Object: "chat.completion.chunk", Created: head.created, Model: head.model}}
+	if usage {
+		w.chunk.Usage = json.RawMessage("null") // until the last chunk
+	}
+	return g.streamJob(c, j, &w)
+}
+
+// chunkWriter turns pieces into the events of one kind of reply.
+type chunkWriter interface {
+	begin(s *eventStream, gen *generation) error
+	piece(s *eventStream, p piece) error
+	end(s *eventStream, gen *generation) error
+}
+
+// streamJob runs a job and writes its pieces as they come. Errors before the
+// first byte are returned with the stream unopened, and get their own status.
+func (g *Gateway) streamJob(c *gin.Context, j job, w chunkWriter) error {
+	ctx, cancel := context.WithCancel(c.Request.Context())
+	defer cancel()
+	s := g.newEventStream(c)
+	defer s.close()
+	gen, err := await(s, cancel, func() (*generation, error) { return g.begin(ctx, j) })
+	if err != nil {
+		return err
+	}
+	complete, begun := false, false
+	defer func() { gen.close(complete) }()
+	for {
+		p, more, err := next(ctx, s, gen.pieces)
+		switch {
+		case err != nil:
+			return err
+		case !more && ctx.Err() != nil:
+			return fmt.Errorf("generating: %w", context.Cause(ctx))
+		case p.Err != nil:
+			return asPromptFault(p.Err, j.param)
+		}
+		if !begun {
+			begun = true
+			if err := w.begin(s, gen); err != nil {
+				return err
+			}
+		}
+		if !more {
+			break
+		}
+		gen.count(p)
+		if err := w.piece(s, p); err != nil {
+			return err
+		}
+	}
+	if err := w.end(s, gen); err != nil {
+		return err
+	}
+	complete = true
+	return s.done()
+}
+
+// chatWriter writes chat.completion.chunk events.
+type chatWriter struct {
+	chunk ChatChunk // what all chunks share
+}
+
+// send writes the shared part with one choice.
+func (w *chatWriter) send(s *eventStream, choice ChunkChoice) error {
+	chunk := w.chunk
+	chunk.Choices = []ChunkChoice{choice}
+	return s.data(chunk)
+}
+
+// begin opens each choice with its role.
+func (w *chatWriter) begin(s *eventStream, gen *generation) error {
+	w.chunk.SystemFingerprint = gen.fingerprint()
+	for i := range gen.tokens {
+		empty := ""
+		if err := w.send(s, ChunkChoice{Index: i, Delta: Delta{Role: "assistant", Content: &empty}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// piece adds text to a choice, and ends it if the engine said so: a finish
+// reason always comes in a chunk of its own, with an empty delta.
+func (w *chatWriter) piece(s *eventStream, p piece) error {
+	if p.Text != "" {
+		if err := w.send(s, ChunkChoice{Index: p.index, Delta: Delta{Content: &p.Text}}); err != nil {
+			return err
+		}
+	}
+	if p.FinishReason != "" {
+		return w.send(s, ChunkChoice{Index: p.index, FinishReason: &p.FinishReason})
+	}
+	return nil
+}
+
+// end sends the usage, to those who asked, in a chunk without choices.
+func (w *chatWriter) end(s *eventStream, gen *generation) error {
+	if w.chunk.Usage == nil {
+		return nil
+	}
+	chunk := w.chunk
+	chunk.Choices = []ChunkChoice{}
+	usage, err := plainJSON(gen.usage())
+	if err != nil {
+		return err
+	}
+	chunk.Usage = json.RawMessage(usage)
+	return s.data(chunk)
+}

@@ -1,0 +1,44 @@
+// Package gateway speaks HTTP: OpenAI's API for models and chat, our own for
+// recipes, aliases and searches, and three pages for people (a dashboard, the
+// API reference, and the document behind it).
+//
+// Its one idea: the wire is a border. What arrives is untrusted and is turned,
+// field by field, into the domain's own values (an infer.Request, a
+// merge.Recipe, a search.Spec) before anything happens; what leaves is built
+// from domain values by functions that stand next to the wire types. Nothing
+// behind this package knows HTTP, and nothing in it knows tensors.
+//
+// Where things are:
+//
+//   - routes.go is the table of contents; gateway.go the type and its options
+//   - models.go, chat.go, completions.go, recipes.go, aliases.go, searches.go,
+//     search_events.go, health.go, docs.go hold the handlers, one resource each
+//   - wire_*.go hold what is read and written, and its conversion
+//   - errors.go is the one table from fault codes to HTTP
+//   - limits.go holds every limit, with the key that sets it
+//   - stream.go writes server-sent events; generation.go drives the engine
+//   - middleware.go, auth.go, origin.go stand before every handler
+//   - web/ holds the pages, embedded in the binary
+package gateway
+
+//	@title			mergeway
+//	@version		1
+//	@description	Serves models that are merged on demand, over OpenAI's API, and searches for better merges by evolution.
+//	@description	Every reply with a status of 400 or above has the body {"error": {"message", "type", "param", "code"}}.
+//	@BasePath		/
+//	@securityDefinitions.apikey	BearerAuth
+//	@in				header
+//	@name			Authorization
+//	@description	"Bearer" and the API key. Without configured keys the server answers its own machine only, and needs none.
+//	@tag.name			models
+//	@tag.description	What can be asked for: sources, recipes and aliases.
+//	@tag.name			chat
+//	@tag.description	OpenAI's chat and text completions.
+//	@tag.name			recipes
+//	@tag.description	Merged models, as recipes of a few kilobytes.
+//	@tag.name			aliases
+//	@tag.description	Names that can be moved from model to model while requests run.
+//	@tag.name			searches
+//	@tag.description	Evolution of better recipes.
+//	@tag.name			server
+//	@tag.description	Health, and the pages for people.

@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search"
+	"github.com/mergeway/mergeway/search/task"
+)
+
+// fakeSearches holds one search, whose events the test writes.
+type fakeSearches struct {
+	search search.Search
+	trials []search.Trial
+	events []search.Event      // what has happened
+	live   <-chan search.Event // what will happen; nil: nothing
+}
+
+func newFakeSearches() *fakeSearches {
+	f := &fakeSearches{search: search.Search{ID: "search-1", State: search.Running, CreatedAt: epoch}}
+	for i := range 5 {
+		f.trials = append(f.trials, search.Trial{Number: i, Fitness: 0.1 * float64(i), At: epoch})
+		f.events = append(f.events, search.Event{Number: i + 1, Type: search.TrialEnded, At: epoch, Trial: &f.trials[i]})
+	}
+	f.search.LastEvent = len(f.events)
+	return f
+}
+
+func (f *fakeSearches) Launch(_ context.Context, spec search.Spec) (search.Search, error) {
+	if spec.Task != "ja-math" {
+		return search.Search{}, fault.New(fault.NotFound, "there is no task %q", spec.Task)
+	}
+	f.search.Spec, f.search.State = spec, search.Queued
+	return f.search, nil
+}
+
+func (f *fakeSearches) Get(_ context.Context, id string) (search.Search, error) {
+	if id != f.search.ID {
+		return search.Search{}, fault.New(fault.NotFound, "there is no search %q", id)
+	}
+	return f.search, nil
+}
+
+func (f *fakeSearches) List(context.Context) ([]search.Search, error) {
+	return []search.Search{f.search}, nil
+}
+
+func (f *fakeSearches) Trials(ctx context.Context, id string) ([]search.Trial, error) {
+	_, err := f.Get(ctx, id)
+	return f.trials, err
+}
+
+func (f *fakeSearches) Cancel(ctx context.Context, id string) error {
+	if _, err := f.Get(ctx, id); err != nil {
+		return err
+	}
+	if f.search.State.Final() {
+		return fault.New(fault.Conflict, "it has ended")
+	}
+	f.search.State = search.Cancelled
+	return nil
+}
+
+func (f *fakeSearches) Events(ctx context.Context, id string, after int) (<-chan search.Event, error) {
+	if _, err := f.Get(ctx, id); err != nil {
+		return nil, err
+	}
+	out := make(chan search.Event)
+	go func() {
+		defer close(out)
+		send := func(e search.Event) {
+			select {
+			case out <- e:
+			case <-ctx.Done():
+			}
+		}
+		for _, e := range f.events {
+			if e.Number > after {
+				send(e)
+			}
+		}
+		for f.live != nil {
+			select {
+			case e, more := <-f.live:
+				if !more {
+					return
+				}
+				send(e)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, nil
+}
+
+// fakeTasks lists one task that works and one that doesn't.
+type fakeTasks struct{}
+
+func (fakeTasks) List() ([]task.Listing, error) {
+	return []task.Listing{
+		{Name: "broken", Err: fault.Wrap(errors.New("no such file"), fault.Damaged, "search.jsonl is missing")},
+		{Name: "ja-math", Task: &task.Task{Name: "ja-math", Description: "sums", Language: "ja"}},
+	}, nil
+}

@@ -1,0 +1,363 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/catalog"
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/store"
+)
+
+// epoch is when everything in these tests was made.
+var epoch = time.Unix(1_700_000_000, 0)
+
+// fakeCatalog holds names without models.
+type fakeCatalog struct {
+	mu      sync.Mutex
+	entries []catalog.Entry
+	recipes []store.Recipe
+	aliases []store.Alias
+	acquire func(ctx context.Context, name string) error // runs before Acquire answers
+}
+
+func newFakeCatalog() *fakeCatalog {
+	return &fakeCatalog{entries: []catalog.Entry{
+		{ID: "base", Kind: catalog.Source, Created: epoch, State: catalog.Ready, Bytes: 1000},
+		{ID: "org/model", Kind: catalog.Source, Created: epoch, State: catalog.Unloaded},
+		{ID: "broken", Kind: catalog.Source, Created: epoch, State: catalog.Failed, Error: "model.safetensors is cut short"},
+		{ID: "best", Kind: catalog.Alias, Target: "recipe-00", Created: epoch, State: catalog.Ready},
+	}}
+}
+
+func (f *fakeCatalog) List(context.Context) ([]catalog.Entry, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.entries), nil
+}
+
+func (f *fakeCatalog) Get(_ context.Context, name string) (catalog.Entry, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.entries {
+		if e.ID == name {
+			return e, nil
+		}
+	}
+	return catalog.Entry{}, fault.New(fault.NotFound, "no model is called %q", name)
+}
+
+func (f *fakeCatalog) Acquire(ctx context.Context, name string) (*catalog.Lease, error) {
+	e, err := f.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if f.acquire != nil {
+		if err := f.acquire(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	if e.State == catalog.Failed {
+		return nil, fault.New(fault.Damaged, "%s", e.Error)
+	}
+	return &catalog.Lease{Entry: e, Model: &infer.Model{Name: name}}, nil
+}
+
+func (f *fakeCatalog) PutRecipe(_ context.Context, name string, r merge.Recipe) (store.Recipe, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range r.Sources {
+		if s.Model == "other-shape" {
+			return store.Recipe{}, fault.New(fault.Unfit, "the sources do not fit together: hidden sizes 8 and 16; vocabularies 10 and 20")
+		}
+	}
+	body, err := r.Canonical()
+	if err != nil {
+		return store.Recipe{}, err
+	}
+	stored := store.Recipe{ID: "recipe-00", Name: name, Body: body, Digest: "sha256:00", CreatedAt: epoch}
+	f.recipes = append(f.recipes, stored)
+	return stored, nil
+}
+
+func (f *fakeCatalog) GetRecipe(_ context.Context, id string) (store.Recipe, error) {
+	for _, r := range f.recipes {
+		if r.ID == id {
+			return r, nil
+		}
+	}
+	return store.Recipe{}, fault.New(fault.NotFound, "no recipe has the id %q", id)
+}
+
+func (f *fakeCatalog) ListRecipes(context.Context) ([]store.Recipe, error) { return f.recipes, nil }
+
+func (f *fakeCatalog) DeleteRecipe(ctx context.Context, id string) error {
+	if _, err := f.GetRecipe(ctx, id); err != nil {
+		return err
+	}
+	f.recipes = nil
+	return nil
+}
+
+func (f *fakeCatalog) SetAlias(ctx context.Context, alias, target string) error {
+	if _, err := f.Get(ctx, target); err != nil {
+		return err
+	}
+	if alias == "base" {
+		return fault.New(fault.Conflict, "a source is called base")
+	}
+	f.aliases = append(f.aliases, store.Alias{Name: alias, Target: target, UpdatedAt: epoch})
+	return nil
+}
+
+func (f *fakeCatalog) GetAlias(_ context.Context, alias string) (store.Alias, error) {
+	for _, a := range f.aliases {
+		if a.Name == alias {
+			return a, nil
+		}
+	}
+	return store.Alias{}, fault.New(fault.NotFound, "no alias is called %q", alias)
+}
+
+func (f *fakeCatalog) ListAliases(context.Context) ([]store.Alias, error) { return f.aliases, nil }
+
+func (f *fakeCatalog) DeleteAlias(ctx context.Context, alias string) error {
+	_, err := f.GetAlias(ctx, alias)
+	f.aliases = nil
+	return err
+}
+
+// fakeEngine plays a script: the chunks of every stream, in order.
+type fakeEngine struct {
+	script func(ctx context.Context, r infer.Request, send func(infer.Chunk) bool)
+	refuse error // what Stream returns at once
+
+	mu       sync.Mutex
+	requests []infer.Request
+	running  int
+}
+
+func (f *fakeEngine) Stream(ctx context.Context, _ *infer.Model, r infer.Request) (<-chan infer.Chunk, error) {
+	if f.refuse != nil {
+		return nil, f.refuse
+	}
+	f.mu.Lock()
+	f.requests = append(f.requests, r)
+	f.running++
+	f.mu.Unlock()
+	out := make(chan infer.Chunk)
+	go func() {
+		defer close(out)
+		defer func() { f.mu.Lock(); f.running--; f.mu.Unlock() }()
+		f.script(ctx, r, func(c infer.Chunk) bool {
+			select {
+			case out <- c:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		})
+	}()
+	return out, nil
+}
+
+func (f *fakeEngine) seen() []infer.Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.requests)
+}
+
+func (f *fakeEngine) streams() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.running
+}
+
+// say is a script that says the words and stops.
+func say(words ...string) func(context.Context, infer.Request, func(infer.Chunk) bool) {
+	return func(_ context.Context, _ infer.Request, send func(infer.Chunk) bool) {
+		for i, w := range words {
+			if !send(infer.Chunk{Text: w, Tokens: i + 1}) {
+				return
+			}
+		}
+		send(infer.Chunk{Tokens: len(words) + 1, FinishReason: "stop"})
+	}
+}
+
+// bench is a gateway on a real socket with everything behind it faked.
+type bench struct {
+	*httptest.Server
+	t        *testing.T
+	gateway  *Gateway
+	catalog  *fakeCatalog
+	engine   *fakeEngine
+	searches *fakeSearches
+	log      *lockedBuffer
+}
+
+func newBench(t *testing.T, change ...func(*Options)) *bench {
+	t.Helper()
+	b := &bench{t: t, catalog: newFakeCatalog(), engine: &fakeEngine{script: say("Hello", ", ", "world")}, searches: newFakeSearches(), log: &lockedBuffer{}}
+	o := Options{
+		Catalog: b.catalog, Engine: b.engine, Searches: b.searches, Tasks: fakeTasks{}, Limits: DefaultLimits(), Version: "test",
+		Logger: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	g, err := New(o)
+	require.NoError(t, err)
+	// One token for each letter, after one for the role.
+	g.encodeChat = func(_ *infer.Model, messages []chat.Message) ([]int32, error) {
+		var ids []int32
+		for _, m := range messages {
+			if m.Content == "raise" {
+				return nil, fault.New(fault.Invalid, "roles must alternate")
+			}
+			if m.Content == "panic" {
+				panic("a template that breaks")
+			}
+			ids = append(ids, int32(len(m.Role)))
+			for _, r := range m.Content {
+				ids = append(ids, r)
+			}
+		}
+		return ids, nil
+	}
+	g.encodeText = func(_ *infer.Model, text string, ids []int32) ([]int32, error) {
+		for _, r := range text {
+			ids = append(ids, r)
+		}
+		return ids, nil
+	}
+	b.gateway = g
+	b.Server = httptest.NewUnstartedServer(nil)
+	b.Server.Config = g.Server(t.Context())
+	b.Start()
+	t.Cleanup(b.Close)
+	return b
+}
+
+// reply is an answered request with its body read.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// send makes a request; body, unless empty, is sent as JSON.
+func (b *bench) send(method, path, body string, change ...func(*http.Request)) reply {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), method, b.URL+path, strings.NewReader(body))
+	require.NoError(b.t, err)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, c := range change {
+		c(r)
+	}
+	resp, err := b.Client().Do(r)
+	require.NoError(b.t, err)
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	require.NoError(b.t, err)
+	return reply{resp.StatusCode, resp.Header, string(data)}
+}
+
+// into reads a reply's JSON.
+func (r reply) into(t *testing.T, v any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(r.body), v), r.body)
+}
+
+// requireError checks that a reply is the error envelope, and what it says.
+func (r reply) requireError(t *testing.T, status int, code, param string) ErrorBody {
+	t.Helper()
+	require.Equal(t, status, r.status, r.body)
+	require.Equal(t, "application/json; charset=utf-8", r.header.Get("Content-Type"))
+	var fields map[string]map[string]any
+	r.into(t, &fields)
+	require.Len(t, fields, 1)
+	for _, key := range []string{"message", "type", "param", "code"} {
+		require.Contains(t, fields["error"], key)
+	}
+	var e ErrorReply
+	r.into(t, &e)
+	require.Equal(t, code, e.Error.Code, e.Error.Message)
+	require.NotEmpty(t, e.Error.Message)
+	if param == "" {
+		require.Nil(t, e.Error.Param)
+	} else {
+		require.NotNil(t, e.Error.Param, e.Error.Message)
+		require.Equal(t, param, *e.Error.Param)
+	}
+	return e.Error
+}
+
+// sse is one server-sent event, or a comment.
+type sse struct{ id, event, data, comment string }
+
+// events reads a stream to its end.
+func events(t *testing.T, body string) []sse {
+	t.Helper()
+	require.True(t, body == "" || strings.HasSuffix(body, "\n\n"), "the last event is not ended by a blank line")
+	var out []sse
+	for _, block := range strings.Split(strings.TrimSuffix(body, "\n\n"), "\n\n") {
+		var e sse
+		lines := bufio.NewScanner(strings.NewReader(block))
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			field, value, found := strings.Cut(lines.Text(), ": ")
+			require.True(t, found, "not an event line: %q", lines.Text())
+			switch field {
+			case "id":
+				e.id = value
+			case "event":
+				e.event = value
+			case "data":
+				e.data += value
+			case "":
+				e.comment = value
+			default:
+				t.Fatalf("unknown event field in %q", lines.Text())
+			}
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// lockedBuffer is a log that may be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -1,0 +1,181 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/mergeway/mergeway/catalog"
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/search"
+	"github.com/mergeway/mergeway/search/task"
+	"github.com/mergeway/mergeway/store"
+)
+
+// Catalog is what the gateway needs of a catalog.Catalog: names to models.
+type Catalog interface {
+	List(ctx context.Context) ([]catalog.Entry, error)
+	Get(ctx context.Context, name string) (catalog.Entry, error)
+	Acquire(ctx context.Context, name string) (*catalog.Lease, error)
+
+	PutRecipe(ctx context.Context, name string, r merge.Recipe) (store.Recipe, error)
+	GetRecipe(ctx context.Context, id string) (store.Recipe, error)
+	ListRecipes(ctx context.Context) ([]store.Recipe, error)
+	DeleteRecipe(ctx context.Context, id string) error
+
+	SetAlias(ctx context.Context, alias, target string) error
+	GetAlias(ctx context.Context, alias string) (store.Alias, error)
+	ListAliases(ctx context.Context) ([]store.Alias, error)
+	DeleteAlias(ctx context.Context, alias string) error
+}
+
+// Engine is what the gateway needs of an infer.Engine.
+type Engine interface {
+	Stream(ctx context.Context, m *infer.Model, r infer.Request) (<-chan infer.Chunk, error)
+}
+
+// Searches is what the gateway needs of a search.Service.
+type Searches interface {
+	Launch(ctx context.Context, spec search.Spec) (search.Search, error)
+	Get(ctx context.Context, id string) (search.Search, error)
+	List(ctx context.Context) ([]search.Search, error)
+	Trials(ctx context.Context, id string) ([]search.Trial, error)
+	Cancel(ctx context.Context, id string) error
+	Events(ctx context.Context, id string, after int) (<-chan search.Event, error)
+}
+
+// Tasks is what the gateway needs of a task.Library.
+type Tasks interface {
+	List() ([]task.Listing, error)
+}
+
+// Options are what a Gateway is made of.
+type Options struct {
+	Catalog  Catalog
+	Engine   Engine
+	Searches Searches
+	Tasks    Tasks
+	Logger   *slog.Logger // slog.Default if nil
+	Limits   Limits       // DefaultLimits if zero
+	Version  string       // shown by /healthz
+
+	// APIKeys are the keys that open the API. Without any, the server answers
+	// requests from its own machine only.
+	APIKeys []string
+	// OpenAccess, without APIKeys, answers requests from any machine.
+	OpenAccess bool
+	// AllowedOrigins are foreign web origins, such as "https://ui.example.com",
+	// whose pages may use the API; "*" is every one.
+	AllowedOrigins []string
+	// AllowedHosts are the names, besides addresses and localhost, by which the
+	// server may be called while it has no keys; "*" is every one.
+	AllowedHosts []string
+
+	// Ready, if set, is asked by /readyz: a nil error means ready.
+	Ready func(ctx context.Context) error
+}
+
+// Gateway is the HTTP face of the program.
+type Gateway struct {
+	catalog  Catalog
+	engine   Engine
+	searches Searches
+	tasks    Tasks
+	log      *slog.Logger
+	limits   Limits
+	version  string
+	ready    func(ctx context.Context) error
+	guard    guard
+	origins  origins
+	router   *gin.Engine
+	started  time.Time
+
+	encodeChat func(m *infer.Model, messages []chat.Message) ([]int32, error)
+	encodeText func(m *infer.Model, text string, ids []int32) ([]int32, error)
+
+	drained   context.Context // ends with Drain
+	drain     context.CancelFunc
+	abandoned atomic.Int64 // generations that were left before their end
+}
+
+// New makes a Gateway. It does not listen: see [Gateway.Handler] and
+// [Gateway.Server].
+func New(o Options) (*Gateway, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Limits == (Limits{}) {
+		o.Limits = DefaultLimits()
+	}
+	if err := o.Limits.check(); err != nil {
+		return nil, err
+	}
+	if o.Catalog == nil || o.Engine == nil || o.Searches == nil || o.Tasks == nil {
+		return nil, fault.New(fault.Internal, "a gateway needs a catalog, an engine, a search service and tasks")
+	}
+	g := &Gateway{
+		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks,
+		log: o.Logger, limits: o.Limits, version: o.Version, ready: o.Ready,
+		guard:      newGuard(o.APIKeys, o.OpenAccess),
+		encodeChat: encodeChat, encodeText: encodeText,
+		started: time.Now(),
+	}
+	g.drained, g.drain = context.WithCancel(context.Background())
+	g.origins = origins{allowed: o.AllowedOrigins, hosts: o.AllowedHosts, keyless: g.guard.keyless()}
+	g.router = g.routes()
+	return g, nil
+}
+
+// Handler serves every route.
+func (g *Gateway) Handler() http.Handler { return g.router }
+
+// Server is a server of the Handler with the connection limits set. Requests
+// end with ctx.
+func (g *Gateway) Server(ctx context.Context) *http.Server {
+	return &http.Server{
+		Handler:           g.Handler(),
+		ReadHeaderTimeout: g.limits.HeaderTimeout,
+		IdleTimeout:       g.limits.IdleTimeout,
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+}
+
+// Drain makes the server unready, refuses new generations while those that run
+// go on, and ends the streams that follow searches. Call it before
+// http.Server.Shutdown.
+func (g *Gateway) Drain() { g.drain() }
+
+// draining tells whether Drain was called.
+func (g *Gateway) draining() bool { return g.drained.Err() != nil }
+
+// encodeChat is what the model's chat template makes of a conversation.
+func encodeChat(m *infer.Model, messages []chat.Message) ([]int32, error) {
+	return m.Template.Encode(messages)
+}
+
+// encodeText gives a prompt in tokens: text after the model's beginning-of-text
+// token, ids just as they are.
+func encodeText(m *infer.Model, text string, ids []int32) ([]int32, error) {
+	if ids == nil {
+		if bos, ok := m.Tokenizer.BOS(); ok {
+			ids = append(ids, bos)
+		}
+		return append(ids, m.Tokenizer.Encode(text, false)...), nil
+	}
+	size := int32(m.Tokenizer.VocabSize())
+	for _, id := range ids {
+		if id < 0 || id >= size {
+			return nil, fault.Bad("prompt", "the prompt has the token id %d: the model's ids are 0 to %d", id, size-1)
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,176 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/mergeway/mergeway/catalog"
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+)
+
+// job is a validated request to generate: which model, what to say to it, and
+// how many choices.
+type job struct {
+	model    string
+	param    string                                  // the request field that holds the prompt, for errors about it
+	encode   func(m *infer.Model) ([][]int32, error) // the prompts, in the model's tokens
+	sampling infer.Sampling
+	n        int // choices for each prompt
+}
+
+// generation is a running job: one model held, one stream of the engine for
+// each choice, all of them merged into pieces.
+type generation struct {
+	lease        *catalog.Lease
+	pieces       <-chan piece // closed when every choice has ended
+	promptTokens int
+	tokens       []int // completion tokens of each choice so far
+
+	cancel context.CancelFunc
+	ended  sync.WaitGroup // the engine's streams
+	left   func()         // called once if somebody went away before the end
+}
+
+// piece is one chunk of one choice.
+type piece struct {
+	index int
+	infer.Chunk
+}
+
+// begin gets hold of the model, encodes the prompts and starts every choice.
+// The caller must close the generation.
+func (g *Gateway) begin(ctx context.Context, j job) (*generation, error) {
+	if g.draining() {
+		return nil, errDraining()
+	}
+	lease, err := g.catalog.Acquire(ctx, j.model)
+	if err != nil {
+		return nil, asModelFault(err, j.model)
+	}
+	gen, err := g.beginWith(ctx, lease, j)
+	if err != nil {
+		lease.Release()
+		return nil, asPromptFault(err, j.param)
+	}
+	return gen, nil
+}
+
+func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job) (*generation, error) {
+	prompts, err := j.encode(lease.Model)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	gen := &generation{lease: lease, tokens: make([]int, len(prompts)*j.n), cancel: cancel, left: func() { g.abandoned.Add(1) }}
+	pieces := make(chan piece)
+	gen.pieces = pieces
+	for p, prompt := range prompts {
+		gen.promptTokens += len(prompt)
+		for i := range j.n {
+			chunks, err := g.engine.Stream(ctx, lease.Model, infer.Request{Prompt: prompt, Sampling: forChoice(j.sampling, i)})
+			if err != nil {
+				cancel()
+				gen.ended.Wait()
+				return nil, err
+			}
+			gen.ended.Add(1)
+			go gen.forward(ctx, p*j.n+i, chunks, pieces)
+		}
+	}
+	go func() { gen.ended.Wait(); close(pieces) }()
+	return gen, nil
+}
+
+// forward moves one choice's chunks into the common channel. When nobody
+// listens any more it still reads to the end: only then has the engine let go
+// of the model.
+func (gen *generation) forward(ctx context.Context, index int, chunks <-chan infer.Chunk, out chan<- piece) {
+	defer gen.ended.Done()
+	finished := false
+	for chunk := range chunks {
+		finished = finished || chunk.FinishReason != "" || chunk.Err != nil
+		select {
+		case out <- piece{index, chunk}:
+		case <-ctx.Done():
+		}
+	}
+	if !finished && ctx.Err() == nil {
+		select {
+		case out <- piece{index, infer.Chunk{Err: fault.New(fault.Internal, "the engine ended a stream without a reason")}}:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// close stops what still runs, waits until the engine has let go, and gives the
+// model back.
+func (gen *generation) close(complete bool) {
+	if !complete {
+		gen.left()
+	}
+	gen.cancel()
+	gen.ended.Wait()
+	gen.lease.Release()
+}
+
+// count notes how far a choice has come.
+func (gen *generation) count(p piece) { gen.tokens[p.index] = max(gen.tokens[p.index], p.Tokens) }
+
+// usage is what the whole request cost.
+func (gen *generation) usage() Usage {
+	completion := 0
+	for _, n := range gen.tokens {
+		completion += n
+	}
+	return Usage{PromptTokens: gen.promptTokens, CompletionTokens: completion, TotalTokens: gen.promptTokens + completion}
+}
+
+// fingerprint names the model that really answers, whatever it was asked as.
+func (gen *generation) fingerprint() string {
+	e := gen.lease.Entry
+	if e.Target != "" {
+		return e.Target
+	}
+	return e.ID
+}
+
+// outcome is a job that ran to its end.
+type outcome struct {
+	texts, reasons []string // of each choice
+	fingerprint    string
+	usage          Usage
+}
+
+// collect runs a job to its end.
+func (g *Gateway) collect(ctx context.Context, j job) (outcome, error) {
+	gen, err := g.begin(ctx, j)
+	if err != nil {
+		return outcome{}, err
+	}
+	complete := false
+	defer func() { gen.close(complete) }()
+	texts := make([]strings.Builder, len(gen.tokens))
+	out := outcome{fingerprint: gen.fingerprint(), texts: make([]string, len(texts)), reasons: make([]string, len(texts))}
+	for p := range gen.pieces {
+		if p.Err != nil {
+			return outcome{}, asPromptFault(p.Err, j.param)
+		}
+		gen.count(p)
+		texts[p.index].WriteString(p.Text)
+		if p.FinishReason != "" {
+			out.reasons[p.index] = p.FinishReason
+		}
+	}
+	if ctx.Err() != nil {
+		return outcome{}, fmt.Errorf("generating: %w", context.Cause(ctx))
+	}
+	for i := range texts {
+		out.texts[i] = texts[i].String()
+	}
+	out.usage = gen.usage()
+	complete = true
+	return out, nil
+}

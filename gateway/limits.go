@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// Limits holds every bound of the gateway as a number. Start from
+// [DefaultLimits]; [Limits.Settings] names each with the key that sets it.
+type Limits struct {
+	BodyBytes      int           // largest request body
+	NameBytes      int           // longest name of a model, alias or recipe
+	Messages       int           // messages of one chat
+	Prompts        int           // prompts of one completions request
+	Choices        int           // replies to one request: n, and prompts × n
+	MaxTokens      int           // largest max_tokens
+	Stops          int           // stop strings of one request
+	StopBytes      int           // longest stop string
+	PageSize       int           // entries of one page of a list
+	InFlight       int           // generation requests at once
+	Watchers       int           // clients following searches at once
+	RequestTimeout time.Duration // any request that generates nothing
+	GenerateTime   time.Duration // one generation, loading its model included
+	BodyTimeout    time.Duration // reading one request's body
+	HeaderTimeout  time.Duration // reading one request's header
+	WriteTimeout   time.Duration // one write to a client that reads too slowly
+	IdleTimeout    time.Duration // a connection between two requests
+	KeepAlive      time.Duration // silence on a stream before a comment is sent
+}
+
+// DefaultLimits are right for one machine that serves its own users.
+func DefaultLimits() Limits {
+	return Limits{
+		BodyBytes:      4 << 20,
+		NameBytes:      256,
+		Messages:       2048,
+		Prompts:        256,
+		Choices:        256,
+		MaxTokens:      1 << 20,
+		Stops:          16,
+		StopBytes:      1024,
+		PageSize:       1000,
+		InFlight:       256,
+		Watchers:       64,
+		RequestTimeout: 30 * time.Second,
+		GenerateTime:   10 * time.Minute,
+		BodyTimeout:    30 * time.Second,
+		HeaderTimeout:  10 * time.Second,
+		WriteTimeout:   30 * time.Second,
+		IdleTimeout:    2 * time.Minute,
+		KeepAlive:      5 * time.Second,
+	}
+}
+
+// Setting is one limit as configuration sees it. Exactly one of Number and
+// Duration points at the field.
+type Setting struct {
+	Key      string // as a flag: --max-body-bytes; in the environment: MERGEWAY_MAX_BODY_BYTES
+	Help     string
+	Number   *int
+	Duration *time.Duration
+}
+
+// Settings lists the limits with their keys, pointing into l.
+func (l *Limits) Settings() []Setting {
+	return []Setting{
+		{Key: "max-body-bytes", Number: &l.BodyBytes, Help: "largest request body"},
+		{Key: "max-name-bytes", Number: &l.NameBytes, Help: "longest name of a model, alias or recipe"},
+		{Key: "max-messages", Number: &l.Messages, Help: "messages of one chat"},
+		{Key: "max-prompts", Number: &l.Prompts, Help: "prompts of one completions request"},
+		{Key: "max-choices", Number: &l.Choices, Help: "replies to one request"},
+		{Key: "max-max-tokens", Number: &l.MaxTokens, Help: "largest max_tokens a request may ask for"},
+		{Key: "max-stops", Number: &l.Stops, Help: "stop strings of one request"},
+		{Key: "max-stop-bytes", Number: &l.StopBytes, Help: "longest stop string"},
+		{Key: "max-page-size", Number: &l.PageSize, Help: "entries of one page of a list"},
+		{Key: "max-in-flight", Number: &l.InFlight, Help: "generation requests at once; more get 429"},
+		{Key: "max-watchers", Number: &l.Watchers, Help: "clients following searches at once; more get 429"},
+		{Key: "request-timeout", Duration: &l.RequestTimeout, Help: "time for a request that generates nothing"},
+		{Key: "generate-timeout", Duration: &l.GenerateTime, Help: "time for one generation, loading its model included"},
+		{Key: "body-timeout", Duration: &l.BodyTimeout, Help: "time to read a request's body"},
+		{Key: "header-timeout", Duration: &l.HeaderTimeout, Help: "time to read a request's header"},
+		{Key: "write-timeout", Duration: &l.WriteTimeout, Help: "time for one write to a slow client"},
+		{Key: "idle-timeout", Duration: &l.IdleTimeout, Help: "time a connection may wait between requests"},
+		{Key: "keep-alive", Duration: &l.KeepAlive, Help: "silence on a stream before a comment line is sent"},
+	}
+}
+
+// check refuses limits under which nothing could be served.
+func (l Limits) check() error {
+	for _, s := range l.Settings() {
+		if s.Number != nil && *s.Number < 1 || s.Duration != nil && *s.Duration <= 0 {
+			return fault.Bad(s.Key, "the limit %s must be above zero", s.Key)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// routes is the table of contents of the API.
+func (g *Gateway) routes() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode) // Gin's debug mode prints to stdout
+	r := gin.New()
+	r.HandleMethodNotAllowed = true
+	r.RedirectTrailingSlash = false // a redirected POST loses its body
+	r.ContextWithFallback = true    // a gin.Context is its request's context
+	_ = r.SetTrustedProxies(nil)    // who connects is who asks
+
+	r.Use(identify, g.logRequests, g.recoverPanics, g.screen)
+	r.NoRoute(g.handle(func(c *gin.Context) error {
+		return fault.New(noRoute, "there is nothing at %s %s; GET /docs lists what there is", c.Request.Method, clip(c.Request.URL.Path, 200))
+	}))
+	r.NoMethod(g.handle(func(c *gin.Context) error {
+		return fault.New(noMethod, "%s is not possible at %s: allowed is %s", c.Request.Method, c.Request.URL.Path, c.Writer.Header().Get("Allow"))
+	}))
+
+	pages := r.Group("/", within(g.limits.RequestTimeout))
+	pages.GET("/", g.handle(g.getDashboard))
+	pages.GET("/docs", g.handle(g.getDocs))
+	pages.GET("/assets/:file", g.handle(g.getAsset))
+	pages.GET("/openapi.json", g.handle(g.getOpenAPI))
+	pages.GET("/healthz", g.handle(g.getHealth))
+	pages.GET("/readyz", g.handle(g.getReady))
+
+	api := r.Group("/v1", g.authorize)
+
+	generate := api.Group("/", g.refuseWhileDraining, g.atMost(g.limits.InFlight, "generations"), within(g.limits.GenerateTime))
+	generate.POST("/chat/completions", g.handle(g.createChat))
+	generate.POST("/completions", g.handle(g.createCompletion))
+
+	quick := api.Group("/", within(g.limits.RequestTimeout))
+	quick.GET("/models", g.handle(g.listModels))
+	quick.GET("/models/*model", g.handle(g.getModel)) // ids may hold slashes
+
+	quick.POST("/recipes", g.handle(g.createRecipe))
+	quick.GET("/recipes", g.handle(g.listRecipes))
+	quick.GET("/recipes/:id", g.handle(g.getRecipe))
+	quick.DELETE("/recipes/:id", g.handle(g.deleteRecipe))
+
+	quick.GET("/aliases", g.handle(g.listAliases))
+	quick.PUT("/aliases/*name", g.handle(g.putAlias))
+	quick.DELETE("/aliases/*name", g.handle(g.deleteAlias))
+
+	quick.GET("/tasks", g.handle(g.listTasks))
+	quick.POST("/searches", g.handle(g.createSearch))
+	quick.GET("/searches", g.handle(g.listSearches))
+	quick.GET("/searches/:id", g.handle(g.getSearch))
+	quick.GET("/searches/:id/trials", g.handle(g.listTrials))
+	quick.POST("/searches/:id/cancel", g.handle(g.cancelSearch))
+
+	watch := api.Group("/", g.atMost(g.limits.Watchers, "watchers"))
+	watch.GET("/searches/:id/events", g.handle(g.watchSearch))
+	return r
+}
+
+// created answers with a new resource and where it is.
+func created(c *gin.Context, location string, v any) error {
+	c.Header("Location", location)
+	c.PureJSON(http.StatusCreated, v)
+	return nil
+}
+
+// ok answers with a resource.
+func ok(c *gin.Context, v any) error {
+	c.PureJSON(http.StatusOK, v)
+	return nil
+}

@@ -1,0 +1,185 @@
+package gateway
+
+import (
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search"
+)
+
+// defaultPage is the length of a page whose request doesn't say.
+const defaultPage = 100
+
+// listTasks lists what a search can be scored on.
+//
+//	@Summary	List the tasks
+//	@Tags		searches
+//	@Security	BearerAuth
+//	@Produce	json
+//	@Success	200	{object}	TaskList
+//	@Router		/v1/tasks [get]
+func (g *Gateway) listTasks(c *gin.Context) error {
+	tasks, err := g.tasks.List()
+	if err != nil {
+		return err
+	}
+	reply := TaskList{Object: "list", Data: make([]Task, len(tasks))}
+	for i, t := range tasks {
+		reply.Data[i] = newTask(t)
+	}
+	return ok(c, reply)
+}
+
+// createSearch starts a search.
+//
+//	@Summary		Start a search
+//	@Description	Only task, base and sources are needed; every other field has a default. The winner is stored as a recipe, and served under the alias if one is given.
+//	@Tags			searches
+//	@Security		BearerAuth
+//	@Accept			json
+//	@Produce		json
+//	@Param			request	body		search.Spec	true	"what to search"
+//	@Success		201		{object}	Search
+//	@Failure		400		{object}	ErrorReply	"a field is wrong; param names it"
+//	@Failure		404		{object}	ErrorReply	"the task or a model does not exist"
+//	@Failure		422		{object}	ErrorReply	"the sources cannot be merged together; every reason is listed"
+//	@Failure		429		{object}	ErrorReply	"too many searches wait already"
+//	@Router			/v1/searches [post]
+func (g *Gateway) createSearch(c *gin.Context) error {
+	data, err := g.readBody(c)
+	if err != nil {
+		return err
+	}
+	var object map[string]any // places errors of syntax, which ParseSpec leaves to us
+	if err := decodeJSON(data, &object, false); err != nil {
+		return err
+	}
+	spec, err := search.ParseSpec(data)
+	if err != nil {
+		return err
+	}
+	s, err := g.searches.Launch(c.Request.Context(), spec)
+	if err != nil {
+		return err
+	}
+	return created(c, "/v1/searches/"+s.ID, newSearch(s))
+}
+
+// listSearches lists all searches.
+//
+//	@Summary	List the searches
+//	@Tags		searches
+//	@Security	BearerAuth
+//	@Produce	json
+//	@Success	200	{object}	SearchList
+//	@Router		/v1/searches [get]
+func (g *Gateway) listSearches(c *gin.Context) error {
+	all, err := g.searches.List(c.Request.Context())
+	if err != nil {
+		return err
+	}
+	reply := SearchList{Object: "list", Data: make([]Search, len(all))}
+	for i, s := range all {
+		reply.Data[i] = newSearch(s)
+	}
+	return ok(c, reply)
+}
+
+// getSearch describes one search.
+//
+//	@Summary	Describe a search
+//	@Tags		searches
+//	@Security	BearerAuth
+//	@Produce	json
+//	@Param		id	path		string	true	"the search's id"
+//	@Success	200	{object}	Search
+//	@Failure	404	{object}	ErrorReply
+//	@Router		/v1/searches/{id} [get]
+func (g *Gateway) getSearch(c *gin.Context) error {
+	s, err := g.searches.Get(c.Request.Context(), c.Param("id"))
+	if err != nil {
+		return err
+	}
+	return ok(c, newSearch(s))
+}
+
+// listTrials gives one page of a search's trials, in the order of their numbers.
+//
+//	@Summary	List the trials of a search
+//	@Tags		searches
+//	@Security	BearerAuth
+//	@Produce	json
+//	@Param		id		path		string	true	"the search's id"
+//	@Param		after	query		int		false	"only trials with a larger number; -1 and absent: all"
+//	@Param		limit	query		int		false	"length of the page; 100 if absent"
+//	@Success	200		{object}	TrialPage
+//	@Failure	400		{object}	ErrorReply
+//	@Failure	404		{object}	ErrorReply
+//	@Router		/v1/searches/{id}/trials [get]
+func (g *Gateway) listTrials(c *gin.Context) error {
+	after, err := queryInt(c, "after", -1, -1, maxQueryInt)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", min(defaultPage, g.limits.PageSize), 1, g.limits.PageSize)
+	if err != nil {
+		return err
+	}
+	trials, err := g.searches.Trials(c.Request.Context(), c.Param("id"))
+	if err != nil {
+		return err
+	}
+	reply := TrialPage{Object: "list", Data: []search.Trial{}}
+	for _, t := range trials {
+		if t.Number <= after {
+			continue
+		}
+		if len(reply.Data) == limit {
+			reply.HasMore = true
+			break
+		}
+		reply.Data = append(reply.Data, t)
+	}
+	return ok(c, reply)
+}
+
+// cancelSearch stops a search for good. Its trials are kept.
+//
+//	@Summary	Cancel a search
+//	@Tags		searches
+//	@Security	BearerAuth
+//	@Produce	json
+//	@Param		id	path		string	true	"the search's id"
+//	@Success	200	{object}	Search
+//	@Failure	404	{object}	ErrorReply
+//	@Failure	409	{object}	ErrorReply	"it has ended already"
+//	@Router		/v1/searches/{id}/cancel [post]
+func (g *Gateway) cancelSearch(c *gin.Context) error {
+	ctx, id := c.Request.Context(), c.Param("id")
+	if err := g.searches.Cancel(ctx, id); err != nil {
+		return err
+	}
+	s, err := g.searches.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	return ok(c, newSearch(s))
+}
+
+// maxQueryInt bounds the numbers of a query that have no bound of their own.
+const maxQueryInt = 1 << 31
+
+// queryInt reads a number from the query.
+func queryInt(c *gin.Context, name string, absent, low, high int) (int, error) {
+	text, given := c.GetQuery(name)
+	if !given {
+		return absent, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < low || n > high {
+		return 0, fault.Bad(name, "%s is %q: it must be a number from %d to %d", name, clip(text, 40), low, high)
+	}
+	return n, nil
+}

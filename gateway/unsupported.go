@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// feature is a request field of OpenAI's or vLLM's that changes what a reply
+// means and that this server does not honour yet. Ignoring it would be a lie;
+// it is refused unless its value asks for nothing.
+type feature struct {
+	param   string
+	neutral func(json.RawMessage) bool
+}
+
+// unsupportedFeatures, common to chat and completions. Fields that only hint
+// (user, metadata, service_tier, ...) are ignored instead.
+var unsupportedFeatures = []feature{
+	{"presence_penalty", isNumber(0)},
+	{"frequency_penalty", isNumber(0)},
+	{"repetition_penalty", isNumber(1)},
+	{"logit_bias", isEmpty},
+	{"best_of", isNumber(1)},
+	{"use_beam_search", isFalse},
+	{"top_k", anyOf(isNumber(0), isNumber(-1))},
+	{"min_p", isNumber(0)},
+	{"min_tokens", isNumber(0)},
+	{"stop_token_ids", isEmpty},
+	{"prompt_logprobs", never},
+	{"guided_json", never},
+	{"guided_regex", never},
+	{"guided_choice", never},
+	{"guided_grammar", never},
+	{"structured_outputs", isEmpty},
+	{"response_format", isType("text")},
+}
+
+// unsupportedInChat adds the fields that only a chat has.
+var unsupportedInChat = append([]feature{
+	{"logprobs", isFalse},
+	{"top_logprobs", isNumber(0)},
+	{"tools", isEmpty},
+	{"tool_choice", isString("none", "auto")},
+	{"functions", isEmpty},
+	{"function_call", isString("none", "auto")},
+	{"audio", never},
+	{"modalities", isTextOnly},
+	{"web_search_options", never},
+	{"echo", isFalse},
+	{"continue_final_message", isFalse},
+	{"add_generation_prompt", isTrue},
+	{"chat_template", never},
+	{"chat_template_kwargs", isEmpty},
+	{"documents", isEmpty},
+}, unsupportedFeatures...)
+
+// unsupportedInCompletions adds the fields that only a text completion has.
+var unsupportedInCompletions = append([]feature{
+	{"logprobs", never},
+	{"echo", isFalse},
+	{"suffix", isString("")},
+}, unsupportedFeatures...)
+
+// refuseUnsupported names the first field of the body that can't be honoured.
+func refuseUnsupported(body []byte, features []feature) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return fault.Wrap(err, fault.Invalid, "invalid JSON")
+	}
+	for _, f := range features {
+		value, given := fields[f.param]
+		if !given || isNull(value) || f.neutral(value) {
+			continue
+		}
+		return &fault.Error{Code: unsupported, Param: f.param, Message: f.param + " is not supported by this server: leave it out"}
+	}
+	return nil
+}
+
+func isNull(v json.RawMessage) bool { return len(v) == 0 || bytes.Equal(v, []byte("null")) }
+
+func never(json.RawMessage) bool { return false }
+
+func isFalse(v json.RawMessage) bool { return bytes.Equal(v, []byte("false")) }
+
+func isTrue(v json.RawMessage) bool { return bytes.Equal(v, []byte("true")) }
+
+func isNumber(want float64) func(json.RawMessage) bool {
+	return func(v json.RawMessage) bool {
+		var got *float64
+		return json.Unmarshal(v, &got) == nil && got != nil && *got == want
+	}
+}
+
+func isString(want ...string) func(json.RawMessage) bool {
+	return func(v json.RawMessage) bool {
+		var got *string
+		if json.Unmarshal(v, &got) != nil || got == nil {
+			return false
+		}
+		for _, w := range want {
+			if *got == w {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// isEmpty accepts an empty list or object.
+func isEmpty(v json.RawMessage) bool {
+	var list []json.RawMessage
+	var object map[string]json.RawMessage
+	return json.Unmarshal(v, &list) == nil && len(list) == 0 ||
+		json.Unmarshal(v, &object) == nil && len(object) == 0
+}
+
+// isType accepts an object whose "type" is want.
+func isType(want string) func(json.RawMessage) bool {
+	return func(v json.RawMessage) bool {
+		var object struct {
+			Type string `json:"type"`
+		}
+		return json.Unmarshal(v, &object) == nil && object.Type == want
+	}
+}
+
+func isTextOnly(v json.RawMessage) bool {
+	var list []string
+	return json.Unmarshal(v, &list) == nil && len(list) == 1 && list[0] == "text"
+}
+
+func anyOf(tests ...func(json.RawMessage) bool) func(json.RawMessage) bool {
+	return func(v json.RawMessage) bool {
+		for _, t := range tests {
+			if t(v) {
+				return true
+			}
+		}
+		return false
+	}
+}

@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"encoding/json"
+)
+
+// ChatRequest is the body of POST /v1/chat/completions: the fields that are
+// honoured. Fields that would change the meaning of the reply and can't be
+// honoured yet are refused by name (see unsupported.go); all others are ignored.
+type ChatRequest struct {
+	Model               string        `json:"model" binding:"required" example:"base"`                   // a source, alias or recipe, by name, id or digest
+	Messages            []ChatMessage `json:"messages" binding:"required"`                               // the conversation so far
+	MaxCompletionTokens *int          `json:"max_completion_tokens" minimum:"1" extensions:"x-nullable"` // most tokens of the reply; up to the context if absent
+	MaxTokens           *int          `json:"max_tokens" minimum:"1" extensions:"x-nullable"`            // the older name of max_completion_tokens
+	SamplingFields
+}
+
+// SamplingFields are what chat and text completions have in common.
+type SamplingFields struct {
+	Temperature   *float64        `json:"temperature" minimum:"0" maximum:"2" extensions:"x-nullable"` // 0 is greedy; 1 if absent
+	TopP          *float64        `json:"top_p" minimum:"0" maximum:"1" extensions:"x-nullable"`       // above 0; 1 if absent
+	Seed          *int64          `json:"seed" extensions:"x-nullable"`                                // makes the reply reproducible
+	Stop          json.RawMessage `json:"stop" swaggertype:"array,string"`                             // a string or a list; none appears in the reply
+	N             *int            `json:"n" minimum:"1" extensions:"x-nullable"`                       // number of replies; 1 if absent
+	IgnoreEOS     bool            `json:"ignore_eos"`                                                  // generate on to max_tokens
+	Stream        bool            `json:"stream"`                                                      // reply with server-sent events
+	StreamOptions *StreamOptions  `json:"stream_options" extensions:"x-nullable"`                      // only with stream
+}
+
+// ChatMessage is one turn of a conversation.
+type ChatMessage struct {
+	Role      string          `json:"role" enums:"system,developer,user,assistant"`
+	Content   json.RawMessage `json:"content" swaggertype:"string"` // a string, or a list of {"type": "text", "text"} parts
+	ToolCalls json.RawMessage `json:"tool_calls" swaggerignore:"true"`
+}
+
+// StreamOptions is OpenAI's stream_options.
+type StreamOptions struct {
+	IncludeUsage bool `json:"include_usage"` // one more chunk, with the usage, before [DONE]
+}
+
+// ChatCompletion is the reply to POST /v1/chat/completions.
+type ChatCompletion struct {
+	ID                string       `json:"id"`
+	Object            string       `json:"object" enums:"chat.completion"`
+	Created           int64        `json:"created"`
+	Model             string       `json:"model"`              // as it was asked for
+	SystemFingerprint string       `json:"system_fingerprint"` // the model that an alias stood for
+	Choices           []ChatChoice `json:"choices"`
+	Usage             Usage        `json:"usage"`
+}
+
+// ChatChoice is one of the n replies.
+type ChatChoice struct {
+	Index        int          `json:"index"`
+	Message      ReplyMessage `json:"message"`
+	Logprobs     *struct{}    `json:"logprobs" swaggerignore:"true"` // always null
+	FinishReason string       `json:"finish_reason" enums:"stop,length"`
+}
+
+// ReplyMessage is the assistant's turn.
+type ReplyMessage struct {
+	Role    string  `json:"role" enums:"assistant"`
+	Content string  `json:"content"`
+	Refusal *string `json:"refusal" swaggerignore:"true"` // always null
+}
+
+// ChatChunk is one event of a streamed chat.
+type ChatChunk struct {
+	ID                string          `json:"id"`
+	Object            string          `json:"object" enums:"chat.completion.chunk"`
+	Created           int64           `json:"created"`
+	Model             string          `json:"model"`
+	SystemFingerprint string          `json:"system_fingerprint"`
+	Choices           []ChunkChoice   `json:"choices"`
+	Usage             json.RawMessage `json:"usage,omitempty" swaggertype:"object"` // only with include_usage: null, and the Usage in the last chunk
+}
+
+// ChunkChoice is what a chunk adds to one of the n replies.
+type ChunkChoice struct {
+	Index        int       `json:"index"`
+	Delta        Delta     `json:"delta"`
+	Logprobs     *struct{} `json:"logprobs" swaggerignore:"true"` // always null
+	FinishReason *string   `json:"finish_reason" extensions:"x-nullable"`
+}
+
+// Delta is the new part of a message: the role first, then text, at last nothing.
+type Delta struct {
+	Role    string  `json:"role,omitempty"`
+	Content *string `json:"content,omitempty"`
+}
+
+// Usage counts the tokens that the model saw and made.
+type Usage struct {
+	PromptTokens        int           `json:"prompt_tokens"`
+	CompletionTokens    int           `json:"completion_tokens"`
+	TotalTokens         int           `json:"total_tokens"`
+	PromptTokensDetails PromptDetails `json:"prompt_tokens_details"`
+}
+
+// PromptDetails is OpenAI's prompt_tokens_details.
+type PromptDetails struct {
+	CachedTokens int `json:"cached_tokens"` // prompt tokens that needed no work
+}

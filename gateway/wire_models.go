@@ -1,0 +1,30 @@
+package gateway
+
+import "github.com/mergeway/mergeway/catalog"
+
+// Model is one thing that can be asked for, in OpenAI's form with our extras.
+type Model struct {
+	ID      string `json:"id" example:"base"`
+	Object  string `json:"object" enums:"model"`
+	Created int64  `json:"created"` // seconds since 1970; the same at every call
+	OwnedBy string `json:"owned_by" example:"mergeway"`
+
+	Kind   string `json:"kind" enums:"source,alias,recipe"`
+	Target string `json:"target,omitempty"` // what an alias stands for
+	State  string `json:"state" enums:"ready,unloaded,loading,failed"`
+	Bytes  int64  `json:"bytes"`           // memory of its weights while it is ready
+	Error  string `json:"error,omitempty"` // why it failed
+}
+
+// ModelList is the reply to GET /v1/models.
+type ModelList struct {
+	Object string  `json:"object" enums:"list"`
+	Data   []Model `json:"data"`
+}
+
+func newModel(e catalog.Entry) Model {
+	return Model{
+		ID: e.ID, Object: "model", Created: e.Created.Unix(), OwnedBy: "mergeway",
+		Kind: string(e.Kind), Target: e.Target, State: string(e.State), Bytes: e.Bytes, Error: e.Error,
+	}
+}

@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/store"
+)
+
+// RecipeRequest is the body of POST /v1/recipes. The recipe alone will do too.
+type RecipeRequest struct {
+	Name   string       `json:"name,omitempty" example:"two-of-each"` // for people; the id is made from the content
+	Recipe merge.Recipe `json:"recipe" binding:"required"`
+}
+
+// Recipe is a stored recipe.
+type Recipe struct {
+	ID      string          `json:"id" example:"recipe-0123456789abcdef"` // the model to ask for
+	Object  string          `json:"object" enums:"recipe"`
+	Name    string          `json:"name"`
+	Digest  string          `json:"digest"` // over the recipe and the contents of its sources
+	Created int64           `json:"created"`
+	Recipe  json.RawMessage `json:"recipe" swaggertype:"object"` // in its one canonical form
+}
+
+// RecipeList is the reply to GET /v1/recipes.
+type RecipeList struct {
+	Object string   `json:"object" enums:"list"`
+	Data   []Recipe `json:"data"`
+}
+
+func newRecipe(r store.Recipe) Recipe {
+	return Recipe{ID: r.ID, Object: "recipe", Name: r.Name, Digest: r.Digest, Created: r.CreatedAt.Unix(), Recipe: r.Body}
+}
+
+// readRecipe reads either form of the request. What a recipe may hold, the
+// merge room decides.
+func readRecipe(data []byte, l Limits) (name string, r merge.Recipe, err error) {
+	var fields map[string]json.RawMessage
+	if err := decodeJSON(data, &fields, false); err != nil {
+		return "", r, err
+	}
+	body, wrapped := fields["recipe"]
+	if !wrapped {
+		r, err = merge.ParseRecipe(data)
+		return "", r, err
+	}
+	for key := range fields {
+		if key != "name" && key != "recipe" {
+			return "", r, fault.Bad(key, "unknown field %q beside the recipe: known are name and recipe", clip(key, 40))
+		}
+	}
+	if raw, given := fields["name"]; given && !isNull(raw) && json.Unmarshal(raw, &name) != nil {
+		return "", r, fault.Bad("name", "name is not a string")
+	}
+	if len(name) > l.NameBytes {
+		return "", r, fault.Bad("name", "name has %d bytes: at most %d", len(name), l.NameBytes)
+	}
+	r, err = merge.ParseRecipe(body)
+	return name, r, inside("recipe", err)
+}
+
+// AliasRequest is the body of PUT /v1/aliases/{name}.
+type AliasRequest struct {
+	Target string `json:"target" binding:"required" example:"recipe-0123456789abcdef"` // a source or a recipe
+}
+
+// Alias is a name that can be moved from model to model.
+type Alias struct {
+	Name    string        `json:"name"`
+	Object  string        `json:"object" enums:"alias"`
+	Target  string        `json:"target"`
+	Updated int64         `json:"updated"`
+	History []AliasChange `json:"history"` // earlier targets, latest last
+}
+
+// AliasChange is one move of an alias.
+type AliasChange struct {
+	Target string    `json:"target"`
+	At     time.Time `json:"at"`
+}
+
+// AliasList is the reply to GET /v1/aliases.
+type AliasList struct {
+	Object string  `json:"object" enums:"list"`
+	Data   []Alias `json:"data"`
+}
+
+func newAlias(a store.Alias) Alias {
+	out := Alias{Name: a.Name, Object: "alias", Target: a.Target, Updated: a.UpdatedAt.Unix(), History: []AliasChange{}}
+	for _, h := range a.History {
+		out.History = append(out.History, AliasChange{Target: h.Target, At: h.At})
+	}
+	return out
+}
+
+// Deleted is the reply to every DELETE.
+type Deleted struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Deleted bool   `json:"deleted"`
+}

@@ -1,0 +1,62 @@
+package gateway
+
+import (
+	"strings"
+
+	"github.com/mergeway/mergeway/search"
+	"github.com/mergeway/mergeway/search/task"
+)
+
+// Search is one search: what was asked for, how far it is, what it found.
+type Search struct {
+	Object  string `json:"object" enums:"search"`
+	Created int64  `json:"created"`
+	search.Search
+}
+
+// SearchList is the reply to GET /v1/searches.
+type SearchList struct {
+	Object string   `json:"object" enums:"list"`
+	Data   []Search `json:"data"`
+}
+
+func newSearch(s search.Search) Search {
+	return Search{Object: "search", Created: s.CreatedAt.Unix(), Search: s}
+}
+
+// TrialPage is the reply to GET /v1/searches/{id}/trials.
+type TrialPage struct {
+	Object  string         `json:"object" enums:"list"`
+	Data    []search.Trial `json:"data"`
+	HasMore bool           `json:"has_more"` // ask again with after = the last trial's number
+}
+
+// Task is what a search can be scored on.
+type Task struct {
+	ID          string         `json:"id" example:"ja-math"`
+	Object      string         `json:"object" enums:"task"`
+	Description string         `json:"description"`
+	Language    string         `json:"language,omitempty"` // a right reply's, as an ISO 639-1 code
+	Problems    map[string]int `json:"problems"`           // how many each split has
+	Error       string         `json:"error,omitempty"`    // why it can't be used
+}
+
+// TaskList is the reply to GET /v1/tasks.
+type TaskList struct {
+	Object string `json:"object" enums:"list"`
+	Data   []Task `json:"data"`
+}
+
+func newTask(l task.Listing) Task {
+	out := Task{ID: l.Name, Object: "task", Problems: map[string]int{}}
+	if l.Err != nil {
+		_, body := explain(l.Err, "")
+		out.Error = strings.TrimSpace(body.Error.Message)
+		return out
+	}
+	out.Description, out.Language = l.Task.Description, l.Task.Language
+	for _, split := range task.Splits() {
+		out.Problems[string(split)] = l.Task.Count(split)
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+package search
+
+import (
+	"context"
+	"time"
+
+	"github.com/mergeway/mergeway/catalog"
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/search/task"
+	"github.com/mergeway/mergeway/store"
+)
+
+// Catalog is what a CatalogLab needs of a catalog.Catalog.
+type Catalog interface {
+	Fit(ctx context.Context, r merge.Recipe) (checkpoint.Config, error)
+	Merge(ctx context.Context, r merge.Recipe) (*catalog.Lease, error)
+	Acquire(ctx context.Context, name string) (*catalog.Lease, error)
+	PutRecipe(ctx context.Context, name string, r merge.Recipe) (store.Recipe, error)
+	SetAlias(ctx context.Context, alias, target string) error
+}
+
+// Engine is what a CatalogLab needs of an infer.Engine.
+type Engine interface {
+	Generate(ctx context.Context, m *infer.Model, rs []infer.Request) ([]infer.Result, error)
+}
+
+// CatalogLab is the Lab that merges and asks on the device.
+type CatalogLab struct {
+	catalog Catalog
+	engine  Engine
+}
+
+var _ Lab = (*CatalogLab)(nil)
+
+// NewCatalogLab makes a Lab of a catalog and an engine.
+func NewCatalogLab(c Catalog, e Engine) *CatalogLab { return &CatalogLab{catalog: c, engine: e} }
+
+// Fit implements [Lab].
+func (l *CatalogLab) Fit(ctx context.Context, r merge.Recipe) (layers int, err error) {
+	config, err := l.catalog.Fit(ctx, r)
+	return config.NumHiddenLayers, err
+}
+
+// Evaluate implements [Lab].
+func (l *CatalogLab) Evaluate(ctx context.Context, r merge.Recipe, t *task.Task, problems []task.Problem) (Evaluation, error) {
+	began := time.Now()
+	return l.ask(ctx, t, problems, began, func() (*catalog.Lease, error) { return l.catalog.Merge(ctx, r) })
+}
+
+// EvaluateModel implements [Lab].
+func (l *CatalogLab) EvaluateModel(ctx context.Context, name string, t *task.Task, problems []task.Problem) (Evaluation, error) {
+	began := time.Now()
+	return l.ask(ctx, t, problems, began, func() (*catalog.Lease, error) { return l.catalog.Acquire(ctx, name) })
+}
+
+// ask gets hold of a model and lets it answer the problems, greedily and behind
+// the users' requests.
+func (l *CatalogLab) ask(ctx context.Context, t *task.Task, problems []task.Problem, began time.Time, get func() (*catalog.Lease, error)) (Evaluation, error) {
+	lease, err := get()
+	if err != nil {
+		return Evaluation{}, err
+	}
+	defer lease.Release()
+	e := Evaluation{Merge: time.Since(began)}
+	requests := make([]infer.Request, len(problems))
+	for i, p := range problems {
+		ids, err := lease.Model.Template.Encode(t.Messages(p))
+		if err != nil {
+			return Evaluation{}, fault.Wrap(err, fault.CodeOf(err), "problem %s", p.ID)
+		}
+		requests[i] = infer.Request{
+			Prompt:     ids,
+			Sampling:   infer.Sampling{MaxTokens: t.MaxTokens, Stop: t.Stop},
+			Background: true,
+		}
+	}
+	began = time.Now()
+	results, err := l.engine.Generate(ctx, lease.Model, requests)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	e.Answer = time.Since(began)
+	e.Outcomes = make([]task.Outcome, len(problems))
+	for i, p := range problems {
+		e.Outcomes[i] = t.Score(p, results[i].Text)
+	}
+	return e, nil
+}
+
+// Publish implements [Lab]. The winner is merged before its alias is moved, so
+// that the alias never stands for a model that isn't there yet.
+func (l *CatalogLab) Publish(ctx context.Context, name string, r merge.Recipe, alias string) (string, error) {
+	stored, err := l.catalog.PutRecipe(ctx, name, r)
+	if err != nil {
+		return "", err
+	}
+	lease, err := l.catalog.Acquire(ctx, stored.ID)
+	if err != nil {
+		return "", err
+	}
+	defer lease.Release()
+	if alias != "" {
+		if err := l.catalog.SetAlias(ctx, alias, stored.ID); err != nil {
+			return "", err
+		}
+	}
+	return stored.ID, nil
+}

@@ -1,0 +1,182 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search/cmaes"
+	"github.com/mergeway/mergeway/store"
+)
+
+// Store is what searches need of a store.Store.
+type Store interface {
+	PutSearch(ctx context.Context, s store.Search) error
+	GetSearch(ctx context.Context, id string) (store.Search, error)
+	ListSearches(ctx context.Context) ([]store.Search, error)
+	PutTrials(ctx context.Context, searchID string, trials []store.Trial) error
+	ListTrials(ctx context.Context, searchID string) ([]store.Trial, error)
+	// PutSearchWithTrials writes both or nothing.
+	PutSearchWithTrials(ctx context.Context, s store.Search, trials []store.Trial) error
+}
+
+// record is all that the store keeps of a search besides its trials: the body
+// of a store.Search.
+type record struct {
+	Search
+	// Layers is the number of blocks of the models, which fixes the space.
+	Layers int `json:"layers"`
+	// TaskDigest is the content of the task when the search began.
+	TaskDigest string `json:"task_digest"`
+	// Optimizer has been told every finished generation and nothing else.
+	Optimizer *cmaes.Optimizer `json:"optimizer"`
+	// Milestones are the events that no trial tells.
+	Milestones []Event `json:"milestones"`
+}
+
+// replay gives all events of a search from what the store has.
+func (r record) replay(trials []Trial) []Event {
+	events := slices.Clone(r.Milestones)
+	for _, t := range trials {
+		events = append(events, t.events()...)
+	}
+	sort.Slice(events, func(i, j int) bool { return events[i].Number < events[j].Number })
+	return events
+}
+
+// events are what a trial tells: that it ended, and that its generation did.
+func (t Trial) events() []Event {
+	events := []Event{{Number: t.Event, At: t.At, Type: TrialEnded, Trial: &t}}
+	if t.Ends != nil {
+		events = append(events, Event{Number: t.Event + 1, At: t.At, Type: GenerationEnd, Generation: t.Ends})
+	}
+	return events
+}
+
+// keeper writes searches to the store and reads them back. A store that is out
+// of reach makes it wait, not fail.
+type keeper struct {
+	store Store
+	log   *slog.Logger
+	now   func() time.Time
+	delay time.Duration // before the first repetition; doubles up to maxDelay
+}
+
+// maxDelay is the longest pause between two attempts at something that is
+// temporarily impossible.
+const maxDelay = 5 * time.Second
+
+// save writes a search, and the trials with it, in one transaction.
+func (k keeper) save(ctx context.Context, r record, trials ...Trial) error {
+	return k.insist(ctx, "save search "+r.ID, func() error { return k.put(ctx, r, trials...) })
+}
+
+// put is one attempt at save.
+func (k keeper) put(ctx context.Context, r record, trials ...Trial) error {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return fault.Wrap(err, fault.Invalid, "write search %s as JSON", r.ID)
+	}
+	s := store.Search{ID: r.ID, State: string(r.State), Body: body, CreatedAt: r.CreatedAt, UpdatedAt: k.now()}
+	if len(trials) == 0 {
+		return k.store.PutSearch(ctx, s)
+	}
+	stored, err := storedTrials(r.ID, trials)
+	if err != nil {
+		return err
+	}
+	return k.store.PutSearchWithTrials(ctx, s, stored)
+}
+
+// saveTrial writes a trial of a search that is otherwise unchanged.
+func (k keeper) saveTrial(ctx context.Context, id string, t Trial) error {
+	stored, err := storedTrials(id, []Trial{t})
+	if err != nil {
+		return err
+	}
+	return k.insist(ctx, "save a trial of search "+id, func() error {
+		return k.store.PutTrials(ctx, id, stored)
+	})
+}
+
+// insist repeats a write until it succeeds, ctx ends, or the store says that
+// repeating is no use.
+func (k keeper) insist(ctx context.Context, what string, write func() error) error {
+	for delay := k.delay; ; delay = min(2*delay, maxDelay) {
+		err := write()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if code := fault.CodeOf(err); code != fault.Unavailable && code != fault.Internal && code != fault.Busy {
+			return err
+		}
+		k.log.Warn(what+": will try again", "in", delay, "error", err)
+		if err := pause(ctx, delay); err != nil {
+			return err
+		}
+	}
+}
+
+// pause sleeps, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// load reads a search.
+func (k keeper) load(ctx context.Context, id string) (record, error) {
+	s, err := k.store.GetSearch(ctx, id)
+	if err != nil {
+		return record{}, err
+	}
+	return decodeRecord(s)
+}
+
+// trials reads the trials of a search, in the order of their numbers.
+func (k keeper) trials(ctx context.Context, id string) ([]Trial, error) {
+	stored, err := k.store.ListTrials(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	trials := make([]Trial, len(stored))
+	for i, s := range stored {
+		if err := json.Unmarshal(s.Body, &trials[i]); err != nil {
+			return nil, fault.Wrap(err, fault.Damaged, "trial %d of search %s", s.Number, id)
+		}
+	}
+	slices.SortFunc(trials, func(a, b Trial) int { return a.Number - b.Number })
+	return trials, nil
+}
+
+func decodeRecord(s store.Search) (record, error) {
+	var r record
+	if err := json.Unmarshal(s.Body, &r); err != nil {
+		return record{}, fault.Wrap(err, fault.Damaged, "search %s", s.ID)
+	}
+	return r, nil
+}
+
+func storedTrials(id string, trials []Trial) ([]store.Trial, error) {
+	stored := make([]store.Trial, len(trials))
+	for i, t := range trials {
+		body, err := json.Marshal(t)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Invalid, "write trial %d of search %s as JSON", t.Number, id)
+		}
+		stored[i] = store.Trial{SearchID: id, Number: t.Number, Body: body}
+	}
+	return stored, nil
+}

@@ -1,0 +1,189 @@
+package search
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search/task"
+)
+
+// validate scores the best trials, and the mean of the final distribution, on
+// the validation problems.
+func (x *runner) validate(ctx context.Context) error {
+	if x.record.Winner != nil {
+		return nil
+	}
+	if x.record.Finalists == nil {
+		x.record.Finalists = x.finalists()
+	}
+	if len(x.record.Finalists) == 0 {
+		return fault.New(fault.Internal, "not one candidate could be scored, so there is no winner")
+	}
+	if err := x.enter(ctx, Validating); err != nil {
+		return err
+	}
+	problems := x.task.Problems(task.Validation)
+	for i, f := range x.record.Finalists {
+		if f.Validation != nil || f.Failure != "" {
+			continue
+		}
+		e, err := x.evaluate(ctx, len(problems), func() (Evaluation, error) {
+			return x.lab.Evaluate(ctx, f.Recipe, x.task, problems)
+		})
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		f.Validation, f.Failure = verdict(e, err)
+		x.record.Finalists = slices.Clone(x.record.Finalists)
+		x.record.Finalists[i] = f
+		if err := x.tell(ctx, Event{Type: Validated, Finalist: &f}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finalists are the best trials by fitness, no recipe twice, of equals the later
+// ones, which come from a distribution that has learnt more; and the mean of
+// the final distribution.
+func (x *runner) finalists() []Finalist {
+	best := slices.DeleteFunc(slices.Clone(x.trials), func(t Trial) bool { return t.Score == nil })
+	slices.SortStableFunc(best, func(a, b Trial) int {
+		return cmp.Or(cmp.Compare(b.Fitness, a.Fitness), cmp.Compare(b.Number, a.Number))
+	})
+	var chosen []Finalist
+	taken := map[string]bool{}
+	for _, t := range best {
+		key, err := t.Recipe.Canonical()
+		if err != nil || taken[string(key)] {
+			continue
+		}
+		if len(chosen) == x.record.Spec.ValidateTop {
+			break
+		}
+		taken[string(key)] = true
+		chosen = append(chosen, Finalist{Trial: &t.Number, Recipe: t.Recipe, Search: t.Score})
+	}
+	if len(chosen) == 0 {
+		return nil
+	}
+	mean, err := x.space.Recipe(x.record.Optimizer.Mean())
+	if err != nil {
+		return chosen // no valid recipe in the middle: then it is no candidate
+	}
+	if key, err := mean.Canonical(); err == nil && !taken[string(key)] {
+		chosen = append(chosen, Finalist{Recipe: mean})
+	}
+	return chosen
+}
+
+// winner is the finalist with the best validation score; of equals the first.
+func (x *runner) winner() *Winner {
+	var best *Finalist
+	for i, f := range x.record.Finalists {
+		if f.Validation == nil {
+			continue
+		}
+		if best == nil || f.Validation.Accuracy > best.Validation.Accuracy {
+			best = &x.record.Finalists[i]
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return &Winner{Trial: best.Trial, Recipe: best.Recipe, Search: best.Search, Validation: best.Validation}
+}
+
+// test scores the baselines and the winner on the test problems: the winner
+// once, because a test that is repeated until it pleases is none.
+func (x *runner) test(ctx context.Context) error {
+	if x.record.Winner == nil {
+		if x.record.Winner = x.winner(); x.record.Winner == nil {
+			return fault.New(fault.Internal, "not one finalist could be scored on the validation problems; the first: %s", x.record.Finalists[0].Failure)
+		}
+		x.record.Scores = x.table()
+	}
+	if x.record.Winner.Model != "" {
+		return nil
+	}
+	if err := x.enter(ctx, Testing); err != nil {
+		return err
+	}
+	problems := x.task.Problems(task.Test)
+	for i, row := range x.record.Scores {
+		if row.Score != nil || row.Failure != "" {
+			continue
+		}
+		e, err := x.evaluate(ctx, len(problems), func() (Evaluation, error) {
+			switch row.Role {
+			case RoleWinner:
+				return x.lab.Evaluate(ctx, x.record.Winner.Recipe, x.task, problems)
+			case RoleAverage:
+				return x.lab.Evaluate(ctx, x.record.Spec.average(), x.task, problems)
+			}
+			return x.lab.EvaluateModel(ctx, row.Name, x.task, problems)
+		})
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		row.Score, row.Failure = verdict(e, err)
+		x.record.Scores = slices.Clone(x.record.Scores)
+		x.record.Scores[i] = row
+		if row.Role == RoleWinner {
+			w := *x.record.Winner
+			w.Test = row.Score
+			x.record.Winner = &w
+		}
+		if err := x.tell(ctx, Event{Type: Tested, Row: &row}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// table is the paper's table, still without scores.
+func (x *runner) table() []Row {
+	spec := x.record.Spec
+	rows := []Row{{Role: RoleBase, Name: spec.Base}}
+	for _, name := range spec.Sources {
+		rows = append(rows, Row{Role: RoleSource, Name: name})
+	}
+	return append(rows, Row{Role: RoleAverage, Name: string(RoleAverage)}, Row{Role: RoleWinner, Name: string(RoleWinner)})
+}
+
+// verdict is a score, or the reason why there is none.
+func verdict(e Evaluation, err error) (*task.Score, string) {
+	if err != nil {
+		return nil, err.Error()
+	}
+	score := task.Summarize(e.Outcomes)
+	return &score, ""
+}
+
+// publish stores the winner as a recipe, serves it under its alias, and ends
+// the search.
+func (x *runner) publish(ctx context.Context) error {
+	if x.record.Winner.Test == nil {
+		row := x.record.Scores[len(x.record.Scores)-1]
+		return fault.New(fault.Internal, "the winner could not be scored on the test problems: %s", row.Failure)
+	}
+	if x.record.Winner.Model == "" {
+		spec := x.record.Spec
+		w := *x.record.Winner
+		err := x.keeper.insist(ctx, "publish the winner", func() (err error) {
+			w.Model, err = x.lab.Publish(ctx, spec.Name, w.Recipe, spec.Alias)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		w.Alias = spec.Alias
+		x.record.Winner = &w
+		if err := x.tell(ctx, Event{Type: Published, Winner: &w}); err != nil {
+			return err
+		}
+	}
+	return x.enter(ctx, Done)
+}

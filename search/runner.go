@@ -1,0 +1,204 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search/task"
+)
+
+// The causes that end a runner's context.
+var (
+	errCancelled = errors.New("the search was cancelled")
+	errStopped   = errors.New("the process was stopped")
+)
+
+// finalSaveTimeout bounds the last write of a search whose context has ended.
+const finalSaveTimeout = 10 * time.Second
+
+// runner carries one search from wherever it is to its end. One goroutine calls
+// run; the others only look at snapshots and events.
+type runner struct {
+	id     string
+	lab    Lab
+	tasks  Tasks
+	keeper keeper
+	log    *slog.Logger
+
+	cancel context.CancelCauseFunc
+	ctx    context.Context
+	ended  chan struct{} // closed when run, or whoever ends the search instead of it, is through
+	events *eventLog
+
+	// What run works with. It belongs to its goroutine.
+	record record
+	trials []Trial
+	task   *task.Task
+	space  *Space
+	seen   map[string]int // recipe and problems → number of the trial
+	began  time.Time      // when trials began, less the time spent on earlier ones
+
+	mu       sync.Mutex
+	snapshot Search // what the store has
+}
+
+// newRunner makes a runner for a search that is in the store.
+func newRunner(ctx context.Context, s *Service, r record, trials []Trial) *runner {
+	x := &runner{
+		id: r.ID, lab: s.lab, tasks: s.tasks, keeper: s.keeper,
+		log:    s.log.With("search", r.ID),
+		ended:  make(chan struct{}),
+		record: r, trials: trials,
+	}
+	x.ctx, x.cancel = context.WithCancelCause(ctx)
+	x.record.LastEvent = max(x.record.LastEvent, lastEvent(trials))
+	x.events = newEventLog(r.replay(trials))
+	x.count()
+	x.show()
+	return x
+}
+
+// lastEvent is the highest number of the events that trials tell.
+func lastEvent(trials []Trial) int {
+	last := 0
+	for _, t := range trials {
+		events := t.events()
+		last = max(last, events[len(events)-1].Number)
+	}
+	return last
+}
+
+// look gives the search as the store has it.
+func (x *runner) look() Search {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.snapshot
+}
+
+// show makes the current state visible.
+func (x *runner) show() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.snapshot = x.record.Search.clone()
+}
+
+// run works until the search has ended or the context has.
+func (x *runner) run() {
+	defer close(x.ended)
+	err := x.work(x.ctx)
+	if err == nil {
+		x.events.close()
+		return
+	}
+	x.end(err)
+}
+
+// work goes through the phases of a search. Each skips what is already done.
+func (x *runner) work(ctx context.Context) error {
+	if err := x.prepare(); err != nil {
+		return err
+	}
+	for _, phase := range []func(context.Context) error{x.try, x.validate, x.test, x.publish} {
+		if err := phase(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare gets ready what isn't stored because it follows from what is.
+func (x *runner) prepare() error {
+	var err error
+	if x.task, err = x.tasks.Get(x.record.Spec.Task); err != nil {
+		return err
+	}
+	if x.task.Digest != x.record.TaskDigest {
+		return fault.New(fault.Conflict, "the task %q has changed since the search began: scores from before and after can't be compared", x.task.Name)
+	}
+	if x.space, err = NewSpace(x.record.Spec, x.record.Layers); err != nil {
+		return err
+	}
+	if x.record.Optimizer == nil {
+		return fault.New(fault.Damaged, "the search has lost its optimizer")
+	}
+	x.seen = map[string]int{}
+	for _, t := range x.trials {
+		x.remember(t)
+	}
+	return nil
+}
+
+// enter changes the state, unless the search is in it already.
+func (x *runner) enter(ctx context.Context, state State) error {
+	if x.record.State == state {
+		return nil
+	}
+	x.record.State, x.record.Reason = state, ""
+	now := x.keeper.now()
+	if x.record.StartedAt == nil && state == Running {
+		x.record.StartedAt = &now
+	}
+	if state.Final() {
+		x.record.EndedAt = &now
+	}
+	x.log.Info("search is "+string(state), "trials", len(x.trials))
+	return x.tell(ctx, Event{Type: StateChanged, State: state})
+}
+
+// tell saves the record with an event, and then lets everybody know.
+func (x *runner) tell(ctx context.Context, e Event) error {
+	e.Number, e.At = x.record.LastEvent+1, x.keeper.now()
+	x.record.LastEvent = e.Number
+	x.record.Milestones = append(x.record.Milestones, e)
+	if err := x.keeper.save(ctx, x.record); err != nil {
+		return err
+	}
+	x.show()
+	x.events.add(e)
+	return nil
+}
+
+// end closes a search that can't go on, and says why. The context of its work
+// may have ended, so this one write gets another.
+func (x *runner) end(err error) {
+	defer x.events.close()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), finalSaveTimeout)
+	defer cancel()
+	x.forgetUntold()
+	x.record.State, x.record.Reason = Failed, err.Error()
+	now := x.keeper.now()
+	switch cause := context.Cause(x.ctx); {
+	case errors.Is(cause, errCancelled):
+		x.record.State, x.record.Reason = Cancelled, ""
+	case cause != nil:
+		if x.record.StartedAt == nil {
+			return // still queued, as the store says
+		}
+		x.record.State, x.record.Reason = Interrupted, errStopped.Error()
+	}
+	if x.record.State.Final() {
+		x.record.EndedAt = &now
+	}
+	x.log.Info("search is "+string(x.record.State), "reason", x.record.Reason, "trials", len(x.trials))
+	if err := x.tell(ctx, Event{Type: StateChanged, State: x.record.State, Reason: x.record.Reason}); err != nil {
+		x.log.Error("the end of the search is not in the store", "error", err)
+		x.show()
+	}
+}
+
+// forgetUntold drops milestones that never reached the store, so that their
+// numbers are free again.
+func (x *runner) forgetUntold() {
+	told, _, _ := x.events.since(0)
+	last := 0
+	if len(told) > 0 {
+		last = told[len(told)-1].Number
+	}
+	x.record.Milestones = slices.DeleteFunc(slices.Clone(x.record.Milestones), func(e Event) bool { return e.Number > last })
+	x.record.LastEvent = last
+}

@@ -1,0 +1,383 @@
+package search
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search/task"
+)
+
+// Tasks is what searches need of a task.Library.
+type Tasks interface {
+	Get(name string) (*task.Task, error) // fault.NotFound
+}
+
+// Options are what a Service is made of.
+type Options struct {
+	Store  Store
+	Lab    Lab
+	Tasks  Tasks
+	Logger *slog.Logger // slog.Default if nil
+
+	// MaxConcurrent is how many searches run at once; the others wait. Default:
+	// 1, for they share one device.
+	MaxConcurrent int
+	// QueueLimit is how many may wait. Default: 16.
+	QueueLimit int
+	// RetryDelay is the first pause before something that is temporarily
+	// impossible is tried again. Default: 100 ms.
+	RetryDelay time.Duration
+	// Now tells the time. Default: time.Now.
+	Now func() time.Time
+}
+
+// Service launches searches, runs them, and remembers them.
+type Service struct {
+	lab    Lab
+	tasks  Tasks
+	keeper keeper
+	log    *slog.Logger
+
+	maxConcurrent int
+	queueLimit    int
+	ctx           context.Context // of all runners; ends when the service stops
+	stop          context.CancelCauseFunc
+	runners       sync.WaitGroup
+
+	mu      sync.Mutex
+	active  map[string]*runner // running or queued
+	queue   []*runner          // those waiting for a place, in order
+	planned int                // those about to be stored and queued
+	running int
+	stopped bool
+}
+
+// NewService makes a service. Searches that are in the store go on when
+// [Service.Start] is called.
+func NewService(o Options) (*Service, error) {
+	if o.Store == nil || o.Lab == nil || o.Tasks == nil {
+		return nil, fault.New(fault.Internal, "a search service needs a store, a lab and tasks")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	setDefault(&o.MaxConcurrent, 1)
+	setDefault(&o.QueueLimit, 16)
+	setDefault(&o.RetryDelay, 100*time.Millisecond)
+	if o.MaxConcurrent < 0 || o.QueueLimit < 0 || o.RetryDelay < 0 {
+		return nil, fault.New(fault.Invalid, "the limits of a search service are positive numbers")
+	}
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Now().UTC() }
+	}
+	s := &Service{
+		lab: o.Lab, tasks: o.Tasks, log: o.Logger,
+		keeper:        keeper{store: o.Store, log: o.Logger, now: o.Now, delay: o.RetryDelay},
+		maxConcurrent: o.MaxConcurrent, queueLimit: o.QueueLimit,
+		active: map[string]*runner{},
+	}
+	s.ctx, s.stop = context.WithCancelCause(context.Background())
+	return s, nil
+}
+
+// Start continues every search in the store that hasn't ended, those that had
+// begun before those that had not. A search it can't read is reported in the
+// log and left alone.
+//
+// It assumes that no other process runs searches from the same store.
+func (s *Service) Start(ctx context.Context) error {
+	stored, err := s.keeper.store.ListSearches(ctx)
+	if err != nil {
+		return err
+	}
+	var found []*runner
+	for _, one := range stored {
+		if State(one.State).Final() {
+			continue
+		}
+		r, err := decodeRecord(one)
+		var trials []Trial
+		if err == nil {
+			trials, err = s.keeper.trials(ctx, one.ID)
+		}
+		if err != nil {
+			s.log.Error("a search can't continue", "search", one.ID, "error", err)
+			continue
+		}
+		found = append(found, newRunner(s.ctx, s, r, trials))
+	}
+	slices.SortStableFunc(found, func(a, b *runner) int {
+		if begunA, begunB := a.record.StartedAt != nil, b.record.StartedAt != nil; begunA != begunB {
+			if begunA {
+				return -1
+			}
+			return 1
+		}
+		return a.record.CreatedAt.Compare(b.record.CreatedAt)
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range found {
+		if _, there := s.active[x.id]; !there {
+			s.log.Info("search continues", "search", x.id, "state", x.record.State, "trials", len(x.trials))
+			s.enqueue(x)
+		}
+	}
+	return nil
+}
+
+// Launch checks a spec, stores the search and queues it.
+func (s *Service) Launch(ctx context.Context, spec Spec) (Search, error) {
+	r, err := s.plan(ctx, spec)
+	if err != nil {
+		return Search{}, err
+	}
+	if err := s.reserve(); err != nil {
+		return Search{}, err
+	}
+	// A store that is out of reach is the caller's to know, not to wait for.
+	err = s.keeper.put(ctx, r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.planned--
+	if err != nil {
+		return Search{}, err
+	}
+	x := newRunner(s.ctx, s, r, nil)
+	s.log.Info("search is queued", "search", r.ID, "task", spec.Task, "parameters", len(r.Parameters))
+	s.enqueue(x)
+	return x.look(), nil
+}
+
+// reserve takes a place in the queue for a search that is about to be stored.
+func (s *Service) reserve() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return fault.New(fault.Unavailable, "the server is stopping")
+	}
+	if waiting := len(s.queue) + s.planned; waiting >= s.queueLimit {
+		return fault.New(fault.Busy, "%d searches are waiting already", waiting)
+	}
+	s.planned++
+	return nil
+}
+
+// plan checks all that can be checked before a search begins, and writes down
+// how it begins.
+func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
+	spec = spec.WithDefaults()
+	if err := spec.Validate(); err != nil {
+		return record{}, err
+	}
+	t, err := s.tasks.Get(spec.Task)
+	if err != nil {
+		return record{}, err
+	}
+	if n := t.Count(task.Search); spec.SampleSize > n {
+		return record{}, fault.Bad("sample_size", "the task has %d search problems, not %d", n, spec.SampleSize)
+	}
+	layers, err := s.lab.Fit(ctx, spec.example())
+	if err != nil {
+		return record{}, err
+	}
+	space, err := NewSpace(spec, layers)
+	if err != nil {
+		return record{}, err
+	}
+	opt, err := spec.optimizer(space)
+	if err != nil {
+		return record{}, err
+	}
+	spec.Population = opt.Population()
+	now := s.keeper.now()
+	r := record{
+		Search: Search{
+			ID: newID(), State: Queued, Spec: spec, Parameters: space.Parameters(),
+			CreatedAt: now, Progress: Progress{Sigma: opt.Sigma()}, LastEvent: 1,
+		},
+		Layers: layers, TaskDigest: t.Digest, Optimizer: opt,
+		Milestones: []Event{{Number: 1, At: now, Type: StateChanged, State: Queued}},
+	}
+	return r, nil
+}
+
+// newID names a search.
+func newID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return "search-" + hex.EncodeToString(b[:])
+}
+
+// enqueue makes a search active, and runs it if there is a place. The caller
+// holds the lock.
+func (s *Service) enqueue(x *runner) {
+	s.active[x.id] = x
+	s.queue = append(s.queue, x)
+	s.dispatch()
+}
+
+// dispatch gives free places to those who wait. The caller holds the lock.
+func (s *Service) dispatch() {
+	for !s.stopped && s.running < s.maxConcurrent && len(s.queue) > 0 {
+		x := s.queue[0]
+		s.queue = s.queue[1:]
+		s.running++
+		s.runners.Go(func() {
+			x.run()
+			s.retire(x, true)
+		})
+	}
+}
+
+// retire forgets a search that has ended; from now on the store speaks for it.
+func (s *Service) retire(x *runner, ran bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x.cancel(nil)
+	if s.active[x.id] == x {
+		delete(s.active, x.id)
+	}
+	if ran {
+		s.running--
+	}
+	s.dispatch()
+}
+
+// find gives the runner of an active search, or nil.
+func (s *Service) find(id string) *runner {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.active[id]
+}
+
+// Get gives a search.
+func (s *Service) Get(ctx context.Context, id string) (Search, error) {
+	if x := s.find(id); x != nil {
+		return x.look(), nil
+	}
+	r, err := s.keeper.load(ctx, id)
+	return r.Search, err
+}
+
+// List gives all searches, the newest first. One that can't be read is shown as
+// failed.
+func (s *Service) List(ctx context.Context) ([]Search, error) {
+	stored, err := s.keeper.store.ListSearches(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Search, 0, len(stored))
+	for _, one := range stored {
+		if x := s.find(one.ID); x != nil {
+			all = append(all, x.look())
+			continue
+		}
+		r, err := decodeRecord(one)
+		if err != nil {
+			r.Search = Search{ID: one.ID, State: Failed, Reason: err.Error(), CreatedAt: one.CreatedAt}
+		}
+		all = append(all, r.Search)
+	}
+	slices.SortStableFunc(all, func(a, b Search) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return all, nil
+}
+
+// Trials gives the trials of a search in the order of their numbers.
+func (s *Service) Trials(ctx context.Context, id string) ([]Trial, error) {
+	if _, err := s.Get(ctx, id); err != nil {
+		return nil, err
+	}
+	return s.keeper.trials(ctx, id)
+}
+
+// Events streams the events of a search that are numbered higher than after,
+// past ones first, until the search ends or ctx does. How fast they are read is
+// the reader's business.
+func (s *Service) Events(ctx context.Context, id string, after int) (<-chan Event, error) {
+	if after < 0 {
+		return nil, fault.Bad("after", "events are numbered from 1: after can't be %d", after)
+	}
+	if x := s.find(id); x != nil {
+		return x.events.watch(ctx, after), nil
+	}
+	r, err := s.keeper.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	trials, err := s.keeper.trials(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	l := newEventLog(r.replay(trials))
+	l.close()
+	return l.watch(ctx, after), nil
+}
+
+// Cancel ends a search and waits until it has. Its trials are kept. To cancel a
+// cancelled search is fine; one that has ended otherwise is a conflict.
+func (s *Service) Cancel(ctx context.Context, id string) error {
+	if x := s.find(id); x != nil {
+		x.cancel(errCancelled)
+		if s.dequeue(x) {
+			x.end(errCancelled)
+			close(x.ended)
+			s.retire(x, false)
+		}
+		select {
+		case <-x.ended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	r, err := s.keeper.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	if r.State.Final() && r.State != Cancelled {
+		return fault.New(fault.Conflict, "search %s is %s already", id, r.State)
+	}
+	return nil
+}
+
+// dequeue takes a search out of the queue, and reports whether it was there.
+func (s *Service) dequeue(x *runner) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.queue, x)
+	if i >= 0 {
+		s.queue = slices.Delete(s.queue, i, i+1)
+	}
+	return i >= 0
+}
+
+// Stop interrupts all searches and waits until they are saved, or ctx ends.
+// They go on at the next [Service.Start].
+func (s *Service) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopped = true
+	waiting := s.queue
+	s.queue = nil
+	s.mu.Unlock()
+	s.stop(errStopped)
+	for _, x := range waiting {
+		x.events.close()
+	}
+	saved := make(chan struct{})
+	go func() {
+		s.runners.Wait()
+		close(saved)
+	}()
+	select {
+	case <-saved:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,308 @@
+package search
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search/task"
+)
+
+const (
+	// hopeless is how many generations in a row may fail as a whole before the
+	// search does.
+	hopeless = 3
+	// patience is how often an evaluation that was refused for the moment is
+	// repeated before the candidate counts as failed.
+	patience = 8
+)
+
+// try evaluates candidates until the budget is spent or the optimizer has
+// nothing more to propose.
+func (x *runner) try(ctx context.Context) error {
+	if x.record.Progress.Stopped != "" {
+		return nil
+	}
+	if err := x.enter(ctx, Running); err != nil {
+		return err
+	}
+	x.began = time.Now().Add(-seconds(x.record.Progress.Seconds))
+	for {
+		if reason := x.exhausted(); reason != "" {
+			x.record.Progress.Stopped = reason
+			return nil // saved on entering the next state
+		}
+		t, err := x.candidate(ctx)
+		if err != nil {
+			return err
+		}
+		if err := x.keep(ctx, t); err != nil {
+			return err
+		}
+		if t.Ends != nil && x.failedGenerations() >= hopeless {
+			return fault.New(fault.Internal, "no candidate of the last %d generations could be scored; the last one: %s", hopeless, t.Failure)
+		}
+	}
+}
+
+// exhausted says what ends the trials, if anything does.
+func (x *runner) exhausted() string {
+	spec := x.record.Spec
+	switch {
+	case len(x.trials) >= spec.Trials:
+		return "trials"
+	case x.elapsed() >= seconds(60*spec.Minutes):
+		return "minutes"
+	case x.index() == 0:
+		return string(x.record.Optimizer.ShouldStop())
+	}
+	return ""
+}
+
+// elapsed is the time spent on trials.
+func (x *runner) elapsed() time.Duration { return time.Since(x.began) }
+
+// index counts the trials of the generation in progress.
+func (x *runner) index() int {
+	n := 0
+	for i := len(x.trials) - 1; i >= 0 && x.trials[i].Generation == x.record.Optimizer.Generation(); i-- {
+		n++
+	}
+	return n
+}
+
+// candidate evaluates the next candidate. What goes wrong with it is its
+// failure; only the end of ctx is an error.
+func (x *runner) candidate(ctx context.Context) (Trial, error) {
+	opt, spec := x.record.Optimizer, x.record.Spec
+	t := Trial{
+		Number: len(x.trials), Generation: opt.Generation(), Index: x.index(),
+		Event: x.record.LastEvent + 1,
+	}
+	t.Genome = opt.Candidate(t.Index)
+	recipe, err := x.space.Recipe(t.Genome)
+	t.Recipe = recipe
+	if err != nil {
+		t.Failure = err.Error()
+		t.At = x.keeper.now()
+		return t, nil
+	}
+	if twin, ok := x.seen[x.key(t)]; ok {
+		original := x.trials[twin]
+		t.Score, t.Fitness, t.Outcomes, t.DuplicateOf = original.Score, original.Fitness, original.Outcomes, &original.Number
+		t.At = x.keeper.now()
+		return t, nil
+	}
+	problems := sample(x.task.Problems(task.Search), spec.SampleSize, spec.Seed, t.Generation)
+	e, err := x.evaluate(ctx, len(problems), func() (Evaluation, error) {
+		return x.lab.Evaluate(ctx, recipe, x.task, problems)
+	})
+	if ctx.Err() != nil {
+		return t, context.Cause(ctx)
+	}
+	t.MergeSeconds, t.AnswerSeconds, t.At = e.Merge.Seconds(), e.Answer.Seconds(), x.keeper.now()
+	if err != nil {
+		t.Failure = err.Error()
+		x.log.Warn("a candidate failed", "trial", t.Number, "error", err)
+		return t, nil
+	}
+	score := task.Summarize(e.Outcomes)
+	t.Score, t.Fitness, t.Outcomes = &score, spec.Fitness.of(score), letters(e.Outcomes)
+	return t, nil
+}
+
+// evaluate asks the lab, again if it was only busy, and checks what it gives.
+func (x *runner) evaluate(ctx context.Context, problems int, ask func() (Evaluation, error)) (Evaluation, error) {
+	var e Evaluation
+	var err error
+	delay := x.keeper.delay
+	for range patience {
+		e, err = x.guarded(ask)
+		switch fault.CodeOf(err) {
+		case fault.Busy, fault.Unavailable, fault.OutOfMemory:
+			if err := pause(ctx, delay); err != nil {
+				return e, err
+			}
+			delay = min(2*delay, maxDelay)
+			continue
+		}
+		break
+	}
+	if err == nil && len(e.Outcomes) != problems {
+		err = fault.New(fault.Internal, "%d outcomes for %d problems", len(e.Outcomes), problems)
+	}
+	return e, err
+}
+
+// guarded turns a panic below into an error: one bad candidate must not take
+// the server with it.
+func (x *runner) guarded(ask func() (Evaluation, error)) (e Evaluation, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			x.log.Error("an evaluation panicked", "panic", p, "stack", string(debug.Stack()))
+			err = fault.New(fault.Internal, "panic: %v", p)
+		}
+	}()
+	return ask()
+}
+
+// keep saves a trial, and with the last of a generation what the optimizer
+// learns from it, and then lets everybody know.
+func (x *runner) keep(ctx context.Context, t Trial) error {
+	spec := x.record.Spec
+	if t.Index+1 < x.record.Optimizer.Population() {
+		if err := x.keeper.saveTrial(ctx, x.record.ID, t); err != nil {
+			return err
+		}
+		x.accept(t)
+		return nil
+	}
+	generation := append(slices.Clone(x.trials[len(x.trials)-t.Index:]), t)
+	xs, fitness := make([][]float64, len(generation)), make([]float64, len(generation))
+	for i, g := range generation {
+		xs[i], fitness[i] = g.Genome, -g.Fitness
+		if g.Score == nil {
+			fitness[i] = math.NaN()
+		}
+	}
+	opt := x.record.Optimizer.Clone()
+	if err := opt.Tell(xs, fitness); err != nil {
+		return fmt.Errorf("generation %d: %w", t.Generation, err)
+	}
+	t.Ends = summarize(generation, opt.Sigma())
+
+	next := x.record
+	next.Optimizer = opt
+	next.Search = x.counted(append(slices.Clone(x.trials), t))
+	next.Progress.Sigma = opt.Sigma()
+	next.Progress.Generation = opt.Generation()
+	next.Progress.Seconds = x.elapsed().Seconds()
+	next.LastEvent = t.Event + 1
+	if err := x.keeper.save(ctx, next, t); err != nil {
+		return err
+	}
+	x.record = next
+	x.accept(t)
+	x.log.Info("generation ended", "generation", t.Generation, "trials", len(x.trials), "of", spec.Trials,
+		"best", t.Ends.Best, "mean", t.Ends.Mean, "sigma", t.Ends.Sigma)
+	return nil
+}
+
+// accept adds a trial that is in the store.
+func (x *runner) accept(t Trial) {
+	x.trials = append(x.trials, t)
+	x.remember(t)
+	x.count()
+	x.record.Progress.Seconds = x.elapsed().Seconds()
+	events := t.events()
+	x.record.LastEvent = events[len(events)-1].Number
+	x.show()
+	x.events.add(events...)
+}
+
+// remember makes a scored trial known to later duplicates of it.
+func (x *runner) remember(t Trial) {
+	if t.Score != nil && t.DuplicateOf == nil {
+		x.seen[x.key(t)] = t.Number
+	}
+}
+
+// key identifies a recipe and the problems it is scored on.
+func (x *runner) key(t Trial) string {
+	canonical, err := t.Recipe.Canonical()
+	if err != nil {
+		return fmt.Sprintf("trial %d", t.Number)
+	}
+	if x.record.Spec.SampleSize > 0 {
+		return fmt.Sprintf("%d %s", t.Generation, canonical)
+	}
+	return string(canonical)
+}
+
+// count brings the counters of the search up to date with its trials.
+func (x *runner) count() { x.record.Search = x.counted(x.trials) }
+
+// counted is the search with the counters of these trials.
+func (x *runner) counted(trials []Trial) Search {
+	s := x.record.Search
+	p := &s.Progress
+	p.Trials, p.Failures, p.Duplicates, p.Best = len(trials), 0, 0, nil
+	var worked float64
+	for _, t := range trials {
+		worked += t.MergeSeconds + t.AnswerSeconds
+		if t.DuplicateOf != nil {
+			p.Duplicates++
+		}
+		if t.Score == nil {
+			p.Failures++
+		} else if p.Best == nil || t.Fitness > p.Best.Fitness {
+			p.Best = &Best{Trial: t.Number, Fitness: t.Fitness, Score: *t.Score}
+		}
+	}
+	p.Seconds = math.Max(p.Seconds, worked) // trials after the last checkpoint count too
+	return s
+}
+
+// failedGenerations counts the latest generations of which every trial failed.
+func (x *runner) failedGenerations() int {
+	size := x.record.Optimizer.Population()
+	n := 0
+	for end := len(x.trials); end >= size; end -= size {
+		if slices.ContainsFunc(x.trials[end-size:end], func(t Trial) bool { return t.Score != nil }) {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// summarize sums up a generation of trials.
+func summarize(trials []Trial, sigma float64) *Generation {
+	g := &Generation{Generation: trials[0].Generation, Sigma: sigma}
+	scored := 0
+	for _, t := range trials {
+		if t.Score == nil {
+			g.Failures++
+			continue
+		}
+		if scored == 0 || t.Fitness > g.Best {
+			g.Best = t.Fitness
+		}
+		g.Mean += t.Fitness
+		scored++
+	}
+	if scored > 0 {
+		g.Mean /= float64(scored)
+	}
+	return g
+}
+
+// sample draws n of the problems for a generation, the same ones whenever it is
+// asked, in their order; all of them if n is 0.
+func sample(problems []task.Problem, n int, seed uint64, generation int) []task.Problem {
+	if n <= 0 || n >= len(problems) {
+		return problems
+	}
+	random := rand.NewPCG(seed, uint64(generation))
+	lots := make([]uint64, len(problems))
+	order := make([]int, len(problems))
+	for i := range problems {
+		lots[i], order[i] = random.Uint64(), i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lots[a], lots[b]) })
+	chosen := slices.Sorted(slices.Values(order[:n]))
+	drawn := make([]task.Problem, n)
+	for i, c := range chosen {
+		drawn[i] = problems[c]
+	}
+	return drawn
+}
+
+// seconds is a duration.
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

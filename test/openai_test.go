@@ -1,0 +1,66 @@
+package test
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestOpenAIPythonClient(t *testing.T) {
+	python := openaiPython(t)
+	s := start(t, options{})
+	recipe := s.call("POST", "/v1/recipes", average("average"))
+	s.call("PUT", "/v1/aliases/production", object{"target": recipe.text("id")})
+
+	// A source, a recipe by its id, and an alias.
+	client := python(fromRoot("test", "python", "openai_client.py"), s.url+"/v1", "ja-general", recipe.text("id"), "production")
+	out, err := client.CombinedOutput()
+	t.Logf("%s", out)
+	require.NoError(t, err)
+}
+
+// openaiPython gives a way to run Python with the openai package, or skips the
+// test where there is none.
+func openaiPython(t *testing.T) func(args ...string) *exec.Cmd {
+	t.Helper()
+	python := func(args ...string) *exec.Cmd {
+		cmd := exec.Command("python3", args...)
+		cmd.Env = os.Environ()
+		if folder := os.Getenv("MERGEWAY_TEST_PYTHONPATH"); folder != "" {
+			cmd.Env = append(cmd.Env, "PYTHONPATH="+folder)
+		}
+		return cmd
+	}
+	if out, err := python("-c", "import openai").CombinedOutput(); err != nil {
+		if os.Getenv("MERGEWAY_REQUIRE_OPENAI") != "" {
+			t.Fatalf("the openai package for Python is missing: %v\n%s", err, out)
+		}
+		t.Skip("the openai package for Python is not installed")
+	}
+	return python
+}
+
+// The stream's outer form, which no client library shows.
+func TestStreamEndsWithDone(t *testing.T) {
+	s := start(t, options{})
+	r := s.send("POST", "/v1/chat/completions", object{
+		"model": "base", "max_tokens": 8, "stream": true,
+		"messages": []object{{"role": "user", "content": "3+4"}},
+	})
+	require.Equal(t, 200, r.status, "%s", r.body)
+	require.Contains(t, r.header.Get("Content-Type"), "text/event-stream")
+	var events []string
+	lines := bufio.NewScanner(strings.NewReader(string(r.body)))
+	for lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			events = append(events, data)
+		}
+	}
+	require.GreaterOrEqual(t, len(events), 3)
+	require.Equal(t, "[DONE]", events[len(events)-1])
+	require.Contains(t, events[0], `"role":"assistant"`)
+}
