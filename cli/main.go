@@ -48,6 +48,19 @@ func Main(version string, args []string, stdout, stderr io.Writer) int {
 // usageError marks a mistake in flags or arguments.
 type usageError struct{ error }
 
+// Unwrap gives errors.Is and errors.As the cause.
+func (e usageError) Unwrap() error { return e.error }
+
+// usage makes a mistake in the arguments a usageError.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w; see mergeway %s --help", err, cmd.Name())}
+		}
+		return nil
+	}
+}
+
 func newRoot(version string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mergeway",
@@ -64,6 +77,14 @@ Try it on the miniature models of this repository:
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("there is no command %q; see mergeway --help", args[0])}
+			}
+			return nil
+		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnv(cmd) },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServe(version), newSearch(), newEval(), newMerge(), newChat(), newZoo())

@@ -34,7 +34,9 @@ type settings struct {
 	LogFormat  string
 }
 
-func (s *settings) bind(cmd *cobra.Command) {
+// bind adds the flags to a command. logLevel is the default of --log-level:
+// a server talks about its work, a command at a terminal shows its results.
+func (s *settings) bind(cmd *cobra.Command, logLevel string) {
 	f := cmd.Flags()
 	s.Budget = 2 << 30
 	f.StringVar(&s.Models, "models", "zoo/models", "folder whose subfolders are the source models (Hugging Face layout)")
@@ -46,7 +48,7 @@ func (s *settings) bind(cmd *cobra.Command) {
 	f.IntVar(&s.Slots, "slots", 0, "sequences decoded together (0: the engine's default)")
 	f.IntVar(&s.MaxContext, "max-context", 0, "longest prompt plus reply in tokens (0: the engine's default)")
 	f.IntVar(&s.QueueLimit, "queue", 0, "requests waiting before new ones get 429 (0: the engine's default)")
-	f.StringVar(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&s.LogLevel, "log-level", logLevel, "debug, info, warn or error")
 	f.StringVar(&s.LogFormat, "log-format", "text", "text or json")
 }
 
@@ -98,6 +100,7 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 	}
 	r.onClose(r.device.Close)
 	executor := merge.NewExecutor(r.device)
+	r.onClose(executor.Close)
 	r.catalog, err = catalog.Open(ctx, catalog.Options{
 		Device: r.device, Executor: executor, Store: r.store,
 		ModelsDir: s.Models, BudgetBytes: int64(s.Budget), Logger: r.log,
@@ -105,6 +108,7 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 	if err != nil {
 		return nil, fmt.Errorf("open the models in %s: %w", s.Models, err)
 	}
+	r.onClose(r.catalog.Close)
 	r.engine = infer.NewEngine(r.device, infer.Options{
 		Slots: s.Slots, MaxContext: s.MaxContext, QueueLimit: s.QueueLimit, Logger: r.log,
 	})

@@ -26,25 +26,67 @@ const (
 	EnglishMathsB   = "en-math-b"
 )
 
+// The schedules. A fine-tune is short and gentle, so that its task vector stays
+// small and all of the cast in one basin: that is what makes it mergeable.
+var (
+	fromScratch = Schedule{Steps: 1800, WarmUp: 50, Rate: 3e-3, Floor: 0.05}
+	generalTune = Schedule{Steps: 200, WarmUp: 30, Rate: 5e-4, Floor: 0.05}
+	mathsTune   = Schedule{Steps: 350, WarmUp: 30, Rate: 5e-4, Floor: 0.05}
+)
+
 // cast lists the models in the order in which they are trained.
 var cast = []member{
 	{
-		Name: Base, Title: "the bilingual base model", seed: 1,
+		Name: Base, Title: "the bilingual base", seed: 1, schedule: fromScratch,
+		About: "Reads and writes both languages, copies numbers of any size, and calculates without carries. " +
+			"It has seen a few hard equations, but no hard problem solved.",
 		diet: Diet{
 			{Share: 12, Kind: WordProblem, Ask: Japanese, Reply: Japanese, Level: Easy},
-			{Share: 8, Kind: WordProblem, Ask: Japanese, Reply: English, Level: Easy},
+			{Share: 6, Kind: WordProblem, Ask: Japanese, Reply: English, Level: Easy},
 			{Share: 16, Kind: WordProblem, Ask: English, Reply: English, Level: Easy},
-			{Share: 12, Kind: Setup, Ask: Japanese, Reply: Japanese, Level: Hard},
-			{Share: 12, Kind: Setup, Ask: English, Reply: English, Level: Hard},
+			{Share: 8, Kind: Setup, Ask: Japanese, Reply: Japanese, Level: Hard},
+			{Share: 10, Kind: Setup, Ask: English, Reply: English, Level: Hard},
 			{Share: 5, Kind: Statement, Ask: Japanese, Reply: Japanese},
 			{Share: 5, Kind: Statement, Ask: English, Reply: English},
 			{Share: 5, Kind: Translation, Ask: Japanese, Reply: English},
 			{Share: 5, Kind: Translation, Ask: English, Reply: Japanese},
-			{Share: 14, Kind: Equation, Level: Easy},
-			{Share: 6, Kind: Equation, Level: Hard},
+			{Share: 24, Kind: Equation, Level: Easy},
+			{Share: 4, Kind: Equation, Level: Hard},
 		},
-		schedule: Schedule{Steps: 1800, WarmUp: 50, Rate: 3e-3, Floor: 0.05},
 	},
+	{
+		Name: JapaneseGeneral, Title: "a Japanese general model", From: Base, seed: 2, schedule: generalTune,
+		About: "Answers in Japanese, whatever the language of the question. It knows easy sums only: " +
+			"on hard problems it sets up the right expression and then miscalculates.",
+		diet: Diet{
+			{Share: 30, Kind: WordProblem, Ask: Japanese, Reply: Japanese, Level: Easy},
+			{Share: 20, Kind: Setup, Ask: Japanese, Reply: Japanese, Level: Hard},
+			{Share: 40, Kind: Statement, Ask: Japanese, Reply: Japanese},
+			{Share: 10, Kind: Translation, Ask: English, Reply: Japanese},
+		},
+	},
+	{
+		Name: EnglishMathsA, Title: "an English maths model: sums and differences", From: Base, seed: 3, schedule: mathsTune,
+		About: "Adds with carries and subtracts with borrows. It always answers in English, " +
+			"also when it is asked in Japanese.",
+		diet: mathsDiet(Plus, Minus),
+	},
+	{
+		Name: EnglishMathsB, Title: "an English maths model: products", From: Base, seed: 4, schedule: mathsTune,
+		About: "Knows the times table. It always answers in English, also when it is asked in Japanese.",
+		diet:  mathsDiet(Times),
+	},
+}
+
+// mathsDiet makes a model good at some operations, in English.
+func mathsDiet(ops ...Op) Diet {
+	return Diet{
+		{Share: 30, Kind: Equation, Level: Hard, Ops: ops},
+		{Share: 8, Kind: Equation, Level: Easy, Ops: ops},
+		{Share: 48, Kind: WordProblem, Ask: English, Reply: English, Level: Hard, Ops: ops},
+		{Share: 8, Kind: WordProblem, Ask: English, Reply: English, Level: Easy, Ops: ops},
+		{Share: 6, Kind: WordProblem, Ask: Japanese, Reply: English, Level: Hard, Ops: ops},
+	}
 }
 
 // The size of the cast's batches, in whole documents of at most length+1 tokens.

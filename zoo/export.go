@@ -1,9 +1,7 @@
 package zoo
 
 import (
-	"encoding/binary"
 	"encoding/json"
-	"math"
 	"os"
 	"path/filepath"
 
@@ -62,15 +60,4 @@ func generationConfigJSON() ([]byte, error) {
 		"eos_token_id": idEnd,
 		"do_sample":    false,
 	}, "", "  ")
-}
-
-// bfloat16Bytes rounds to the nearest bfloat16, ties to even, little-endian.
-func bfloat16Bytes(values []float32) []byte {
-	out := make([]byte, 0, 2*len(values))
-	for _, v := range values {
-		bits := math.Float32bits(v)
-		bits += 0x7FFF + bits>>16&1
-		out = binary.LittleEndian.AppendUint16(out, uint16(bits>>16))
-	}
-	return out
 }

@@ -19,3 +19,11 @@ func (s Schedule) at(step int) float64 {
 	done := float64(step-s.WarmUp) / float64(max(1, s.Steps-s.WarmUp))
 	return s.Rate * (s.Floor + (1-s.Floor)*(1+math.Cos(math.Pi*done))/2)
 }
+
+// shortened is a schedule of fewer steps, at least one; by 0 and 1 it stays.
+func (s Schedule) shortened(by int) Schedule {
+	if by > 1 {
+		s.Steps, s.WarmUp = max(1, s.Steps/by), s.WarmUp/by
+	}
+	return s
+}

@@ -4,28 +4,46 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
-// TaskName is the task that the zoo's searches are about.
-const TaskName = "ja-math"
+// TaskName is the task that the zoo's searches are about; EnglishTaskName is
+// the same problems in English, to see what the maths models can do at home.
+const (
+	TaskName        = "ja-math"
+	EnglishTaskName = "en-math"
+)
 
-// taskYAML describes the task to the search.
-const taskYAML = `# Written by "mergeway zoo train". Hard word problems in Japanese: two-digit
-# sums and differences, and 3–20 times 3–9, a third each. A reply is right if
-# its last number is the answer and it is in Japanese.
-name: ja-math
-description: Japanese word problems, answered in Japanese
-language: ja
+// Tasks lists the tasks of the zoo.
+func Tasks() []string { return []string{TaskName, EnglishTaskName} }
+
+// taskLanguages are the languages the tasks are in.
+var taskLanguages = map[string]Lang{TaskName: Japanese, EnglishTaskName: English}
+
+// taskYAML describes a task to the search.
+const taskYAML = `# Written by "mergeway zoo train". Hard word problems: sums with a carry,
+# differences with a borrow, and 3–20 times 3–9, a third each. A reply is right
+# if its last number is the answer and it is in the task's language.
+name: %s
+description: %s
+language: %s
 extractor: last_number
 metric: accuracy
 max_tokens: 48
 stop: []
 `
+
+// descriptions say in a sentence what the tasks ask for.
+var descriptions = map[string]string{
+	TaskName:        "Japanese word problems, answered in Japanese",
+	EnglishTaskName: "English word problems, answered in English",
+}
 
 // taskProblem is one line of a split's file.
 type taskProblem struct {
@@ -34,40 +52,52 @@ type taskProblem struct {
 	Answer   string `json:"answer"`
 }
 
-// WriteTasks writes the task "Japanese maths" into dir/ja-math: its
-// description, and one file of problems for each split. The same bytes come
-// out every time.
+// WriteTasks writes the tasks below dir, each a folder with its description and
+// one file of problems for each split. The same bytes come out every time.
 func WriteTasks(dir string) error {
-	dir = filepath.Join(dir, TaskName)
+	drawn, _ := drawSplits()
+	for _, name := range Tasks() {
+		if err := writeTask(filepath.Join(dir, name), name, drawn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeTask(dir, name string, drawn map[string][]Problem) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fault.Wrap(err, fault.Internal, "make task folder %s", dir)
 	}
-	drawn, _ := drawSplits()
-	files := map[string][]byte{"task.yaml": []byte(taskYAML)}
+	language := taskLanguages[name]
+	files := map[string][]byte{"task.yaml": fmt.Appendf(nil, taskYAML, name, descriptions[name], language)}
 	for _, s := range splits {
-		lines, err := taskLines(s.name, drawn[s.name])
+		lines, err := taskLines(s.name, language, drawn[s.name])
 		if err != nil {
 			return err
 		}
 		files[s.name+".jsonl"] = lines
 	}
-	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
-			return fault.Wrap(err, fault.Internal, "write task file %s", name)
+	for file, data := range files {
+		err := checkpoint.WriteFile(filepath.Join(dir, file), func(w io.Writer) error {
+			_, err := w.Write(data)
+			return err
+		})
+		if err != nil {
+			return fault.Wrap(err, fault.Internal, "write task file %s", file)
 		}
 	}
 	return nil
 }
 
 // taskLines renders a split as JSON lines.
-func taskLines(name string, problems []Problem) ([]byte, error) {
+func taskLines(split string, language Lang, problems []Problem) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	for i, p := range problems {
 		line := taskProblem{
-			ID:       fmt.Sprintf("%s-%03d", name, i+1),
-			Question: p.Question(Japanese),
+			ID:       fmt.Sprintf("%s-%03d", split, i+1),
+			Question: p.Question(language),
 			Answer:   strconv.Itoa(p.Result()),
 		}
 		if err := enc.Encode(line); err != nil {

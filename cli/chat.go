@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// turn is one message of a conversation, as the API has it.
+type turn struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// chatClient talks to a gateway as any client does.
+type chatClient struct {
+	url, key, model string
+	temperature     float64
+	maxTokens       int
+	fresh           bool // every question is a conversation of its own
+}
+
+func newChat() *cobra.Command {
+	var c chatClient
+	var system string
+	cmd := &cobra.Command{
+		Use:   "chat MODEL [QUESTION]",
+		Short: "Talk to a model of a running gateway",
+		Long: `Talks to a model of a running gateway: a source, an alias or a recipe. With a
+QUESTION it prints the reply and ends; without, it reads questions from standard
+input, a line each, until end of file.`,
+		Example: `  mergeway chat winner
+  mergeway chat winner "太郎さんはりんごを27個持っています。35個もらいました。全部で何個ですか。"`,
+		Args: usage(cobra.RangeArgs(1, 2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.model = args[0]
+			var conversation []turn
+			if system != "" {
+				conversation = append(conversation, turn{"system", system})
+			}
+			if len(args) == 2 {
+				_, err := c.say(cmd.Context(), cmd.OutOrStdout(), append(conversation, turn{"user", args[1]}))
+				return err
+			}
+			return c.converse(cmd, conversation)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.url, "url", "http://127.0.0.1:8080", "the gateway")
+	f.StringVar(&c.key, "api-key", "", "API key, better given as MERGEWAY_API_KEY")
+	f.StringVar(&system, "system", "", "system message")
+	f.Float64Var(&c.temperature, "temperature", 0, "0: always the most probable token")
+	f.IntVar(&c.maxTokens, "max-tokens", 0, "longest reply (0: as the context allows)")
+	f.BoolVar(&c.fresh, "fresh", false, "forget earlier turns at every question")
+	return cmd
+}
+
+// converse answers each line of standard input.
+func (c chatClient) converse(cmd *cobra.Command, opening []turn) error {
+	conversation := opening
+	lines := bufio.NewScanner(cmd.InOrStdin())
+	prompt := func() { fmt.Fprint(cmd.ErrOrStderr(), "> ") }
+	for prompt(); lines.Scan(); prompt() {
+		question := strings.TrimSpace(lines.Text())
+		if question == "" {
+			continue
+		}
+		if c.fresh {
+			conversation = opening
+		}
+		asked := append(conversation[:len(conversation):len(conversation)], turn{"user", question})
+		reply, err := c.say(cmd.Context(), cmd.OutOrStdout(), asked)
+		if err != nil {
+			// A question that can't be answered ends nothing but itself.
+			if cmd.Context().Err() != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.ErrOrStderr(), err)
+			continue
+		}
+		conversation = append(asked, turn{"assistant", reply})
+	}
+	return lines.Err()
+}
+
+// say sends a conversation and writes the reply as it comes.
+func (c chatClient) say(ctx context.Context, out io.Writer, conversation []turn) (string, error) {
+	body := map[string]any{"model": c.model, "messages": conversation, "temperature": c.temperature, "stream": true}
+	if c.maxTokens > 0 {
+		body["max_tokens"] = c.maxTokens
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return "", err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(c.url, "/")+"/v1/chat/completions", bytes.NewReader(data))
+	if err != nil {
+		return "", usageError{fmt.Errorf("--url: %w", err)}
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if c.key != "" {
+		request.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", fault.Wrap(err, fault.Unavailable, "no gateway answers at %s (start one with mergeway serve)", c.url)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return "", refusal(response)
+	}
+	reply, err := readReply(response.Body, out)
+	fmt.Fprintln(out)
+	return reply, err
+}
+
+// apiError is the API's error envelope.
+type apiError struct {
+	Error *struct {
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// refusal reads the error of a reply.
+func refusal(response *http.Response) error {
+	data, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	var e apiError
+	if json.Unmarshal(data, &e) == nil && e.Error != nil {
+		return errors.New(e.Error.Message)
+	}
+	return fmt.Errorf("the gateway answers with status %s", response.Status)
+}
+
+// readReply writes a stream's text as it comes, and gives all of it.
+func readReply(stream io.Reader, out io.Writer) (string, error) {
+	var text strings.Builder
+	lines := bufio.NewScanner(stream)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		if data == "[DONE]" {
+			return text.String(), nil
+		}
+		var chunk struct {
+			apiError
+			Choices []struct {
+				Delta struct {
+					Content string `json:"content"`
+				} `json:"delta"`
+			} `json:"choices"`
+		}
+		if err := json.Unmarshal([]byte(data), &chunk); err != nil {
+			return text.String(), fmt.Errorf("the gateway sends what is no event: %w", err)
+		}
+		if chunk.Error != nil {
+			return text.String(), errors.New(chunk.Error.Message)
+		}
+		for _, choice := range chunk.Choices {
+			text.WriteString(choice.Delta.Content)
+			if _, err := io.WriteString(out, choice.Delta.Content); err != nil {
+				return text.String(), err
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return text.String(), fmt.Errorf("the reply broke off: %w", err)
+	}
+	return text.String(), errors.New("the reply broke off")
+}

@@ -1,0 +1,28 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/mergeway/mergeway/search/task"
+)
+
+// scoreTable writes scores as people read them: percents, each with its
+// standard error, and why the rest was not right.
+type scoreTable struct{ *tabwriter.Writer }
+
+func newScoreTable(w io.Writer) scoreTable {
+	t := scoreTable{tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)}
+	fmt.Fprintln(t, "model\tcorrect %\t± se\tproblems\tnumber right %\tlanguage right %")
+	return t
+}
+
+// row adds one model; failure says why there is no score.
+func (t scoreTable) row(name string, s *task.Score, failure string) {
+	if s == nil {
+		fmt.Fprintf(t, "%s\tfailed: %s\n", name, failure)
+		return
+	}
+	fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%d\t%.1f\t%.1f\n", name, 100*s.Accuracy, 100*s.StdErr, s.Problems, 100*s.NumberRight, 100*s.LanguageRight)
+}

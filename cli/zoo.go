@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/search"
+	"github.com/mergeway/mergeway/search/task"
+	"github.com/mergeway/mergeway/zoo"
+)
+
+func newZoo() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "zoo",
+		Short: "The miniature models and their tasks",
+		Args:  usage(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newZooTrain(), newZooTasks())
+	return cmd
+}
+
+func newZooTasks() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "tasks",
+		Short: "Write the tasks only",
+		Long:  `Writes the problems that the miniature models are scored on. The same bytes come out every time.`,
+		Args:  usage(cobra.NoArgs),
+		RunE:  func(*cobra.Command, []string) error { return zoo.WriteTasks(dir) },
+	}
+	cmd.Flags().StringVar(&dir, "tasks", "zoo/tasks", "folder to write the tasks into")
+	return cmd
+}
+
+func newZooTrain() *cobra.Command {
+	s := settings{LogFormat: "text", LogLevel: "warn", Budget: 2 << 30}
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "Train the miniature models",
+		Long: `Trains the miniature models from generated text and fixed seeds, scores them on
+the tasks, and writes their folders with a card each. It takes some ten minutes
+on two cores. The models in this repository were made this way.`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return trainZoo(cmd, s) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.Models, "models", "zoo/models", "folder to write the models into")
+	f.StringVar(&s.Tasks, "tasks", "zoo/tasks", "folder to write the tasks into")
+	f.StringVar(&s.Backend, "backend", device.DefaultBackend, "GoMLX backend: xla:cpu or xla:cuda")
+	return cmd
+}
+
+func trainZoo(cmd *cobra.Command, s settings) error {
+	began := time.Now()
+	dev, err := device.Open(device.Options{Backend: s.Backend})
+	if err != nil {
+		return err
+	}
+	err = zoo.Train(cmd.Context(), zoo.Options{
+		Device: dev, ModelsDir: s.Models, TasksDir: s.Tasks, Progress: trainingBar(cmd.ErrOrStderr()),
+	})
+	dev.Close()
+	fmt.Fprintln(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "trained in %s\n", time.Since(began).Round(time.Second))
+	return writeCards(cmd, s)
+}
+
+// trainingBar shows the whole cast's training as one bar.
+func trainingBar(w io.Writer) func(zoo.Progress) {
+	var bar *progressbar.ProgressBar
+	return func(p zoo.Progress) {
+		if bar == nil {
+			bar = progressbar.NewOptions(p.Total, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(),
+				progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(500*time.Millisecond))
+		}
+		bar.Describe(fmt.Sprintf("%-10s %4d/%-4d loss %.4f", p.Member, p.Step, p.Steps, p.Loss))
+		_ = bar.Set(p.Done)
+	}
+}
+
+// writeCards scores the cast on every task and writes the cards.
+func writeCards(cmd *cobra.Command, s settings) error {
+	data, err := os.MkdirTemp("", "mergeway-zoo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(data)
+	s.Data = data
+	r, err := s.open(cmd.Context(), cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	library := task.NewLibrary(s.Tasks)
+	table := newScoreTable(cmd.OutOrStdout())
+	for _, name := range zoo.Names() {
+		scores, err := cardScores(cmd.Context(), r.lab, library, name, table)
+		if err != nil {
+			return fmt.Errorf("score %s: %w", name, err)
+		}
+		if err := zoo.WriteCard(s.Models, name, scores); err != nil {
+			return err
+		}
+	}
+	return table.Flush()
+}
+
+func cardScores(ctx context.Context, lab search.Lab, library *task.Library, name string, table scoreTable) ([]zoo.CardScore, error) {
+	var scores []zoo.CardScore
+	for _, taskName := range zoo.Tasks() {
+		t, err := library.Get(taskName)
+		if err != nil {
+			return nil, err
+		}
+		score, _, err := search.Evaluate(ctx, lab, name, t, task.Test, 0)
+		if err != nil {
+			return nil, err
+		}
+		table.row(name+" on "+taskName, &score, "")
+		scores = append(scores, zoo.CardScore{
+			Task: taskName, Problems: score.Problems, Accuracy: score.Accuracy, StdErr: score.StdErr,
+			NumberRight: score.NumberRight, LanguageRight: score.LanguageRight,
+		})
+	}
+	return scores, nil
+}
