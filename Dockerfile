@@ -1,12 +1,12 @@
 # mergeway with its miniature models.
 #
 #   docker build -t mergeway .
-#   docker run -p 8080:8080 -e MERGEWAY_API_KEY=secret -v mergeway:/data mergeway
+#   docker run -p 8080:8080 -e MERGEWAY_API_KEYS=secret -v mergeway:/data mergeway
 #
 # With an NVIDIA GPU (the image then carries CUDA's libraries, some 4 GB):
 #
 #   docker build -t mergeway:cuda --build-arg DEVICE=cuda .
-#   docker run --gpus all -p 8080:8080 -e MERGEWAY_API_KEY=secret -v mergeway:/data mergeway:cuda
+#   docker run --gpus all -p 8080:8080 -e MERGEWAY_API_KEYS=secret -v mergeway:/data mergeway:cuda
 #
 # Own models: mount a folder of Hugging Face folders and set MERGEWAY_MODELS.
 # Every flag of mergeway serve has such a variable.

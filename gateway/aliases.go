@@ -26,6 +26,24 @@ func (g *Gateway) listAliases(c *gin.Context) error {
 	return ok(c, reply)
 }
 
+// getAlias gives one alias with its history.
+//
+//	@Summary	Read an alias
+//	@Tags		aliases
+//	@Security	BearerAuth
+//	@Produce	json
+//	@Param		name	path		string	true	"the alias; slashes are fine"
+//	@Success	200		{object}	Alias
+//	@Failure	404		{object}	ErrorReply
+//	@Router		/v1/aliases/{name} [get]
+func (g *Gateway) getAlias(c *gin.Context) error {
+	stored, err := g.catalog.GetAlias(c.Request.Context(), wildcard(c, "name"))
+	if err != nil {
+		return err
+	}
+	return ok(c, newAlias(stored))
+}
+
 // putAlias makes an alias, or moves it. Requests in flight finish on the model
 // they began with.
 //

@@ -134,7 +134,10 @@ func fieldAt(data []byte) string {
 			return ""
 		}
 		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
+		switch err := dec.Decode(&value); {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return "" // the body was cut short: no field's fault
+		case err != nil:
 			return name
 		}
 	}

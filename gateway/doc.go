@@ -26,10 +26,6 @@ package gateway
 //	@description	Serves models that are merged on demand, over OpenAI's API, and searches for better merges by evolution.
 //	@description	Every reply with a status of 400 or above has the body {"error": {"message", "type", "param", "code"}}.
 //	@BasePath		/
-//	@securityDefinitions.apikey	BearerAuth
-//	@in				header
-//	@name			Authorization
-//	@description	"Bearer" and the API key. Without configured keys the server answers its own machine only, and needs none.
 //	@tag.name			models
 //	@tag.description	What can be asked for: sources, recipes and aliases.
 //	@tag.name			chat
@@ -42,3 +38,7 @@ package gateway
 //	@tag.description	Evolution of better recipes.
 //	@tag.name			server
 //	@tag.description	Health, and the pages for people.
+//	@securityDefinitions.apikey	BearerAuth
+//	@in				header
+//	@name			Authorization
+//	@description	"Bearer" and the API key. Without configured keys the server answers its own machine only, and needs none.

@@ -3,7 +3,6 @@ package gateway
 import (
 	"embed"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"strings"
@@ -21,6 +20,15 @@ var web embed.FS
 // inline code, no other host, no frame around them.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// contentTypes of the files in web/. The system's own table is not asked: it
+// may say that scripts are text, and browsers would not run them.
+var contentTypes = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".svg":  "image/svg+xml",
+}
 
 // getDashboard is the page with the models, the searches and a chat.
 //
@@ -80,6 +88,6 @@ func serveFile(c *gin.Context, name string) error {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-cache")
-	c.Data(http.StatusOK, mime.TypeByExtension(path.Ext(name)), data)
+	c.Data(http.StatusOK, contentTypes[path.Ext(name)], data)
 	return nil
 }

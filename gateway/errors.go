@@ -137,7 +137,11 @@ func codeOf(err error) fault.Code {
 // asModelFault gives a failure to find or use a model the codes that OpenAI's
 // clients look for.
 func asModelFault(err error, model string) error {
-	if codeOf(err) != fault.NotFound {
+	var f *fault.Error
+	switch code := codeOf(err); {
+	case code == fault.Conflict && errors.As(err, &f) && f.Param == "": // the name of several recipes
+		return &fault.Error{Code: code, Param: "model", Message: f.Message, Err: f.Err}
+	case code != fault.NotFound:
 		return err
 	}
 	return &fault.Error{Code: modelNotFound, Param: "model", Message: "the model " + strconv.Quote(model) + " does not exist"}

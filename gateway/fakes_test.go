@@ -60,6 +60,9 @@ func (f *fakeCatalog) Get(_ context.Context, name string) (catalog.Entry, error)
 			return e, nil
 		}
 	}
+	if name == "twins" {
+		return catalog.Entry{}, fault.New(fault.Conflict, "recipes recipe-02 and recipe-03 are both called %q", name)
+	}
 	return catalog.Entry{}, fault.New(fault.NotFound, "no model is called %q", name)
 }
 
@@ -98,7 +101,7 @@ func (f *fakeCatalog) PutRecipe(_ context.Context, name string, r merge.Recipe) 
 
 func (f *fakeCatalog) GetRecipe(_ context.Context, id string) (store.Recipe, error) {
 	for _, r := range f.recipes {
-		if r.ID == id {
+		if id == r.ID || id == r.Digest || id != "" && id == r.Name {
 			return r, nil
 		}
 	}
@@ -199,6 +202,12 @@ func say(words ...string) func(context.Context, infer.Request, func(infer.Chunk)
 		}
 		send(infer.Chunk{Tokens: len(words) + 1, FinishReason: "stop"})
 	}
+}
+
+// sayPrompt is a script that repeats the prompt's letters.
+func sayPrompt(_ context.Context, r infer.Request, send func(infer.Chunk) bool) {
+	send(infer.Chunk{Text: string(r.Prompt), Tokens: 1})
+	send(infer.Chunk{Tokens: 2, FinishReason: "length"})
 }
 
 // bench is a gateway on a real socket with everything behind it faked.

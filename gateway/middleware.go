@@ -80,7 +80,7 @@ func (g *Gateway) logRequests(c *gin.Context) {
 		attrs = append(attrs, slog.String("code", string(codeOf(last.Err))))
 	}
 	switch route {
-	case "/healthz", "/readyz", "/assets/*file":
+	case "/healthz", "/readyz", "/assets/:file":
 		level = slog.LevelDebug
 	}
 	g.log.LogAttrs(context.WithoutCancel(c.Request.Context()), level, "request", attrs...)
@@ -152,29 +152,43 @@ func errDraining() error {
 	return fault.New(fault.Unavailable, "the server is shutting down")
 }
 
+// boundTransfer gives the body its time before anybody reads it, and the reply
+// its time before anybody writes it; streams bound each write anew. It stands
+// before every check that may refuse a request: net/http waits for the body of
+// a request that was refused unread, and would wait for ever. And it runs for
+// every request: deadlines stay with the connection, where the next would find
+// the last one's.
+func (g *Gateway) boundTransfer(c *gin.Context) {
+	ctl := http.NewResponseController(c.Writer) // a test's recorder has no deadlines
+	if c.Request.ContentLength != 0 {
+		_ = ctl.SetReadDeadline(time.Now().Add(g.limits.BodyTimeout))
+	}
+	_ = ctl.SetWriteDeadline(time.Now().Add(g.limits.BodyTimeout + max(g.limits.RequestTimeout, g.limits.GenerateTime) + g.limits.WriteTimeout))
+	defer func() { _ = ctl.SetWriteDeadline(time.Now().Add(g.limits.WriteTimeout)) }() // for what is still in the buffer
+	c.Next()
+}
+
 // readBody reads a JSON body under both of its limits, bytes and time.
 func (g *Gateway) readBody(c *gin.Context) ([]byte, error) {
 	if !isJSON(c.GetHeader("Content-Type")) {
 		return nil, fault.New(notJSON, "send the request with the header Content-Type: application/json")
 	}
-	// The deadline is lifted afterwards: net/http goes on reading in the
-	// background to notice a client that hangs up, and a deadline that passes
-	// there would look like one.
-	ctl := http.NewResponseController(c.Writer)
-	_ = ctl.SetReadDeadline(time.Now().Add(g.limits.BodyTimeout)) // a test's recorder has no deadline
-	defer func() { _ = ctl.SetReadDeadline(time.Time{}) }()
-
 	data, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, int64(g.limits.BodyBytes)))
 	var tooBig *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooBig):
 		return nil, fault.New(fault.TooLarge, "the request body is over %d bytes", tooBig.Limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.Header("Connection", "close") // net/http would wait for the rest before it answers
 		return nil, fault.New(slowBody, "the request body did not arrive within %s", g.limits.BodyTimeout)
 	case err != nil && c.Request.Context().Err() == nil:
 		return nil, fault.Wrap(err, fault.Invalid, "the request body could not be read")
 	case err != nil:
 		return nil, fmt.Errorf("reading the request body: %w", context.Cause(c.Request.Context()))
 	}
+	// The deadline is lifted: net/http goes on reading in the background to
+	// notice a client that hangs up, and a deadline that passes there would look
+	// like one.
+	_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // a test's recorder has no deadline
 	return data, nil
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
 )
 
 func header(name, value string) func(*http.Request) {
@@ -201,17 +203,68 @@ func TestTheLogHasNoPromptsAndNoKeys(t *testing.T) {
 	require.Contains(t, log, "model=base")
 }
 
+// Whoever announces a body and never sends it gets an answer all the same, also
+// where nobody wanted to read it.
 func TestABodyThatNeverComesIsGivenUp(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.Limits.BodyTimeout = 20 * time.Millisecond })
+	cases := []struct {
+		name, kind, path string
+		status           int
+	}{
+		{"while it is read", "application/json", chatPath, http.StatusRequestTimeout},
+		{"after a refusal of its type", "text/plain", chatPath, http.StatusUnsupportedMediaType},
+		{"where there is no route", "application/json", "/nothing", http.StatusNotFound},
+		{"where no body is read", "application/json", "/v1/searches/none/cancel", http.StatusNotFound},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, func(o *Options) { o.Limits.BodyTimeout = 20 * time.Millisecond })
+			conn, err := net.Dial("tcp", b.Listener.Addr().String())
+			require.NoError(t, err)
+			defer conn.Close()
+			_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: 100\r\n\r\n{", c.path, b.Listener.Addr(), c.kind)
+			require.NoError(t, err)
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			require.Equal(t, c.status, resp.StatusCode)
+			var e ErrorReply
+			require.NoError(t, json.NewDecoder(resp.Body).Decode(&e))
+			require.NotEmpty(t, e.Error.Message)
+		})
+	}
+}
+
+// A stream bounds each of its writes; the bound must not outlive it on a
+// connection that is used again.
+func TestAConnectionOutlivesAStream(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.Limits.WriteTimeout = 200 * time.Millisecond })
+	dials := 0
+	b.Client().Transport = &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		dials++
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
+	require.Contains(t, b.send("POST", chatPath, ask(`"stream": true`)).body, "[DONE]")
+	time.Sleep(300 * time.Millisecond) // longer than WriteTimeout
+	require.Contains(t, b.send("POST", chatPath, ask(`"stream": true`)).body, "[DONE]")
+	require.Equal(t, 200, b.send("GET", "/v1/models", "").status)
+	require.Equal(t, 1, dials)
+}
+
+func TestAClientThatDoesNotReadIsGivenUp(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.Limits.WriteTimeout = 50 * time.Millisecond })
+	ended := make(chan struct{})
+	b.engine.script = func(_ context.Context, _ infer.Request, send func(infer.Chunk) bool) {
+		defer close(ended)
+		for send(infer.Chunk{Text: strings.Repeat("x", 1<<20), Tokens: 1}) {
+		}
+	}
 	conn, err := net.Dial("tcp", b.Listener.Addr().String())
 	require.NoError(t, err)
 	defer conn.Close()
-	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", chatPath, b.Listener.Addr())
+	body := ask(`"stream": true`)
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", chatPath, b.Listener.Addr(), len(body), body)
 	require.NoError(t, err)
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	require.Equal(t, http.StatusRequestTimeout, resp.StatusCode)
+	<-ended // the test's own time limit would tell
 }
 
 func TestLimitsHaveKeysAndAreChecked(t *testing.T) {

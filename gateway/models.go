@@ -36,6 +36,7 @@ func (g *Gateway) listModels(c *gin.Context) error {
 //	@Param		model	path		string	true	"name, id or digest; slashes are fine"
 //	@Success	200		{object}	Model
 //	@Failure	404		{object}	ErrorReply
+//	@Failure	409		{object}	ErrorReply	"several recipes have that name"
 //	@Router		/v1/models/{model} [get]
 func (g *Gateway) getModel(c *gin.Context) error {
 	name := wildcard(c, "model")

@@ -64,12 +64,13 @@ func (g *Gateway) listRecipes(c *gin.Context) error {
 //	@Tags		recipes
 //	@Security	BearerAuth
 //	@Produce	json
-//	@Param		id	path		string	true	"the recipe's id"
+//	@Param		id	path		string	true	"id, digest or unique name; slashes are fine"
 //	@Success	200	{object}	Recipe
 //	@Failure	404	{object}	ErrorReply
+//	@Failure	409	{object}	ErrorReply	"several recipes have that name"
 //	@Router		/v1/recipes/{id} [get]
 func (g *Gateway) getRecipe(c *gin.Context) error {
-	stored, err := g.catalog.GetRecipe(c.Request.Context(), c.Param("id"))
+	stored, err := g.catalog.GetRecipe(c.Request.Context(), wildcard(c, "id"))
 	if err != nil {
 		return err
 	}
@@ -82,17 +83,21 @@ func (g *Gateway) getRecipe(c *gin.Context) error {
 //	@Tags		recipes
 //	@Security	BearerAuth
 //	@Produce	json
-//	@Param		id	path		string	true	"the recipe's id"
+//	@Param		id	path		string	true	"id, digest or unique name; slashes are fine"
 //	@Success	200	{object}	Deleted
 //	@Failure	404	{object}	ErrorReply
-//	@Failure	409	{object}	ErrorReply	"an alias points at it"
+//	@Failure	409	{object}	ErrorReply	"an alias points at it, or several recipes have that name"
 //	@Router		/v1/recipes/{id} [delete]
 func (g *Gateway) deleteRecipe(c *gin.Context) error {
-	id := c.Param("id")
-	if err := g.catalog.DeleteRecipe(c.Request.Context(), id); err != nil {
+	ctx := c.Request.Context()
+	stored, err := g.catalog.GetRecipe(ctx, wildcard(c, "id"))
+	if err != nil {
 		return err
 	}
-	return ok(c, Deleted{ID: id, Object: "recipe", Deleted: true})
+	if err := g.catalog.DeleteRecipe(ctx, stored.ID); err != nil {
+		return err
+	}
+	return ok(c, Deleted{ID: stored.ID, Object: "recipe", Deleted: true})
 }
 
 // inside moves an error about a nested value to where the value stood.

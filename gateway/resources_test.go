@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/catalog"
 )
 
 func TestModelsAreListedWithTheirState(t *testing.T) {
@@ -18,6 +20,12 @@ func TestModelsAreListedWithTheirState(t *testing.T) {
 	require.Equal(t, Model{ID: "base", Object: "model", Created: epoch.Unix(), OwnedBy: "mergeway", Kind: "source", State: "ready", Bytes: 1000}, got.Data[0])
 	require.Equal(t, "model.safetensors is cut short", got.Data[2].Error)
 	require.Equal(t, "recipe-00", got.Data[3].Target)
+	require.NotContains(t, b.send("GET", "/v1/models/base", "").body, `"name"`)
+
+	b.catalog.entries = append(b.catalog.entries, catalog.Entry{ID: "recipe-01", Kind: catalog.Recipe, Name: "half", Created: epoch, State: catalog.Unloaded})
+	var recipe Model
+	b.send("GET", "/v1/models/recipe-01", "").into(t, &recipe)
+	require.Equal(t, Model{ID: "recipe-01", Object: "model", Created: epoch.Unix(), OwnedBy: "mergeway", Name: "half", Kind: "recipe", State: "unloaded"}, recipe)
 }
 
 func TestOneModel(t *testing.T) {
@@ -29,6 +37,7 @@ func TestOneModel(t *testing.T) {
 		r.into(t, &got)
 		require.Equal(t, "org/model", got.ID)
 	}
+	b.send("GET", "/v1/models/twins", "").requireError(t, 409, "conflict", "model")
 	b.send("GET", "/v1/models/gpt-5", "").requireError(t, 404, "model_not_found", "model")
 	b.send("GET", "/v1/models/", "").requireError(t, 400, "invalid", "model")
 }
@@ -60,6 +69,20 @@ func TestARecipeIsStoredInEitherForm(t *testing.T) {
 		require.True(t, gone.Deleted)
 		b.send("GET", "/v1/recipes/recipe-00", "").requireError(t, 404, "not_found", "")
 		require.Contains(t, b.send("GET", "/v1/recipes", "").body, `"data":[]`)
+	}
+}
+
+func TestARecipeIsFoundByIDDigestAndName(t *testing.T) {
+	for _, called := range []string{"recipe-00", "sha256:00", "team/half"} {
+		b := newBench(t)
+		b.send("POST", "/v1/recipes", `{"name": "team/half", "recipe": `+recipe+`}`)
+		var read Recipe
+		b.send("GET", "/v1/recipes/"+called, "").into(t, &read)
+		require.Equal(t, "recipe-00", read.ID)
+		var gone Deleted
+		b.send("DELETE", "/v1/recipes/"+called, "").into(t, &gone)
+		require.Equal(t, Deleted{ID: "recipe-00", Object: "recipe", Deleted: true}, gone, "whatever it was called")
+		b.send("GET", "/v1/recipes/"+called, "").requireError(t, 404, "not_found", "")
 	}
 }
 
@@ -97,6 +120,10 @@ func TestAliasesMove(t *testing.T) {
 	var all AliasList
 	b.send("GET", "/v1/aliases", "").into(t, &all)
 	require.Equal(t, []Alias{made}, all.Data)
+	var read Alias
+	b.send("GET", "/v1/aliases/team/best", "").into(t, &read)
+	require.Equal(t, made, read)
+	b.send("GET", "/v1/aliases/none", "").requireError(t, 404, "not_found", "")
 	require.Equal(t, http.StatusOK, b.send("DELETE", "/v1/aliases/team/best", "").status)
 
 	b.send("PUT", "/v1/aliases/x", `{"target": "none"}`).requireError(t, 404, "not_found", "")

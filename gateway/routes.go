@@ -17,7 +17,7 @@ func (g *Gateway) routes() *gin.Engine {
 	r.ContextWithFallback = true    // a gin.Context is its request's context
 	_ = r.SetTrustedProxies(nil)    // who connects is who asks
 
-	r.Use(identify, g.logRequests, g.recoverPanics, g.screen)
+	r.Use(identify, g.logRequests, g.recoverPanics, g.boundTransfer, g.screen)
 	r.NoRoute(g.handle(func(c *gin.Context) error {
 		return fault.New(noRoute, "there is nothing at %s %s; GET /docs lists what there is", c.Request.Method, clip(c.Request.URL.Path, 200))
 	}))
@@ -45,10 +45,11 @@ func (g *Gateway) routes() *gin.Engine {
 
 	quick.POST("/recipes", g.handle(g.createRecipe))
 	quick.GET("/recipes", g.handle(g.listRecipes))
-	quick.GET("/recipes/:id", g.handle(g.getRecipe))
-	quick.DELETE("/recipes/:id", g.handle(g.deleteRecipe))
+	quick.GET("/recipes/*id", g.handle(g.getRecipe)) // names may hold slashes
+	quick.DELETE("/recipes/*id", g.handle(g.deleteRecipe))
 
 	quick.GET("/aliases", g.handle(g.listAliases))
+	quick.GET("/aliases/*name", g.handle(g.getAlias))
 	quick.PUT("/aliases/*name", g.handle(g.putAlias))
 	quick.DELETE("/aliases/*name", g.handle(g.deleteAlias))
 

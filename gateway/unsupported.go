@@ -28,6 +28,13 @@ var unsupportedFeatures = []feature{
 	{"min_p", isNumber(0)},
 	{"min_tokens", isNumber(0)},
 	{"stop_token_ids", isEmpty},
+	{"include_stop_str_in_output", isFalse},
+	{"skip_special_tokens", isTrue},
+	{"bad_words", isEmpty},
+	{"allowed_token_ids", isEmpty},
+	{"logits_processors", isEmpty},
+	{"length_penalty", isNumber(1)},
+	{"truncate_prompt_tokens", never},
 	{"prompt_logprobs", never},
 	{"guided_json", never},
 	{"guided_regex", never},
@@ -61,6 +68,8 @@ var unsupportedInCompletions = append([]feature{
 	{"logprobs", never},
 	{"echo", isFalse},
 	{"suffix", isString("")},
+	{"prompt_embeds", isEmpty},
+	{"add_special_tokens", isTrue},
 }, unsupportedFeatures...)
 
 // refuseUnsupported names the first field of the body that can't be honoured.

@@ -9,6 +9,7 @@ type Model struct {
 	Created int64  `json:"created"` // seconds since 1970; the same at every call
 	OwnedBy string `json:"owned_by" example:"mergeway"`
 
+	Name   string `json:"name,omitempty" example:"two-of-each"` // what people call a recipe
 	Kind   string `json:"kind" enums:"source,alias,recipe"`
 	Target string `json:"target,omitempty"` // what an alias stands for
 	State  string `json:"state" enums:"ready,unloaded,loading,failed"`
@@ -24,7 +25,7 @@ type ModelList struct {
 
 func newModel(e catalog.Entry) Model {
 	return Model{
-		ID: e.ID, Object: "model", Created: e.Created.Unix(), OwnedBy: "mergeway",
+		ID: e.ID, Object: "model", Created: e.Created.Unix(), OwnedBy: "mergeway", Name: e.Name,
 		Kind: string(e.Kind), Target: e.Target, State: string(e.State), Bytes: e.Bytes, Error: e.Error,
 	}
 }

@@ -3,17 +3,22 @@
 
 const keyName = 'mergeway-api-key';
 
-/** el makes an element: el('p', {class: 'note'}, 'text', child). */
-export function el(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
+/** fill gives an element its attributes and children; null and false are none. */
+function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
     else if (value === true) node.setAttribute(name, '');
     else if (value !== false && value != null) node.setAttribute(name, value);
   }
-  node.append(...children.filter(c => c != null).map(c => c instanceof Node ? c : String(c)));
+  node.append(...children.flat().filter(c => c != null && c !== false && c !== '').map(c => c instanceof Node ? c : String(c)));
   return node;
 }
+
+/** el makes an element: el('p', {class: 'note'}, 'text', child). */
+export const el = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+
+/** svg makes an element of a drawing. */
+export const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children);
 
 /** apiKey is kept for this tab only. */
 export const apiKey = {

@@ -171,10 +171,16 @@ function draw() {
       }
     }
   }
+  goToHash();
+}
+
+/** goToHash opens the operation that the address names. */
+function goToHash() {
   const target = location.hash && document.getElementById(location.hash.slice(1));
   if (target) { target.open = true; target.scrollIntoView(); }
 }
 
+addEventListener('hashchange', goToHash);
 document.getElementById('key-place').append(keyField(() => {}));
 try {
   api = await (await request('GET', '/openapi.json')).json();

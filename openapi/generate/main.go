@@ -109,25 +109,24 @@ func polish(document *openapi3.T) {
 				operation.RequestBody.Value.Extensions = nil // swagger 2.0's name of the body
 			}
 			for status, response := range operation.Responses.Map() {
-				polishContent(status, response.Value.Content)
+				if strings.HasPrefix(status, "4") || strings.HasPrefix(status, "5") {
+					response.Value.Content = failure(document)
+				} else if stream := response.Value.Content["text/event-stream"]; stream != nil {
+					stream.Schema = openapi3.NewStringSchema().NewRef()
+				}
 			}
+			// A wrong key, a timeout, our own fault: any operation can fail so.
+			other := openapi3.NewResponse().WithDescription("any other failure").WithContent(failure(document))
+			operation.Responses.Set("default", &openapi3.ResponseRef{Value: other})
 		}
 	}
 }
 
-// polishContent corrects the types of a reply: an error is always JSON,
-// whatever a success is, and a stream of events is text.
-func polishContent(status string, content openapi3.Content) {
-	if strings.HasPrefix(status, "4") || strings.HasPrefix(status, "5") {
-		for kind := range content {
-			if kind != "application/json" {
-				delete(content, kind)
-			}
-		}
-	}
-	if stream := content["text/event-stream"]; stream != nil {
-		stream.Schema = openapi3.NewStringSchema().NewRef()
-	}
+// failure is the content of every reply that isn't a success: the envelope, as
+// JSON, whatever a success is.
+func failure(document *openapi3.T) openapi3.Content {
+	const name = "gateway.ErrorReply"
+	return openapi3.NewContentWithJSONSchemaRef(openapi3.NewSchemaRef("#/components/schemas/"+name, document.Components.Schemas[name].Value))
 }
 
 // operationID names an operation for client generators: get_v1_models_model.

@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/openapi"
+)
+
+// envelope is where the document describes the body of errors.
+const envelope = "#/components/schemas/gateway.ErrorReply"
+
+func loadDocument(t *testing.T) *openapi3.T {
+	t.Helper()
+	document, err := openapi3.NewLoader().LoadFromData(openapi.Document()) // follows every reference
+	require.NoError(t, err)
+	return document
+}
+
+func TestTheDocumentIsValid(t *testing.T) {
+	document := loadDocument(t)
+	require.NoError(t, document.Validate(t.Context()))
+	ids := map[string]bool{}
+	for path, item := range document.Paths.Map() {
+		for method, operation := range item.Operations() {
+			at := method + " " + path
+			require.NotEmpty(t, operation.Summary, at)
+			require.NotEmpty(t, operation.OperationID, at)
+			require.False(t, ids[operation.OperationID], "%s twice", operation.OperationID)
+			ids[operation.OperationID] = true
+			require.Len(t, operation.Tags, 1, at)
+			require.NotNil(t, document.Tags.Get(operation.Tags[0]), "%s: the reference lists operations by known tags", at)
+			require.Equal(t, strings.HasPrefix(path, "/v1/"), operation.Security != nil, "%s: keys are for the API", at)
+			checkResponses(t, at, operation.Responses)
+		}
+	}
+}
+
+// checkResponses wants a success, and the envelope for everything else.
+func checkResponses(t *testing.T, at string, responses *openapi3.Responses) {
+	t.Helper()
+	success := false
+	for status, response := range responses.Map() {
+		require.NotEmpty(t, *response.Value.Description, "%s %s", at, status)
+		if strings.HasPrefix(status, "2") {
+			success = true
+			continue
+		}
+		content := response.Value.Content
+		require.Len(t, content, 1, "%s %s", at, status)
+		require.NotNil(t, content.Get("application/json"), "%s %s", at, status)
+		require.Equal(t, envelope, content.Get("application/json").Schema.Ref, "%s %s", at, status)
+	}
+	require.True(t, success, at)
+	require.NotNil(t, responses.Value("default"), "%s: any request can fail", at)
+}
+
+// parameter is Gin's way to write one: ":id" or "*name".
+var parameter = regexp.MustCompile(`[:*](\w+)`)
+
+func TestTheDocumentHasTheRoutesOfTheRouter(t *testing.T) {
+	var served, documented []string
+	for _, r := range newBench(t).gateway.router.Routes() {
+		served = append(served, r.Method+" "+parameter.ReplaceAllString(r.Path, "{$1}"))
+	}
+	for path, item := range loadDocument(t).Paths.Map() {
+		for method := range item.Operations() {
+			documented = append(documented, method+" "+path)
+		}
+	}
+	slices.Sort(served)
+	slices.Sort(documented)
+	require.Equal(t, served, documented)
+}
+
+func TestTheDocumentIsServed(t *testing.T) {
+	r := newBench(t).send("GET", "/openapi.json", "")
+	require.Equal(t, http.StatusOK, r.status)
+	require.Equal(t, string(openapi.Document()), r.body)
+}
