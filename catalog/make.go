@@ -53,7 +53,7 @@ func (c *Catalog) load(ctx context.Context, s *source) (_ *infer.Model, bytes in
 	compute := c.dev.ComputeDType(config.DType)
 	bytes = weightBytes(config, compute)
 	if err := c.residents.reserve(bytes); err != nil {
-		return nil, 0, fault.Wrap(err, fault.CodeOf(err), "model %q has no room", s.name)
+		return nil, 0, within(err, "model %q has no room", s.name)
 	}
 	w, err := infer.LoadWeights(ctx, c.dev, folder, compute)
 	if err != nil {
@@ -84,11 +84,11 @@ func (c *Catalog) mergeStored(ctx context.Context, id string, body []byte, diges
 		return nil, 0, fault.Wrap(err, fault.Damaged, "recipe %s can't be read", id)
 	}
 	if _, err := c.Fit(ctx, r); err != nil {
-		return nil, 0, fault.Wrap(err, fault.CodeOf(err), "recipe %s", id)
+		return nil, 0, within(err, "recipe %s", id)
 	}
 	now, err := c.digest(r)
 	if err != nil {
-		return nil, 0, fault.Wrap(err, fault.CodeOf(err), "recipe %s", id)
+		return nil, 0, within(err, "recipe %s", id)
 	}
 	if now != digest {
 		return nil, 0, fault.New(fault.Conflict, "the sources of recipe %s have changed since it was stored: store it again to get the new model", id)
@@ -103,7 +103,7 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe) (_ *in
 	for _, source := range r.Models() {
 		lease, err := c.Acquire(ctx, source)
 		if err != nil {
-			return nil, 0, fault.Wrap(err, fault.CodeOf(err), "a source of %s", name)
+			return nil, 0, within(err, "a source of %s", name)
 		}
 		defer lease.Release()
 		sources[source] = lease.Model.Weights
@@ -113,7 +113,7 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe) (_ *in
 	}
 	bytes = parent.Weights.Bytes()
 	if err := c.residents.reserve(bytes); err != nil {
-		return nil, 0, fault.Wrap(err, fault.CodeOf(err), "%s has no room", name)
+		return nil, 0, within(err, "%s has no room", name)
 	}
 	w, err := c.executor.Merge(ctx, r, sources)
 	if err != nil {

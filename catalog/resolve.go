@@ -42,7 +42,7 @@ func (c *Catalog) resolve(ctx context.Context, name string) (resolved, error) {
 	}
 	r, err := c.resolveModel(ctx, a.Target)
 	if err != nil {
-		return resolved{}, fault.Wrap(err, fault.CodeOf(err), "alias %q", name)
+		return resolved{}, within(err, "alias %q", name)
 	}
 	r.entry = c.aliasEntry(a)
 	return r, nil

@@ -3,10 +3,12 @@ package catalog
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -155,12 +157,26 @@ func (s *source) readDigest() (string, error) {
 	return s.digest, nil
 }
 
-// damaged says of which model an error is. What is wrong with a folder on our
-// disk is nothing that the caller sent, so Invalid becomes Damaged.
+// damaged says of which model an error is, and all of what it says: whoever asks
+// for the model wants to know which file to mend. What is wrong with a folder on
+// our disk is nothing that the caller sent, so Invalid becomes Damaged.
 func (s *source) damaged(err error) error {
 	code := fault.CodeOf(err)
 	if code == fault.Invalid || code == fault.Internal || errors.Is(err, fs.ErrNotExist) {
 		code = fault.Damaged
 	}
-	return fault.Wrap(err, code, "model %q can't be loaded", s.name)
+	// Where the models lie on this machine is nobody's business.
+	text := strings.ReplaceAll(err.Error(), s.dir+string(filepath.Separator), "")
+	return &fault.Error{Code: code, Message: fmt.Sprintf("model %q can't be loaded: %s", s.name, text)}
+}
+
+// within says what an error happened in, and keeps its code, field and message:
+// the message alone is what a caller gets to see.
+func within(err error, format string, args ...any) error {
+	e := &fault.Error{Code: fault.CodeOf(err), Message: fmt.Sprintf(format, args...) + ": " + err.Error(), Err: err}
+	var inner *fault.Error
+	if errors.As(err, &inner) {
+		e.Param, e.Message, e.Err = inner.Param, fmt.Sprintf(format, args...)+": "+inner.Message, inner.Err
+	}
+	return e
 }

@@ -23,7 +23,7 @@ func newZoo() *cobra.Command {
 		Args:  usage(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newZooTrain(), newZooTasks())
+	cmd.AddCommand(newZooTrain(), newZooTasks(), newZooCards())
 	return cmd
 }
 
@@ -40,8 +40,32 @@ func newZooTasks() *cobra.Command {
 	return cmd
 }
 
+// zooSettings are the settings of commands that make the zoo: few are flags.
+func zooSettings() settings { return settings{LogFormat: "text", LogLevel: "warn", Budget: 2 << 30} }
+
+func newZooCards() *cobra.Command {
+	s := zooSettings()
+	cmd := &cobra.Command{
+		Use:   "cards",
+		Short: "Score the miniature models and write their cards",
+		Long:  `Scores the models on the test problems of every task and writes the README.md of each.`,
+		Args:  usage(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return writeCards(cmd, s) },
+	}
+	s.bindZoo(cmd)
+	return cmd
+}
+
+// bindZoo adds the flags of commands that make the zoo.
+func (s *settings) bindZoo(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.Models, "models", "zoo/models", "folder of the models")
+	f.StringVar(&s.Tasks, "tasks", "zoo/tasks", "folder of the tasks")
+	f.StringVar(&s.Backend, "backend", device.DefaultBackend, "GoMLX backend: xla:cpu or xla:cuda")
+}
+
 func newZooTrain() *cobra.Command {
-	s := settings{LogFormat: "text", LogLevel: "warn", Budget: 2 << 30}
+	s := zooSettings()
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Train the miniature models",
@@ -51,10 +75,7 @@ on two cores. The models in this repository were made this way.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return trainZoo(cmd, s) },
 	}
-	f := cmd.Flags()
-	f.StringVar(&s.Models, "models", "zoo/models", "folder to write the models into")
-	f.StringVar(&s.Tasks, "tasks", "zoo/tasks", "folder to write the tasks into")
-	f.StringVar(&s.Backend, "backend", device.DefaultBackend, "GoMLX backend: xla:cpu or xla:cuda")
+	s.bindZoo(cmd)
 	return cmd
 }
 

@@ -22,18 +22,8 @@ func isJSON(contentType string) bool {
 	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
 }
 
-// decode reads the request's JSON body into v. Unknown fields are ignored, as
-// OpenAI's clients expect.
-func (g *Gateway) decode(c *gin.Context, v any) error {
-	data, err := g.readBody(c)
-	if err != nil {
-		return err
-	}
-	return decodeJSON(data, v, false)
-}
-
-// decodeStrict is decode for our own resources, where an unknown field is a
-// misspelled one.
+// decodeStrict reads the request's JSON body into v, for our own resources,
+// where an unknown field is a misspelled one.
 func (g *Gateway) decodeStrict(c *gin.Context, v any) error {
 	data, err := g.readBody(c)
 	if err != nil {
@@ -43,7 +33,7 @@ func (g *Gateway) decodeStrict(c *gin.Context, v any) error {
 }
 
 // decodeJSON reads exactly one JSON object, and says where it stopped being
-// one.
+// one. Unless strict, unknown fields are ignored, as OpenAI's clients expect.
 func decodeJSON(data []byte, v any, strict bool) error {
 	if !utf8.Valid(data) {
 		return fault.New(fault.Invalid, "the request body is not UTF-8")

@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/chat"
 )
 
 // FuzzChatRequest posts anything at all: it is answered, or refused with the
@@ -23,10 +26,11 @@ func FuzzChatRequest(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if bytes.Contains(body, []byte("panic")) || bytes.Contains(body, []byte(`\u`)) {
-			t.Skip("what makes the fake template panic, or could spell it")
-		}
 		b := newBench(t)
+		b.catalog.entries = b.catalog.entries[:2] // without the one that is broken
+		b.gateway.encodeChat = func(_ *infer.Model, messages []chat.Message) ([]int32, error) {
+			return make([]int32, len(messages)), nil // without the words that break the fake template
+		}
 		r := httptest.NewRequest("POST", "http://127.0.0.1"+chatPath, bytes.NewReader(body))
 		r.RemoteAddr = "127.0.0.1:5000"
 		r.Header.Set("Content-Type", "application/json")
@@ -35,7 +39,7 @@ func FuzzChatRequest(f *testing.F) {
 		if w.Code == http.StatusOK {
 			return
 		}
-		require.True(t, w.Code >= 400 && w.Code < 500 || bytes.Contains(body, []byte("broken")), "%d %s", w.Code, w.Body)
+		require.True(t, w.Code >= 400 && w.Code < 500, "%d %s", w.Code, w.Body)
 		var e ErrorReply
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e), w.Body)
 		require.NotEmpty(t, e.Error.Message)

@@ -155,9 +155,8 @@ func errDraining() error {
 // boundTransfer gives the body its time before anybody reads it, and the reply
 // its time before anybody writes it; streams bound each write anew. It stands
 // before every check that may refuse a request: net/http waits for the body of
-// a request that was refused unread, and would wait for ever. And it runs for
-// every request: deadlines stay with the connection, where the next would find
-// the last one's.
+// a request that was refused unread, and would wait for ever; and it would wait
+// for ever for a client that doesn't read its reply.
 func (g *Gateway) boundTransfer(c *gin.Context) {
 	ctl := http.NewResponseController(c.Writer) // a test's recorder has no deadlines
 	if c.Request.ContentLength != 0 {

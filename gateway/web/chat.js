@@ -86,10 +86,18 @@ export class Chat {
     }
     // A turn without an answer would come twice in a row; templates refuse that.
     if (answer.textContent) messages.push({role: 'assistant', content: answer.textContent});
-    else { messages.pop(); answer.parentElement.remove(); }
+    else this.#takeBack(messages, text, answer);
     this.#abort = null;
     this.#send.disabled = false;
     this.#stop.hidden = true;
+  }
+
+  /** #takeBack lets people send a message again that got no answer. */
+  #takeBack(messages, text, answer) {
+    messages.pop();
+    answer.parentElement.previousElementSibling?.remove();
+    answer.parentElement.remove();
+    if (messages === this.#messages) this.#text.value ||= text;
   }
 
   /** #read sends the conversation and shows the reply as it comes. */
@@ -103,6 +111,7 @@ export class Chat {
       if (chunk.error) throw new Error(chunk.error.message);
       const choice = chunk.choices[0];
       if (choice?.delta.content) {
+        this.#note.textContent = '';
         answer.append(choice.delta.content);
         this.#talk.scrollTop = this.#talk.scrollHeight;
       }

@@ -17,7 +17,7 @@ import (
 // DefaultBackend is the backend that every machine has.
 const DefaultBackend = "xla:cpu"
 
-// The variables by which go-xla finds plugins and is kept from downloading any.
+// The variables that name the plugins' folder, and keep go-xla from downloading any.
 const (
 	pluginPathEnv    = "PJRT_PLUGIN_LIBRARY_PATH"
 	noAutoInstallEnv = "GOMLX_NO_AUTO_INSTALL"
@@ -51,18 +51,13 @@ func Open(o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	// go-xla takes both from the environment only; it reads them while it opens
-	// the plugin.
-	if err := os.Setenv(pluginPathEnv, dir); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "point go-xla at %s", dir)
-	}
 	if err := os.Setenv(noAutoInstallEnv, "1"); err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "keep go-xla from downloading plugins")
 	}
 	var backend compute.Backend
 	err = Try("open backend "+o.Backend, func() error {
 		var err error
-		backend, err = compute.NewWithConfig(o.Backend)
+		backend, err = compute.NewWithConfig(withPluginPath(o.Backend, dir))
 		return err
 	})
 	if err != nil {
@@ -88,7 +83,36 @@ func pluginDir(asked string) (string, error) {
 		}
 		cache = filepath.Join(user, "mergeway")
 	}
-	return filepath.Join(cache, "native", "lib"), nil
+	lib := filepath.Join(cache, "native", "lib")
+	// The CUDA plugin lies beside the libraries it looks for.
+	return lib + string(filepath.ListSeparator) + filepath.Join(lib, "nvidia"), nil
+}
+
+// withPluginPath replaces the plugin's short name in a backend's configuration
+// by its path, if it lies in dir (a folder, or a list of them): "xla:cpu" becomes
+// "xla:/…/pjrt_c_api_cpu_plugin.so". go-xla would look for a name in the
+// folders that the environment named when the process began, and there is no
+// telling it later.
+func withPluginPath(backend, dir string) string {
+	kind, rest, _ := strings.Cut(backend, ":")
+	name, options, more := strings.Cut(rest, ",")
+	if kind != "xla" || name == "" || filepath.IsAbs(name) {
+		return backend
+	}
+	for _, folder := range filepath.SplitList(dir) {
+		path, err := filepath.Abs(filepath.Join(folder, "pjrt_c_api_"+name+"_plugin.so"))
+		if err != nil {
+			continue
+		}
+		if _, err := os.Stat(path); err == nil {
+			backend = kind + ":" + path
+			if more {
+				backend += "," + options
+			}
+			return backend
+		}
+	}
+	return backend
 }
 
 // Backend is the GoMLX backend, for executables and tensors.

@@ -90,6 +90,8 @@ func polish(document *openapi3.T) {
 	if scheme := document.Components.SecuritySchemes["BearerAuth"]; scheme != nil {
 		scheme.Value.Type, scheme.Value.Scheme, scheme.Value.Name, scheme.Value.In = "http", "bearer", "", ""
 	}
+	// Types of other rooms know nothing of requests: what has no default there.
+	document.Components.Schemas["search.Spec"].Value.Required = []string{"task", "base", "sources"}
 	for _, schema := range document.Components.Schemas {
 		for _, property := range schema.Value.Properties {
 			v := property.Value

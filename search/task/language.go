@@ -38,7 +38,9 @@ type gate struct {
 }
 
 // newGate makes the gate of a language. Models are loaded at the first reply
-// that needs them, by the detector's small ones: trigrams only.
+// that needs them. A language with a script of its own is told by its letters,
+// so that the detector's small models will do; those that share the Latin script
+// need the large ones, for a reply is often one short sentence.
 func newGate(code string) (*gate, error) {
 	language, ok := languages[code]
 	if !ok {
@@ -56,10 +58,11 @@ func newGate(code string) (*gate, error) {
 		}
 	}
 	slices.Sort(rivals)
-	return &gate{
-		language: language,
-		detector: lingua.NewLanguageDetectorBuilder().FromLanguages(rivals...).WithLowAccuracyMode().Build(),
-	}, nil
+	builder := lingua.NewLanguageDetectorBuilder().FromLanguages(rivals...)
+	if slices.Contains(ownScript, code) {
+		builder = builder.WithLowAccuracyMode()
+	}
+	return &gate{language: language, detector: builder.Build()}, nil
 }
 
 // passes reports whether the reply is in the gate's language with more than
