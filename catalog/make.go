@@ -24,6 +24,9 @@ func (c *Catalog) make(r *resident, what resolved) {
 	} else {
 		m, bytes, err = c.mergeStored(c.ctx, what.recipe.ID, what.recipe.Body, what.recipe.Digest)
 	}
+	if what.source != nil && fault.CodeOf(err) == fault.Damaged {
+		what.source.forget()
+	}
 	if err != nil {
 		c.log.Error("a model could not be made", "model", r.key, "error", err)
 	} else {

@@ -79,8 +79,8 @@ func (c *Catalog) look(name string) (found, error) {
 }
 
 // source is what is known of a source besides its weights. What was read once
-// is kept; what failed is read again, so that a folder can be mended under a
-// running server.
+// is kept, until its model fails to load: then all of it is read again, so that
+// a folder can be mended under a running server.
 type source struct {
 	found
 
@@ -155,6 +155,13 @@ func (s *source) readDigest() (string, error) {
 		}
 	}
 	return s.digest, nil
+}
+
+// forget drops what was read: any of it may be what has to be mended.
+func (s *source) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.config, s.tokenizer, s.template, s.digest = nil, nil, nil, ""
 }
 
 // damaged says of which model an error is, and all of what it says: whoever asks
