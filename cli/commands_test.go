@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/search"
+)
+
+// run runs a command on the miniature models, with a fresh data folder.
+func run(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	t.Setenv("MERGEWAY_MODELS", "../zoo/models")
+	t.Setenv("MERGEWAY_TASKS", "../zoo/tasks")
+	t.Setenv("MERGEWAY_DATA", t.TempDir())
+	var o, e bytes.Buffer
+	code = Main("test", args, &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestEvalPrintsARowForEachModel(t *testing.T) {
+	code, out, errs := run(t, "eval", "--task", "ja-math", "--limit", "12", "base", "en-math-a")
+	require.Equal(t, exitOK, code, errs)
+	require.Regexp(t, `(?m)^base +\d`, out)
+	require.Regexp(t, `(?m)^en-math-a +0\.0 .* 12 `, out, "it answers in English")
+
+	code, _, errs = run(t, "eval", "--task", "no-such-task", "base")
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, errs, "no-such-task")
+	code, _, errs = run(t, "eval", "ghost")
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, errs, "ghost")
+}
+
+// recipeFile writes the plain average of two miniature models.
+func recipeFile(t *testing.T) string {
+	t.Helper()
+	r := merge.NewRecipe(merge.Linear)
+	r.Sources = []merge.Source{{Model: "ja-general", Weight: []float64{1}}, {Model: "en-math-a", Weight: []float64{1}}}
+	data, err := r.Canonical()
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "recipe.json")
+	require.NoError(t, os.WriteFile(path, data, 0o644))
+	return path
+}
+
+func TestMergeWritesAFolderThatLoads(t *testing.T) {
+	recipe, dir := recipeFile(t), filepath.Join(t.TempDir(), "merged")
+	code, out, errs := run(t, "merge", recipe, "-o", dir)
+	require.Equal(t, exitOK, code, errs)
+	require.Contains(t, out, "written to "+dir)
+	folder, err := checkpoint.Open(dir)
+	require.NoError(t, err)
+	require.NoError(t, folder.Close())
+
+	code, _, errs = run(t, "merge", recipe, "-o", dir)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, errs, "exists already")
+}
+
+func TestMergeRefusesWhatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.json")
+	require.NoError(t, os.WriteFile(bad, []byte(`{"method": "alchemy"}`), 0o644))
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"merge", recipeFile(t)}, exitUsage, "-o is missing"},
+		{[]string{"merge", filepath.Join(dir, "none.json"), "-o", dir + "/x"}, exitUsage, "none.json"},
+		{[]string{"merge", bad, "-o", dir + "/x"}, exitUsage, "alchemy"},
+		{[]string{"merge", "-o", dir + "/x"}, exitUsage, "arg"},
+	} {
+		code, _, errs := run(t, c.args...)
+		require.Equal(t, c.code, code, "%v: %s", c.args, errs)
+		require.Contains(t, errs, c.says)
+	}
+}
+
+func TestSearchPrintsTheTableAndTheRecipe(t *testing.T) {
+	spec := search.Spec{
+		Name: "small", Task: "ja-math", Base: "base", Sources: []string{"ja-general", "en-math-a"},
+		Population: 4, Trials: 8, SampleSize: 6, ValidateTop: 1, Seed: 3, Alias: "small-winner",
+	}
+	data, err := json.Marshal(spec)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "spec.json")
+	require.NoError(t, os.WriteFile(path, data, 0o644))
+	code, out, errs := run(t, "search", "--spec", path)
+	require.Equal(t, exitOK, code, errs)
+	require.Contains(t, out, "generation   1")
+	for _, name := range []string{"base", "ja-general", "en-math-a", "average", "winner"} {
+		require.Regexp(t, `(?m)^`+name+` +\d`, out)
+	}
+	require.Contains(t, out, "winner: recipe-")
+
+	code, _, errs = run(t, "search", "--base", "base", "--sources", "ja-general,ghost")
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, errs, "ghost")
+	code, _, errs = run(t, "search", "--base", "base", "--sources", "ja-general", "--weight-range", "1")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errs, "weight-range")
+}
