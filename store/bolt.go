@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -182,7 +183,8 @@ func (s *Bolt) fault(err error) error {
 	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
 		return fault.Wrap(err, fault.Unavailable, "the store is closed")
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum),
-		errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrIncompatibleValue):
+		errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrIncompatibleValue),
+		strings.Contains(err.Error(), "file size too small"): // bbolt has no name for it
 		return fault.Wrap(err, fault.Damaged, "%s is no state file of mergeway, or a broken one", s.path)
 	case isFileError(err):
 		return fault.Wrap(err, fault.Unavailable, "the state file %s can't be used", s.path)

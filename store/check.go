@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mergeway/mergeway/fault"
 )
@@ -22,6 +23,9 @@ func checkKey(field, key string) error {
 	}
 	if len(key) > MaxKey {
 		return fault.Bad(field, "%s has %d bytes: at most %d", field, len(key), MaxKey)
+	}
+	if !utf8.ValidString(key) { // JSON would keep another one
+		return fault.Bad(field, "%s is not UTF-8", field)
 	}
 	return nil
 }
@@ -39,7 +43,11 @@ func encode(record any) ([]byte, error) {
 	if err := enc.Encode(record); err != nil {
 		return nil, &fault.Error{Code: fault.Invalid, Param: "body", Message: "the record can't be kept as JSON", Err: err}
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	data := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	if !json.Valid(data) { // a body as deep as can be is too deep in a record: no list could be read any more
+		return nil, fault.Bad("body", "the body is nested too deeply to be kept")
+	}
+	return data, nil
 }
 
 // decode reads a record back. kind and key are for the error.

@@ -15,10 +15,10 @@ import (
 )
 
 // Redis keeps records in a Redis server, for several processes that share them.
-// Writes of more than one record are MULTI/EXEC transactions, those that depend
-// on what is there a script. A connection that
-// breaks is made anew at the next call: when the server comes back, so does the
-// store.
+// Writes of more than one record, and those that depend on what is there, are
+// scripts. A connection that breaks is made anew at the next call: when the server
+// comes back, so does the store, after many failures in a row within a second or
+// so.
 //
 // How durable a write is, the server's configuration says. With
 //
@@ -29,7 +29,7 @@ import (
 // it is as durable as in the embedded store; without an append-only file, what
 // was written since the last snapshot is lost when the server dies (see
 // [Redis.AppendOnly]). Any Redis from 5 on will do, or anything that speaks like
-// one, but not a cluster: the keys of a transaction live in different slots.
+// one, but not a cluster: the keys of a script live in different slots.
 //
 // The keys; values are JSON as the record types have it:
 //
@@ -71,7 +71,7 @@ func OpenRedis(ctx context.Context, url string) (*Redis, error) {
 	}
 	o.ContextTimeoutEnabled = true
 	o.DialerRetries = 1     // commands are retried anyway
-	o.PipelinePoolSize = -1 // transactions are small: one pool will do
+	o.PipelinePoolSize = -1 // the only ones are reads of a page: one pool will do
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	s := &Redis{client: redis.NewClient(o), addr: o.Addr}
 	if err := s.prepare(ctx); err != nil {
@@ -129,7 +129,7 @@ func (s *Redis) fault(ctx context.Context, err error) error {
 		return fault.Wrap(ctx.Err(), fault.Cancelled, "Redis had not answered yet")
 	case errors.Is(err, redis.ErrClosed):
 		return fault.Wrap(err, fault.Unavailable, "the store is closed")
-	case strings.HasPrefix(err.Error(), "WRONGTYPE"):
+	case strings.Contains(err.Error(), "WRONGTYPE"): // before Redis 7, scripts put words of their own in front
 		return fault.Wrap(err, fault.Damaged, "keys of mergeway in Redis at %s belong to another program", s.addr)
 	}
 	return fault.Wrap(err, fault.Unavailable, "Redis at %s is out of reach", s.addr)

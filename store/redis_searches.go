@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -22,12 +21,38 @@ func (s *Redis) PutSearchWithTrials(ctx context.Context, search Search, trials [
 	if err != nil {
 		return err
 	}
-	_, err = s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, keySearches, search.ID, record)
-		queueTrials(ctx, p, search.ID, encoded)
-		return nil
-	})
-	return s.fault(ctx, err)
+	_, err = s.checkpoint(ctx, search.ID, record, encoded)
+	return err
+}
+
+// checkpointScript writes the record of a search, or with an empty one only
+// wants it to be there, and trials. A trial is a member of a sorted set, its
+// number the score; its number is also part of its JSON, so that two trials are
+// never the same member. A script and not MULTI: EXEC goes on after a command that failed,
+// so a key of another program would leave half of a checkpoint. ZCARD fails on
+// such a key of trials before the search is written.
+var checkpointScript = redis.NewScript(`
+redis.call('ZCARD', KEYS[2])
+if ARGV[2] == '' then
+  if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+else
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+end
+for i = 3, #ARGV, 2 do
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], ARGV[i], ARGV[i])
+  redis.call('ZADD', KEYS[2], ARGV[i], ARGV[i+1])
+end
+return 1`)
+
+// checkpoint runs the script and says whether the search is there.
+func (s *Redis) checkpoint(ctx context.Context, id string, record []byte, trials []encodedTrial) (bool, error) {
+	args := make([]any, 0, 2+2*len(trials))
+	args = append(args, id, record)
+	for _, t := range trials {
+		args = append(args, t.number, t.data)
+	}
+	there, err := checkpointScript.Run(ctx, s.client, []string{keySearches, keyTrials(id)}, args...).Int()
+	return there == 1, s.fault(ctx, err)
 }
 
 // GetSearch implements [Store].
@@ -42,40 +67,17 @@ func (s *Redis) ListSearches(ctx context.Context) ([]Search, error) {
 	return all, err
 }
 
-// PutTrials implements [Store]. Searches are never deleted, so one that was
-// there a moment ago still is.
+// PutTrials implements [Store].
 func (s *Redis) PutTrials(ctx context.Context, searchID string, trials []Trial) error {
 	encoded, err := encodeTrials(searchID, trials)
 	if err != nil {
 		return err
 	}
-	there, err := s.client.HExists(ctx, keySearches, searchID).Result()
-	if err != nil {
-		return s.fault(ctx, err)
-	}
-	if !there {
+	there, err := s.checkpoint(ctx, searchID, nil, encoded)
+	if err == nil && !there {
 		return missing("search", searchID)
 	}
-	if len(encoded) == 0 {
-		return nil
-	}
-	_, err = s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		queueTrials(ctx, p, searchID, encoded)
-		return nil
-	})
-	return s.fault(ctx, err)
-}
-
-// queueTrials adds the writing of trials to a transaction. A trial is a member
-// of a sorted set, its number the score; its number is also part of its JSON, so
-// that two trials are never the same member.
-func queueTrials(ctx context.Context, p redis.Pipeliner, searchID string, trials []encodedTrial) {
-	key := keyTrials(searchID)
-	for _, t := range trials {
-		number := strconv.Itoa(t.number)
-		p.ZRemRangeByScore(ctx, key, number, number)
-		p.ZAdd(ctx, key, redis.Z{Score: float64(t.number), Member: t.data})
-	}
+	return err
 }
 
 // ListTrials implements [Store].
