@@ -49,7 +49,10 @@ func (t *Template) Encode(messages []Message) ([]int32, error) {
 		return nil, err
 	}
 	if !t.controlInContent(messages, pieces, ok) {
-		return t.tokenizer.Encode(text, true), nil
+		ids := t.tokenizer.Encode(text, true)
+		if !t.controlFromContent(ids, messages, pieces, ok) {
+			return ids, nil
+		}
 	}
 	if !ok {
 		return nil, fault.Bad("messages", "a message holds the name of a control token, and this model's chat template rewrites messages, so it can't be encoded as plain text")
@@ -137,6 +140,37 @@ func (t *Template) controlInContent(messages []Message, pieces []piece, ok bool)
 		at += len(p.text)
 	}
 	return false
+}
+
+// controlFromContent tells whether ids, the rendering as a whole, have special
+// tokens that the template didn't write. No content holds the name of one, but a
+// tokenizer may change text before it looks for names: make "</s>" of "＜／ｓ＞".
+func (t *Template) controlFromContent(ids []int32, messages []Message, pieces []piece, ok bool) bool {
+	if !ok {
+		for _, m := range messages {
+			if t.countControl(t.tokenizer.Encode(m.Content, true)) > 0 {
+				return true
+			}
+		}
+		return false
+	}
+	written := 0
+	for _, p := range pieces {
+		if !p.content {
+			written += t.countControl(t.tokenizer.Encode(p.text, true))
+		}
+	}
+	return t.countControl(ids) != written
+}
+
+func (t *Template) countControl(ids []int32) int {
+	n := 0
+	for _, id := range ids {
+		if t.tokenizer.IsSpecial(id) {
+			n++
+		}
+	}
+	return n
 }
 
 func containsAny(text string, names []string) bool {

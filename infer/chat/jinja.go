@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 
 	"github.com/nikolalohinski/gonja/v2/builtins"
@@ -22,8 +23,8 @@ const templateName = "chat"
 func compile(source string) (_ *exec.Template, err error) {
 	defer recoverInto(&err)
 	settings := config.New()
-	settings.TrimBlocks, settings.LeftStripBlocks = true, true
-	loader, err := loaders.NewMemoryLoader(map[string]string{"/" + templateName: source})
+	settings.TrimBlocks = true
+	loader, err := loaders.NewMemoryLoader(map[string]string{"/" + templateName: leftStrip(source)})
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +37,12 @@ func compile(source string) (_ *exec.Template, err error) {
 	})
 }
 
+var indentedBlock = regexp.MustCompile(`(?m)^[^\S\n]+(\{[%#][^+])`)
+
+// leftStrip is lstrip_blocks: a block that begins a line loses its indentation.
+// gonja's own takes the spaces before every block, also within a line.
+func leftStrip(source string) string { return indentedBlock.ReplaceAllString(source, "$1") }
+
 // execute runs a compiled template. What the template says with
 // raise_exception is the caller's mistake (roles out of order, say); anything
 // else that fails in it is reported as such.
@@ -45,6 +52,13 @@ func execute(t *exec.Template, out io.Writer, values map[string]any) (err error)
 	values["raise_exception"] = func(message string) (string, error) {
 		raised = fault.Bad("messages", "the model's chat template says: %s", message)
 		return "", raised
+	}
+	values["range"] = func(params *exec.VarArgs) ([]int, error) {
+		items, err := boundedRange(params)
+		if errors.Is(err, errTooLong) { // gonja would keep the words only
+			raised = fault.Wrap(err, fault.TooLarge, "a range in the model's chat template has more than %d items", maxRange)
+		}
+		return items, err
 	}
 	values["strftime_now"] = strftimeNow
 	err = t.Execute(out, exec.NewContext(values))
@@ -57,6 +71,41 @@ func execute(t *exec.Template, out io.Writer, values map[string]any) (err error)
 		return fault.Wrap(err, fault.Invalid, "the model's chat template fails")
 	}
 	return nil
+}
+
+// maxRange is the longest range a template may count, as in Jinja's sandbox:
+// loops list their items before they begin.
+const maxRange = 100_000
+
+// boundedRange is range([start,] stop[, step]).
+func boundedRange(params *exec.VarArgs) ([]int, error) {
+	start, stop, step := 0, 0, 1
+	for _, arg := range params.Args {
+		if !arg.IsInteger() {
+			return nil, errors.New("range: an argument is not a whole number")
+		}
+	}
+	switch args := params.Args; len(args) {
+	case 1:
+		stop = args[0].Integer()
+	case 2:
+		start, stop = args[0].Integer(), args[1].Integer()
+	case 3:
+		start, stop, step = args[0].Integer(), args[1].Integer(), args[2].Integer()
+	default:
+		return nil, errors.New("range: one to three arguments are wanted")
+	}
+	if step == 0 {
+		return nil, errors.New("range: the step is 0")
+	}
+	items := []int{}
+	for i := start; step > 0 && i < stop || step < 0 && i > stop; i += step {
+		if len(items) == maxRange {
+			return nil, errTooLong
+		}
+		items = append(items, i)
+	}
+	return items, nil
 }
 
 // recoverInto turns a panic of the template engine into an error.
@@ -78,7 +127,7 @@ func strftimeNow(format string) string {
 		i++
 		layout, known := map[byte]string{
 			'Y': "2006", 'm': "01", 'd': "02", 'B': "January", 'b': "Jan",
-			'A': "Monday", 'a': "Mon", 'H': "15", 'M': "04", 'S': "05",
+			'%': "%", 'A': "Monday", 'a': "Mon", 'H': "15", 'M': "04", 'S': "05",
 		}[format[i]]
 		if !known {
 			out = append(out, '%', format[i])

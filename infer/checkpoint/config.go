@@ -115,8 +115,11 @@ func ParseConfig(data []byte) (Config, error) {
 	if c.HiddenAct == "" {
 		c.HiddenAct = "silu"
 	}
-	if raw.AttentionBias || raw.MLPBias {
-		return Config{}, unsupported("attention_bias / mlp_bias", true)
+	if raw.AttentionBias {
+		return Config{}, unsupported("attention_bias", true)
+	}
+	if raw.MLPBias {
+		return Config{}, unsupported("mlp_bias", true)
 	}
 	if c.NumAttentionHeads > 0 {
 		c.HeadDim = c.HiddenSize / c.NumAttentionHeads
@@ -232,7 +235,7 @@ func (c Config) Validate() error {
 	}
 	switch {
 	case c.NumAttentionHeads%c.NumKeyValueHeads != 0:
-		return fault.Bad("num_key_value_heads", "config.json: %d key/value heads do not divide %d attention heads",
+		return fault.Bad("num_key_value_heads", "config.json: num_key_value_heads = %d does not divide num_attention_heads = %d",
 			c.NumKeyValueHeads, c.NumAttentionHeads)
 	case c.HeadDim%2 != 0:
 		return fault.Bad("head_dim", "config.json: head_dim = %d is odd; rotary embedding needs pairs", c.HeadDim)

@@ -54,6 +54,7 @@ func Open(dir string) (_ *Folder, err error) {
 	if err != nil {
 		return nil, err
 	}
+	opened := map[string]*Safetensors{}
 	for _, name := range names {
 		path, err := inside(dir, name)
 		if err != nil {
@@ -63,7 +64,7 @@ func Open(dir string) (_ *Folder, err error) {
 		if err != nil {
 			return nil, err
 		}
-		f.files = append(f.files, file)
+		f.files, opened[name] = append(f.files, file), file
 		for _, tensor := range file.Names() {
 			if f.where[tensor] != nil {
 				return nil, fault.New(fault.Damaged, "tensor %q is in more than one file", tensor)
@@ -72,7 +73,7 @@ func Open(dir string) (_ *Folder, err error) {
 		}
 	}
 	for tensor, name := range index {
-		if f.where[tensor] == nil {
+		if f.where[tensor] != opened[name] {
 			return nil, fault.New(fault.Damaged, "%s says that tensor %q is in %s; it is not", indexFile, tensor, name)
 		}
 	}

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -61,7 +62,7 @@ type entry struct {
 // OpenSafetensors maps the file and checks its header completely: every offset
 // lies inside the file, sizes agree with dtype and shape, nothing overlaps.
 func OpenSafetensors(path string) (*Safetensors, error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe must not make us wait
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Damaged, "open %s", filepath.Base(path))
 	}
@@ -98,25 +99,47 @@ func parseSafetensors(file []byte) ([]byte, map[string]entry, error) {
 		return nil, nil, fmt.Errorf("truncated: the header has %d bytes, the file only %d after the length", length, len(file)-8)
 	}
 	header, data := file[8:8+length], file[8+length:]
-	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(header, &raw); err != nil {
-		return nil, nil, fmt.Errorf("the header is not JSON: %w", err)
+	entries, err := parseHeader(header)
+	if err != nil {
+		return nil, nil, err
 	}
-	if len(raw) > maxTensors {
-		return nil, nil, fmt.Errorf("%d tensors are more than %d", len(raw), maxTensors)
+	return data, entries, checkCover(entries, len(data))
+}
+
+// parseHeader reads the header's object key by key: the format forbids a name
+// that comes twice, where a map would keep the last one and not tell.
+func parseHeader(header []byte) (map[string]entry, error) {
+	if !json.Valid(header) {
+		return nil, fmt.Errorf("the header is not JSON")
 	}
-	entries := make(map[string]entry, len(raw))
-	for name, body := range raw {
+	in := json.NewDecoder(bytes.NewReader(header))
+	if begin, err := in.Token(); err != nil || begin != json.Delim('{') {
+		return nil, fmt.Errorf("the header is not JSON with a name for each tensor")
+	}
+	entries := map[string]entry{}
+	for in.More() {
+		key, err := in.Token()
+		if err != nil {
+			return nil, fmt.Errorf("the header is not JSON: %w", err)
+		}
+		name, body := key.(string), json.RawMessage(nil)
+		if err := in.Decode(&body); err != nil {
+			return nil, fmt.Errorf("the header is not JSON: %w", err)
+		}
 		if name == "__metadata__" {
 			continue
 		}
-		e, err := parseEntry(name, body)
-		if err != nil {
-			return nil, nil, err
+		if _, twice := entries[name]; twice {
+			return nil, fmt.Errorf("tensor %q comes twice", name)
 		}
-		entries[name] = e
+		if len(entries) == maxTensors {
+			return nil, fmt.Errorf("there are more than %d tensors", maxTensors)
+		}
+		if entries[name], err = parseEntry(name, body); err != nil {
+			return nil, err
+		}
 	}
-	return data, entries, checkCover(entries, len(data))
+	return entries, nil
 }
 
 func parseEntry(name string, body json.RawMessage) (entry, error) {
@@ -134,12 +157,12 @@ func parseEntry(name string, body json.RawMessage) (entry, error) {
 	if len(raw.Shape) > maxRank {
 		return entry{}, fmt.Errorf("tensor %q: rank %d is more than %d", name, len(raw.Shape), maxRank)
 	}
-	bytes, known := safetensorsSizes[raw.DType]
+	width, known := safetensorsSizes[raw.DType]
 	if !known {
 		return entry{}, fmt.Errorf("tensor %q: unknown dtype %q", name, raw.DType)
 	}
 	e := entry{info: TensorInfo{Name: name, DType: safetensorsDTypes[raw.DType]}, begin: int(raw.Offsets[0]), end: int(raw.Offsets[1])}
-	size := int64(bytes)
+	size := int64(width)
 	for _, d := range raw.Shape {
 		if d < 0 || (d > 0 && size > math.MaxInt64/d) {
 			return entry{}, fmt.Errorf("tensor %q: shape %v is out of range", name, raw.Shape)

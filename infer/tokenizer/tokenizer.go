@@ -1,10 +1,13 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/daulet/tokenizers"
 
@@ -19,6 +22,8 @@ type Tokenizer struct {
 	plain   *tokenizers.Tokenizer // sees them as text
 	ids     map[string]int32      // token → id
 	names   []string              // of special tokens
+	control map[int32]bool        // special tokens
+	nul     map[int32]bool        // tokens with a NUL in their text
 	bos     *int32
 	eos     *int32
 }
@@ -92,7 +97,10 @@ func FromBytes(data []byte) (*Tokenizer, error) {
 	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, fault.Wrap(err, fault.Damaged, "tokenizer.json does not parse")
 	}
-	t := &Tokenizer{ids: map[string]int32{}}
+	if holdsNUL(data) {
+		return nil, fault.New(fault.Damaged, "tokenizer.json holds a NUL character")
+	}
+	t := &Tokenizer{ids: map[string]int32{}, control: map[int32]bool{}}
 	// BPE and WordPiece list their vocabulary as an object; Unigram as a list of pairs.
 	if err := json.Unmarshal(file.Model.Vocab, &t.ids); err != nil {
 		var pairs [][]any
@@ -109,10 +117,14 @@ func FromBytes(data []byte) (*Tokenizer, error) {
 			}
 		}
 	}
+	if t.ids == nil {
+		return nil, fault.New(fault.Damaged, "tokenizer.json has no vocabulary")
+	}
 	for _, added := range file.AddedTokens {
 		t.ids[added.Content] = added.ID
 		if added.Special && added.Content != "" {
 			t.names = append(t.names, added.Content)
+			t.control[added.ID] = true
 		}
 	}
 	var err error
@@ -122,7 +134,41 @@ func FromBytes(data []byte) (*Tokenizer, error) {
 	if t.plain, err = tokenizers.FromBytes(data, tokenizers.WithEncodeSpecialTokens()); err != nil {
 		return nil, fault.Wrap(err, fault.Damaged, "tokenizer.json")
 	}
+	t.nul = t.tokensWithNUL()
 	return t, nil
+}
+
+// holdsNUL tells whether a string of a JSON text has a NUL in it: "\u0000" where
+// the backslash isn't itself escaped. The native library dies of one in what it
+// wants to complain about.
+func holdsNUL(data []byte) bool {
+	const nul = `\u0000`
+	for {
+		at := bytes.Index(data, []byte(nul))
+		if at < 0 {
+			return false
+		}
+		if before := data[:at]; (at-len(bytes.TrimRight(before, `\`)))%2 == 0 {
+			return true
+		}
+		data = data[at+len(nul):]
+	}
+}
+
+// tokensWithNUL finds the tokens that the native library can't decode, because
+// to it NUL is the end of a string: that of byte 0, "<0x00>" where the
+// vocabulary falls back to bytes, and those with "\u0100", which is how
+// vocabularies of bytes write it.
+func (t *Tokenizer) tokensWithNUL() map[int32]bool {
+	found := map[int32]bool{}
+	for token, id := range t.ids {
+		if token == "<0x00>" || strings.Contains(token, "\u0100") {
+			if t.decode([]int32{id}, false) == "" {
+				found[id] = true
+			}
+		}
+	}
+	return found
 }
 
 // Encode gives the ids of text and adds nothing to them: no beginning or end of
@@ -147,7 +193,22 @@ func (t *Tokenizer) Encode(text string, parseSpecial bool) []int32 {
 }
 
 // Decode gives the text of ids. With skipSpecial special tokens leave no trace.
+// A token with a NUL in it is U+FFFD.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
+	var text strings.Builder
+	for {
+		at := slices.IndexFunc(ids, func(id int32) bool { return t.nul[id] })
+		if at < 0 {
+			text.WriteString(t.decode(ids, skipSpecial))
+			return text.String()
+		}
+		text.WriteString(t.decode(ids[:at], skipSpecial))
+		text.WriteRune(utf8.RuneError)
+		ids = ids[at+1:]
+	}
+}
+
+func (t *Tokenizer) decode(ids []int32, skipSpecial bool) string {
 	raw := make([]uint32, len(ids))
 	for i, id := range ids {
 		raw[i] = uint32(id)
@@ -163,6 +224,9 @@ func (t *Tokenizer) TokenID(token string) (int32, bool) {
 
 // SpecialNames lists the names of the special tokens, such as "</s>".
 func (t *Tokenizer) SpecialNames() []string { return t.names }
+
+// IsSpecial tells whether a token is a special one.
+func (t *Tokenizer) IsSpecial(id int32) bool { return t.control[id] }
 
 // VocabSize is the number of tokens, added ones included.
 func (t *Tokenizer) VocabSize() int { return int(t.special.VocabSize()) }

@@ -1,0 +1,250 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// keys is a config.json of a small Mistral; changed replaces and, with nil,
+// removes keys.
+func keys(changed map[string]any) []byte {
+	all := map[string]any{
+		"model_type": "mistral", "architectures": []string{"MistralForCausalLM"},
+		"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+		"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128,
+		"rms_norm_eps": 1e-5, "rope_theta": 1e6, "torch_dtype": "bfloat16",
+		"bos_token_id": 1, "eos_token_id": 2, "sliding_window": nil, "tie_word_embeddings": false,
+	}
+	maps.Copy(all, changed)
+	maps.DeleteFunc(all, func(key string, value any) bool { return value == nil && key != "sliding_window" })
+	data, err := json.Marshal(all)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
+// small is what keys(nil) says.
+func small() Config {
+	return Config{
+		ModelType: "mistral", Architectures: []string{"MistralForCausalLM"},
+		VocabSize: 64, HiddenSize: 32, IntermediateSize: 48, NumHiddenLayers: 2,
+		NumAttentionHeads: 4, NumKeyValueHeads: 2, HeadDim: 8, MaxPositionEmbeddings: 128,
+		RMSNormEps: 1e-5, RopeTheta: 1e6, HiddenAct: "silu", DType: dtypes.BFloat16,
+		BOSTokenID: 1, EOSTokenIDs: []int{2},
+	}
+}
+
+func TestParseConfigReads(t *testing.T) {
+	llama3 := map[string]any{
+		"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192,
+	}
+	with := func(base map[string]any, key string, value any) map[string]any {
+		out := maps.Clone(base)
+		out[key] = value
+		return out
+	}
+	stretched := &RopeScaling{Type: "llama3", Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4, OriginalMaxPositionEmbeddings: 8192}
+	for name, c := range map[string]struct {
+		changed map[string]any
+		want    func(c *Config)
+	}{
+		"mistral":                       {nil, func(*Config) {}},
+		"llama":                         {map[string]any{"model_type": "llama"}, func(c *Config) { c.ModelType = "llama" }},
+		"unknown keys":                  {map[string]any{"use_cache": true, "pad_token_id": 7}, func(*Config) {}},
+		"heads of a width of their own": {map[string]any{"head_dim": 16}, func(c *Config) { c.HeadDim = 16 }},
+		"no grouped attention":          {map[string]any{"num_key_value_heads": nil}, func(c *Config) { c.NumKeyValueHeads = 4 }},
+		"transformers' defaults": {map[string]any{"rms_norm_eps": nil, "rope_theta": nil, "torch_dtype": nil, "bos_token_id": nil, "eos_token_id": nil},
+			func(c *Config) {
+				c.RMSNormEps, c.RopeTheta, c.DType, c.BOSTokenID, c.EOSTokenIDs = 1e-6, 10000, dtypes.Float32, -1, nil
+			}},
+		"tied head":                     {map[string]any{"tie_word_embeddings": true}, func(c *Config) { c.TieWordEmbeddings = true }},
+		"float16":                       {map[string]any{"torch_dtype": "float16"}, func(c *Config) { c.DType = dtypes.Float16 }},
+		"dtype of transformers 5":       {map[string]any{"dtype": "float32"}, func(c *Config) { c.DType = dtypes.Float32 }},
+		"a list of ends":                {map[string]any{"eos_token_id": []int{2, 7}}, func(c *Config) { c.EOSTokenIDs = []int{2, 7} }},
+		"sliding window":                {map[string]any{"sliding_window": 16}, func(c *Config) { c.SlidingWindow = 16 }},
+		"sliding window switched off":   {map[string]any{"sliding_window": 16, "use_sliding_window": false}, func(*Config) {}},
+		"llama has no sliding window":   {map[string]any{"sliding_window": 16, "model_type": "llama"}, func(c *Config) { c.ModelType = "llama" }},
+		"linear rope scaling":           {map[string]any{"rope_scaling": map[string]any{"type": "linear", "factor": 2}}, func(c *Config) { c.RopeScaling = &RopeScaling{Type: "linear", Factor: 2} }},
+		"llama3 rope scaling":           {map[string]any{"rope_scaling": with(llama3, "rope_type", "llama3")}, func(c *Config) { c.RopeScaling = stretched }},
+		"rope_parameters":               {map[string]any{"rope_theta": nil, "rope_parameters": with(with(llama3, "rope_type", "llama3"), "rope_theta", 5e5)}, func(c *Config) { c.RopeTheta, c.RopeScaling = 5e5, stretched }},
+		"rope_parameters of no scaling": {map[string]any{"rope_parameters": map[string]any{"rope_type": "default", "rope_theta": 500.0}}, func(c *Config) { c.RopeTheta = 500 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := ParseConfig(keys(c.changed))
+			require.NoError(t, err)
+			want := small()
+			c.want(&want)
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+func TestParseConfigNamesTheKeyThatItRefuses(t *testing.T) {
+	scaling := func(kind string, factor, low, high float64, size int) map[string]any {
+		return map[string]any{"rope_scaling": map[string]any{
+			"rope_type": kind, "factor": factor, "low_freq_factor": low, "high_freq_factor": high, "original_max_position_embeddings": size,
+		}}
+	}
+	for _, c := range []struct {
+		key     string
+		changed map[string]any
+	}{
+		{"model_type", map[string]any{"model_type": "gemma"}},
+		{"model_type", map[string]any{"model_type": nil}},
+		{"vocab_size", map[string]any{"vocab_size": 0}},
+		{"vocab_size", map[string]any{"vocab_size": 1 << 40}},
+		{"hidden_size", map[string]any{"hidden_size": -1}},
+		{"intermediate_size", map[string]any{"intermediate_size": nil}},
+		{"num_hidden_layers", map[string]any{"num_hidden_layers": maxLayers + 1}},
+		{"num_attention_heads", map[string]any{"num_attention_heads": 0}},
+		{"num_key_value_heads", map[string]any{"num_key_value_heads": 0}},
+		{"num_key_value_heads", map[string]any{"num_key_value_heads": 3}},
+		{"head_dim", map[string]any{"head_dim": 7}},
+		{"head_dim", map[string]any{"head_dim": 0}},
+		{"head_dim", map[string]any{"num_attention_heads": 33, "num_key_value_heads": 33}}, // narrower than one number
+		{"max_position_embeddings", map[string]any{"max_position_embeddings": nil}},
+		{"hidden_act", map[string]any{"hidden_act": "gelu"}},
+		{"sliding_window", map[string]any{"sliding_window": -1}},
+		{"rms_norm_eps", map[string]any{"rms_norm_eps": 0}},
+		{"rms_norm_eps", map[string]any{"rms_norm_eps": 1}},
+		{"rope_theta", map[string]any{"rope_theta": 0}},
+		{"rope_theta", map[string]any{"rope_parameters": map[string]any{"rope_theta": -1}}},
+		{"rope_scaling", scaling("linear", 0.5, 0, 0, 0)},
+		{"rope_scaling", scaling("llama3", 8, 0, 4, 8192)},
+		{"rope_scaling", scaling("llama3", 8, 4, 4, 8192)},
+		{"rope_scaling", scaling("llama3", 8, 1, 4, 0)},
+		{"rope_scaling.rope_type", scaling("yarn", 8, 1, 4, 8192)},
+		{"attention_bias", map[string]any{"attention_bias": true}},
+		{"mlp_bias", map[string]any{"mlp_bias": true}},
+		{"dtype", map[string]any{"torch_dtype": "int8"}},
+		{"dtype", map[string]any{"dtype": "float8_e4m3fn"}},
+		{"bos_token_id", map[string]any{"bos_token_id": 64}},
+		{"bos_token_id", map[string]any{"bos_token_id": -2}},
+		{"eos_token_id", map[string]any{"eos_token_id": 64}},
+		{"eos_token_id", map[string]any{"eos_token_id": []int{2, -1}}},
+	} {
+		t.Run(fmt.Sprint(c.changed), func(t *testing.T) {
+			_, err := ParseConfig(keys(c.changed))
+			require.Equal(t, fault.Invalid, fault.CodeOf(err), "%v", err)
+			var f *fault.Error
+			require.True(t, errors.As(err, &f))
+			require.Equal(t, c.key, f.Param)
+			require.ErrorContains(t, err, strings.TrimSuffix(c.key, ".rope_type"))
+		})
+	}
+}
+
+func TestParseConfigThatIsBrokenIsDamaged(t *testing.T) {
+	whole := keys(nil)
+	for name, data := range map[string][]byte{
+		"nothing":               {},
+		"a list":                []byte(`[]`),
+		"text for a number":     keys(map[string]any{"hidden_size": "32"}),
+		"a fraction of a layer": keys(map[string]any{"num_hidden_layers": 1.5}),
+		"a number too large":    []byte(strings.Replace(string(whole), `"vocab_size":64`, `"vocab_size":99999999999999999999`, 1)),
+		"text for an end":       keys(map[string]any{"eos_token_id": "</s>"}),
+		"too many bytes":        append([]byte(strings.Repeat(" ", maxConfigBytes)), whole...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseConfig(data)
+			require.Equal(t, fault.Damaged, fault.CodeOf(err), "%v", err)
+		})
+	}
+	for n := range len(whole) {
+		_, err := ParseConfig(whole[:n])
+		require.Equal(t, fault.Damaged, fault.CodeOf(err), "cut after %d bytes", n)
+	}
+}
+
+func TestConfigIsReadBackAsItWasWritten(t *testing.T) {
+	full := small()
+	full.SlidingWindow, full.TieWordEmbeddings, full.EOSTokenIDs, full.DType = 16, true, []int{2, 3}, dtypes.Float16
+	llama := small()
+	llama.ModelType, llama.BOSTokenID, llama.EOSTokenIDs, llama.HeadDim = "llama", -1, nil, 64
+	llama.RopeScaling = &RopeScaling{Type: "llama3", Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4, OriginalMaxPositionEmbeddings: 8192}
+	linear := small()
+	linear.RopeScaling = &RopeScaling{Type: "linear", Factor: 1.5}
+	for _, want := range []Config{small(), full, llama, linear} {
+		data, err := want.JSON()
+		require.NoError(t, err)
+		got, err := ParseConfig(data)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	other := small()
+	other.DType = dtypes.Int8
+	_, err := other.JSON()
+	require.ErrorContains(t, err, "dtype")
+}
+
+func TestReadConfigTakesTheEndsOfGeneration(t *testing.T) {
+	for name, c := range map[string]struct {
+		generation string
+		want       []int
+		code       fault.Code
+	}{
+		"none there":      {``, []int{2}, ""},
+		"without ends":    {`{"temperature":0.7}`, []int{2}, ""},
+		"null":            {`{"eos_token_id":null}`, []int{2}, ""},
+		"one":             {`{"eos_token_id":5}`, []int{5}, ""},
+		"many":            {`{"eos_token_id":[5,6]}`, []int{5, 6}, ""},
+		"no token":        {`{"eos_token_id":64}`, nil, fault.Invalid},
+		"text":            {`{"eos_token_id":"x"}`, nil, fault.Damaged},
+		"cut off":         {`{"eos_token_id":`, nil, fault.Damaged},
+		"not a JSON file": {`eos`, nil, fault.Damaged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			put(t, dir, ConfigFile, keys(nil))
+			if c.generation != "" {
+				put(t, dir, GenerationConfigFile, []byte(c.generation))
+			}
+			got, err := ReadConfig(dir)
+			require.Equal(t, c.code, fault.CodeOf(err), "%v", err)
+			if err == nil {
+				require.Equal(t, c.want, got.EOSTokenIDs)
+			}
+		})
+	}
+}
+
+func put(t testing.TB, dir, name string, data []byte) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+}
+
+// What parses can be written, and means the same when it is read again.
+func FuzzConfig(f *testing.F) {
+	f.Add(keys(nil))
+	f.Add(keys(map[string]any{"model_type": "llama", "tie_word_embeddings": true, "eos_token_id": []int{2, 3},
+		"rope_scaling": map[string]any{"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8192}}))
+	f.Add(keys(map[string]any{"rope_parameters": map[string]any{"rope_type": "linear", "factor": 1e300, "rope_theta": 5e-324}, "sliding_window": 4096}))
+	f.Add([]byte(`{"eos_token_id":[[]],"bos_token_id":null,"head_dim":1e2}`))
+	f.Add([]byte(`{"rope_scaling":{"type":"yarn"}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := ParseConfig(data)
+		if err != nil {
+			require.Contains(t, []fault.Code{fault.Invalid, fault.Damaged}, fault.CodeOf(err), "%v", err)
+			return
+		}
+		written, err := c.JSON()
+		require.NoError(t, err)
+		again, err := ParseConfig(written)
+		require.NoError(t, err)
+		rewritten, err := again.JSON()
+		require.NoError(t, err)
+		require.Equal(t, string(written), string(rewritten))
+	})
+}
