@@ -7,7 +7,7 @@ export class Chat {
   #messages = [];
   #abort = null;
   #picker = el('select', {id: 'chat-model', class: 'grow'});
-  #temperature = el('input', {id: 'chat-temperature', type: 'number', min: 0, max: 2, step: 0.1, value: 0.7});
+  #temperature = el('input', {id: 'chat-temperature', type: 'number', min: 0, max: 2, step: 0.1, value: 0});
   #talk = el('div', {class: 'talk', 'aria-live': 'polite'});
   #text = el('textarea', {rows: 2, 'aria-label': 'Message', placeholder: 'Message; Enter sends, Shift+Enter starts a new line'});
   #send = el('button', {type: 'submit', class: 'main'}, 'Send');
