@@ -4,9 +4,11 @@ package infer
 // buckets, a quarter to a half apart, so that there are few combinations and
 // little waste.
 
-// rowBucket rounds up a number of rows: 1, 2, 4, 8, 16, 32, 48, 64, 96, 128…
+// rowBucket rounds up a number of rows: 4, 8, 16, 32, 48, 64, 96, 128… Fewer
+// than four would be slower: a single row leaves XLA's fast path for bfloat16 on
+// a CPU.
 func rowBucket(rows int) int {
-	return bucket(rows, 1, 32)
+	return bucket(rows, 4, 32)
 }
 
 // columnBucket rounds up a number of cache columns: 32, 48, 64, 96, 128, 192…

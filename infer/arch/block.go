@@ -63,8 +63,11 @@ func (d decoder) linear(x *graph.Node, name string) *graph.Node {
 	return linear(x, d.weights[name])
 }
 
+// linear leaves the accumulator in the weights' dtype. The kernels sum up in
+// float32 all the same; asking for it by name makes XLA on a CPU widen both sides
+// first, off its fast path for bfloat16.
 func linear(x, weight *graph.Node) *graph.Node {
-	return graph.Dot(x, weight).General([]int{x.Rank() - 1}, nil, []int{1}, nil)
+	return graph.Dot(x, weight).WithAccumulatorDType(x.DType()).General([]int{x.Rank() - 1}, nil, []int{1}, nil)
 }
 
 // attention is grouped-query attention of h [B, T, D] over the visible columns.
