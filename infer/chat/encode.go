@@ -79,16 +79,15 @@ func (t *Template) pieces(messages []Message, text string) (_ []piece, ok bool, 
 		if err != nil {
 			return nil, false, err
 		}
-		if pieces := split(rendered); join(pieces) == text {
+		if pieces, ok := split(rendered); ok && join(pieces) == text {
 			return pieces, true, nil
 		}
 	}
 	return nil, false, nil
 }
 
-// split cuts a marked rendering at its marks.
-func split(rendered string) []piece {
-	var pieces []piece
+// split cuts a marked rendering at its marks; ok is false where one has lost its other.
+func split(rendered string) (pieces []piece, ok bool) {
 	for rendered != "" {
 		before, rest, found := strings.Cut(rendered, markBegin)
 		if before != "" {
@@ -97,13 +96,16 @@ func split(rendered string) []piece {
 		if !found {
 			break
 		}
-		content, after, _ := strings.Cut(rest, markEnd)
+		content, after, found := strings.Cut(rest, markEnd)
+		if !found || strings.Contains(content, markBegin) {
+			return nil, false
+		}
 		if content != "" {
 			pieces = append(pieces, piece{text: unescapeMarks.Replace(content), content: true})
 		}
 		rendered = after
 	}
-	return pieces
+	return pieces, true
 }
 
 func join(pieces []piece) string {

@@ -3,7 +3,6 @@ package chat
 import (
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -69,6 +68,15 @@ func TestNormalizersDoNotMakeControlTokensOfText(t *testing.T) {
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 }
 
+// Where a template cuts the end of a content off, what follows is still its own.
+func TestControlTokensAfterACutContentStay(t *testing.T) {
+	for _, content := range []string{"", "xyz"} {
+		ids, err := template(t, `[INST]{{ messages[0].content[:1] }}[/INST]`).Encode([]Message{{"user", content}})
+		require.NoError(t, err)
+		require.Equal(t, []int32{idAsk, idAnswer}, controls(ids), "%q", content)
+	}
+}
+
 // Neither the template nor the user has written the token: they have between them.
 func TestTokensAcrossTheBorderOfContentsAreText(t *testing.T) {
 	for _, c := range []struct{ source, content string }{
@@ -116,13 +124,17 @@ func FuzzEncode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, first, second string) {
 		for name, compiled := range templates {
-			ids, err := compiled.Encode([]Message{{"system", second}, {"user", first}, {"assistant", second}, {"user", first}})
+			messages := []Message{{"system", second}, {"user", first}, {"assistant", second}, {"user", first}}
+			ids, err := compiled.Encode(messages)
 			if err != nil {
 				require.Equal(t, fault.Invalid, fault.CodeOf(err), "%s: %v", name, err)
 				continue
 			}
 			require.Equal(t, want[name], controls(ids), "%s %q %q", name, first, second)
-			require.True(t, utf8.ValidString(compiled.tokenizer.Decode(ids, false)))
+			text, err := compiled.Render(messages)
+			require.NoError(t, err)
+			text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+			require.Equal(t, text, compiled.tokenizer.Decode(ids, false), "every content is there")
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nikolalohinski/gonja/v2/config"
 	"github.com/nikolalohinski/gonja/v2/exec"
 	"github.com/nikolalohinski/gonja/v2/loaders"
+	"github.com/nikolalohinski/gonja/v2/parser"
 
 	"github.com/mergeway/mergeway/fault"
 )
@@ -28,12 +29,19 @@ func compile(source string) (_ *exec.Template, err error) {
 	if err != nil {
 		return nil, err
 	}
+	filters := exec.NewFilterSet(map[string]exec.FilterFunction{}).Update(builtins.Filters)
+	if err := filters.Replace("list", listOf); err != nil {
+		return nil, err
+	}
+	structures := exec.NewControlStructureSet(map[string]parser.ControlStructureParser{"generation": parseGeneration})
+	methods := builtins.Methods
+	methods.Str = stringMethods()
 	return exec.NewTemplate("/"+templateName, settings, loader, &exec.Environment{
 		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables),
-		Filters:           builtins.Filters,
+		Filters:           filters,
 		Tests:             builtins.Tests,
-		ControlStructures: builtins.ControlStructures,
-		Methods:           builtins.Methods,
+		ControlStructures: structures.Update(builtins.ControlStructures),
+		Methods:           methods,
 	})
 }
 

@@ -175,7 +175,7 @@ func (t *Template) check(messages []Message) error {
 }
 
 func (t *Template) render(messages []Message) (string, error) {
-	turns := make([]any, len(messages))
+	turns := make(list, len(messages))
 	for i, m := range messages {
 		turns[i] = map[string]any{"role": m.Role, "content": m.Content}
 	}

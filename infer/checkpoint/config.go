@@ -192,11 +192,18 @@ func parseTokenIDs(key string, raw json.RawMessage) ([]int, error) {
 	if json.Unmarshal(raw, &one) == nil {
 		return []int{one}, nil
 	}
-	var many []int
+	var many []*int
 	if err := json.Unmarshal(raw, &many); err != nil {
 		return nil, fault.Wrap(err, fault.Damaged, "%s is neither a token id nor a list of them", key)
 	}
-	return many, nil
+	var ids []int
+	for _, id := range many {
+		if id == nil { // encoding/json would make it token 0
+			return nil, fault.New(fault.Damaged, "%s is a list with null in it", key)
+		}
+		ids = append(ids, *id)
+	}
+	return ids, nil
 }
 
 func orDefault[T any](p *T, otherwise T) T {

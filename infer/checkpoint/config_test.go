@@ -155,6 +155,7 @@ func TestParseConfigThatIsBrokenIsDamaged(t *testing.T) {
 		"a fraction of a layer": keys(map[string]any{"num_hidden_layers": 1.5}),
 		"a number too large":    []byte(strings.Replace(string(whole), `"vocab_size":64`, `"vocab_size":99999999999999999999`, 1)),
 		"text for an end":       keys(map[string]any{"eos_token_id": "</s>"}),
+		"null among the ends":   keys(map[string]any{"eos_token_id": []any{2, nil}}),
 		"too many bytes":        append([]byte(strings.Repeat(" ", maxConfigBytes)), whole...),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -234,6 +234,9 @@ func (f *Folder) Tensor(name string) (TensorInfo, []byte, error) {
 func (f *Folder) Digest() (string, error) { return f.digest() }
 
 func (f *Folder) computeDigest() (string, error) {
+	if f.where == nil { // not the digest of a model without tensors
+		return "", fmt.Errorf("digest of %s: the folder is closed", filepath.Base(f.dir))
+	}
 	h := sha256.New()
 	config, err := f.config.JSON()
 	if err != nil {

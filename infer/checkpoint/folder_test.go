@@ -217,3 +217,21 @@ func TestDigestIsOfTheContentWhereverItLies(t *testing.T) {
 		require.NotEqual(t, want, digest(t, dir))
 	})
 }
+
+func TestDigestOfAClosedFolderIsAnError(t *testing.T) {
+	dir := model(t, map[string][]Tensor{WeightsFile: few()})
+	f, err := Open(dir)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	_, err = f.Digest()
+	require.ErrorContains(t, err, "closed")
+
+	f, err = Open(dir)
+	require.NoError(t, err)
+	want, err := f.Digest()
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	got, err := f.Digest()
+	require.NoError(t, err)
+	require.Equal(t, want, got, "what was computed stays known")
+}

@@ -154,6 +154,9 @@ func parseEntry(name string, body json.RawMessage) (entry, error) {
 	if len(raw.Offsets) != 2 || raw.Offsets[0] < 0 || raw.Offsets[1] < raw.Offsets[0] {
 		return entry{}, fmt.Errorf("tensor %q: data_offsets %v are not a range", name, raw.Offsets)
 	}
+	if raw.Shape == nil { // a scalar's is []
+		return entry{}, fmt.Errorf("tensor %q has no shape", name)
+	}
 	if len(raw.Shape) > maxRank {
 		return entry{}, fmt.Errorf("tensor %q: rank %d is more than %d", name, len(raw.Shape), maxRank)
 	}

@@ -160,6 +160,7 @@ func TestSafetensorsThatLieAreDamaged(t *testing.T) {
 		"an offset beyond 2^63":     {file(header(tensor("a", "F32", "[2]", "[0,9223372036854775808]")), 8), `"a"`},
 		"one offset":                {file(header(tensor("a", "F32", "[2]", "[8]")), 8), "not a range"},
 		"no offsets":                {file(`{"a":{"dtype":"F32","shape":[2]}}`, 8), "not a range"},
+		"no shape":                  {file(`{"a":{"dtype":"F32","data_offsets":[0,4]}}`, 4), "no shape"},
 		"null":                      {file(`{"a":null}`, 0), "not a range"},
 		"offsets out of range":      {file(header(tensor("a", "F32", "[1024]", "[0,4096]")), 8), "truncated"},
 		"sizes that disagree":       {file(header(tensor("a", "F32", "[3]", "[0,8]")), 8), "takes 12 bytes"},

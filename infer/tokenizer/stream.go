@@ -15,57 +15,53 @@ type Stream struct {
 	from      int    // the window begins here
 	shown     int    // ids before this one have been shown
 	early     string // of the text of those after it, what has been shown as well
-	held      int    // tokens since anything was shown
 }
-
-// maxHeld is how many tokens may wait for a character to become whole. A
-// character has at most 4 bytes; beyond that they are not going to.
-const maxHeld = 8
 
 // NewStream starts a new text. Special tokens leave no trace in it.
 func (t *Tokenizer) NewStream() *Stream { return &Stream{tokenizer: t} }
 
 // Push adds a token and gives the text that has become whole; often "".
 func (s *Stream) Push(id int32) string {
-	s.ids = append(s.ids, id)
-	s.held++
-	text := s.pending()
-	switch whole := strings.TrimRight(text, "\uFFFD"); {
-	case whole == text || whole == "" && s.held >= maxHeld:
-		return s.show(text)
-	case whole != "": // the last token ends a character and begins another
-		s.early += whole
-		s.held = 0
-		return whole
+	if s.tokenizer.control[id] { // no text, and not in the way of a character's bytes
+		return ""
 	}
-	return ""
+	s.ids = append(s.ids, id)
+	tail, within := s.tokenizer.unfinished(s.ids[s.shown:])
+	if !within { // the tail's tokens hold nothing else: all before them is whole, or never will be
+		return s.show(len(s.ids) - tail)
+	}
+	// The tail's first token ends one character and begins another. Such tokens are
+	// of vocabularies of bytes, which decode half a character to one U+FFFD.
+	whole := strings.TrimSuffix(s.pending(len(s.ids)), "\uFFFD")
+	s.early += whole
+	return whole
 }
 
 // Flush gives what was held back; broken characters appear as U+FFFD.
-func (s *Stream) Flush() string {
-	if s.shown == len(s.ids) {
-		return ""
-	}
-	return s.show(s.pending())
-}
+func (s *Stream) Flush() string { return s.show(len(s.ids)) }
 
-// pending is the text of the tokens that have not been shown, as far as it
-// hasn't been shown itself.
-func (s *Stream) pending() string {
+// pending is the text of the tokens before to that have not been shown, as far
+// as it hasn't been shown itself.
+func (s *Stream) pending(to int) string {
 	before := s.tokenizer.Decode(s.ids[s.from:s.shown], true)
-	text, ok := strings.CutPrefix(s.tokenizer.Decode(s.ids[s.from:], true), before)
+	text, ok := strings.CutPrefix(s.tokenizer.Decode(s.ids[s.from:to], true), before)
 	if !ok {
 		// The tokens of bytes in a row are characters together or not at all: half
 		// a character after a whole one breaks that one, too, which has been shown.
-		text = s.tokenizer.Decode(s.ids[s.shown:], true)
+		text = s.tokenizer.Decode(s.ids[s.shown:to], true)
 	}
 	return strings.TrimPrefix(text, s.early)
 }
 
-func (s *Stream) show(text string) string {
+// show gives the text of the tokens before to and is done with them.
+func (s *Stream) show(to int) string {
+	if to == s.shown {
+		return ""
+	}
+	text := s.pending(to)
 	if text != "" || s.early != "" { // an invisible token can't carry the window's context
 		s.from = s.shown
 	}
-	s.shown, s.early, s.held = len(s.ids), "", 0
+	s.shown, s.early = to, ""
 	return text
 }

@@ -98,8 +98,11 @@ func TestStreamHoldsBackHalfACharacter(t *testing.T) {
 		"a letter instead of the end":      {join(bytesOf("は")[:2], []int32{a}), []string{"", "", "\uFFFD\uFFFDa"}, ""},
 		"a letter instead of the end after a whole one": {join(bytesOf("は"), bytesOf("い")[:1], []int32{a}),
 			[]string{"", "", "は", "", "\uFFFDa"}, ""},
-		"NUL":         {[]int32{a, firstByte, a, a}, []string{"a", "", "\uFFFDa", "a"}, ""},
-		"NUL at last": {[]int32{a, firstByte}, []string{"a", ""}, "\uFFFD"},
+		"NUL":         {[]int32{a, firstByte, a, a}, []string{"a", "\uFFFD", "a", "a"}, ""},
+		"NUL at last": {[]int32{a, firstByte}, []string{"a", "\uFFFD"}, ""},
+		"real U+FFFD": {bytesOf("\uFFFD\uFFFD"), []string{"", "", "\uFFFD", "", "", "\uFFFD"}, ""},
+		"broken for good": {bytesOf("\xff\xe3\xe3は"),
+			[]string{"\uFFFD", "", "\uFFFD", "\uFFFD", "", "\uFFFD\uFFFD\uFFFD"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			shown, rest := push(tok, c.ids...)

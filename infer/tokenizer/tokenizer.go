@@ -24,8 +24,10 @@ type Tokenizer struct {
 	names   []string              // of special tokens
 	control map[int32]bool        // special tokens
 	nul     map[int32]bool        // tokens with a NUL in their text
+	partial map[int32]string      // tokens with a part of a character → their bytes
 	bos     *int32
 	eos     *int32
+	unknown *int32 // what text that the vocabulary lacks becomes
 }
 
 const maxFileBytes = 256 << 20
@@ -91,7 +93,9 @@ func FromBytes(data []byte) (*Tokenizer, error) {
 			Special bool   `json:"special"`
 		} `json:"added_tokens"`
 		Model struct {
-			Vocab json.RawMessage `json:"vocab"`
+			Vocab   json.RawMessage `json:"vocab"`
+			Unknown string          `json:"unk_token"`
+			UnkID   *int32          `json:"unk_id"` // Unigram's
 		} `json:"model"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
@@ -127,6 +131,11 @@ func FromBytes(data []byte) (*Tokenizer, error) {
 			t.control[added.ID] = true
 		}
 	}
+	if id, ok := t.ids[file.Model.Unknown]; ok {
+		t.unknown = &id
+	} else {
+		t.unknown = file.Model.UnkID
+	}
 	var err error
 	if t.special, err = tokenizers.FromBytes(data); err != nil {
 		return nil, fault.Wrap(err, fault.Damaged, "tokenizer.json")
@@ -134,7 +143,7 @@ func FromBytes(data []byte) (*Tokenizer, error) {
 	if t.plain, err = tokenizers.FromBytes(data, tokenizers.WithEncodeSpecialTokens()); err != nil {
 		return nil, fault.Wrap(err, fault.Damaged, "tokenizer.json")
 	}
-	t.nul = t.tokensWithNUL()
+	t.nul, t.partial = t.tokensWithNUL(), t.partialTokens()
 	return t, nil
 }
 
@@ -180,11 +189,14 @@ func (t *Tokenizer) tokensWithNUL() map[int32]bool {
 // the end, are encoded as U+FFFD.
 func (t *Tokenizer) Encode(text string, parseSpecial bool) []int32 {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
-	encoder := t.plain
 	if parseSpecial {
-		encoder = t.special
+		return encode(t.special, text)
 	}
-	raw, _ := encoder.Encode(text, false)
+	return t.encodePlain(text)
+}
+
+func encode(with *tokenizers.Tokenizer, text string) []int32 {
+	raw, _ := with.Encode(text, false)
 	ids := make([]int32, len(raw))
 	for i, id := range raw {
 		ids[i] = int32(id)
