@@ -48,6 +48,17 @@ func (r record) replay(trials []Trial) []Event {
 	return events
 }
 
+// told are the trials that everybody was told of. A write that failed for us may
+// have reached the store all the same; then the number of its event went to
+// another one, and the trial is still to be made.
+func (r record) told(trials []Trial) []Trial {
+	taken := make(map[int]bool, len(r.Milestones))
+	for _, e := range r.Milestones {
+		taken[e.Number] = true
+	}
+	return slices.DeleteFunc(trials, func(t Trial) bool { return taken[t.Event] })
+}
+
 // events are what a trial tells: that it ended, and that its generation did.
 func (t Trial) events() []Event {
 	events := []Event{{Number: t.Event, At: t.At, Type: TrialEnded, Trial: &t}}
@@ -106,21 +117,32 @@ func (k keeper) saveTrial(ctx context.Context, id string, t Trial) error {
 // insist repeats a write until it succeeds, ctx ends, or the store says that
 // repeating is no use.
 func (k keeper) insist(ctx context.Context, what string, write func() error) error {
-	for delay := k.delay; ; delay = min(2*delay, maxDelay) {
-		err := write()
+	return k.repeat(ctx, what, write, func(_ int, err error) bool {
+		code := fault.CodeOf(err)
+		return code == fault.Unavailable || code == fault.Internal || code == fault.Busy
+	})
+}
+
+// repeat does something until it succeeds, ctx ends, or it isn't worth another
+// attempt, in longer and longer intervals.
+func (k keeper) repeat(ctx context.Context, what string, do func() error, again func(attempts int, err error) bool) error {
+	delay := k.delay
+	for attempts := 1; ; attempts++ {
+		err := do()
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if code := fault.CodeOf(err); code != fault.Unavailable && code != fault.Internal && code != fault.Busy {
+		if !again(attempts, err) {
 			return err
 		}
 		k.log.Warn(what+": will try again", "in", delay, "error", err)
 		if err := pause(ctx, delay); err != nil {
 			return err
 		}
+		delay = min(2*delay, maxDelay)
 	}
 }
 
@@ -146,19 +168,19 @@ func (k keeper) load(ctx context.Context, id string) (record, error) {
 }
 
 // trials reads the trials of a search, in the order of their numbers.
-func (k keeper) trials(ctx context.Context, id string) ([]Trial, error) {
-	stored, err := k.store.ListTrials(ctx, id)
+func (k keeper) trials(ctx context.Context, r record) ([]Trial, error) {
+	stored, err := k.store.ListTrials(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
 	trials := make([]Trial, len(stored))
 	for i, s := range stored {
 		if err := json.Unmarshal(s.Body, &trials[i]); err != nil {
-			return nil, fault.Wrap(err, fault.Damaged, "trial %d of search %s", s.Number, id)
+			return nil, fault.Wrap(err, fault.Damaged, "trial %d of search %s", s.Number, r.ID)
 		}
 	}
 	slices.SortFunc(trials, func(a, b Trial) int { return a.Number - b.Number })
-	return trials, nil
+	return r.told(trials), nil
 }
 
 func decodeRecord(s store.Search) (record, error) {

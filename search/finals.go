@@ -3,6 +3,7 @@ package search
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/mergeway/mergeway/fault"
@@ -19,7 +20,7 @@ func (x *runner) validate(ctx context.Context) error {
 		x.record.Finalists = x.finalists()
 	}
 	if len(x.record.Finalists) == 0 {
-		return fault.New(fault.Internal, "not one candidate could be scored, so there is no winner")
+		return fault.New(fault.Internal, "not one candidate could be scored, so there is no winner; the last one: %s", x.lastFailure())
 	}
 	if err := x.enter(ctx, Validating); err != nil {
 		return err
@@ -29,16 +30,17 @@ func (x *runner) validate(ctx context.Context) error {
 		if f.Validation != nil || f.Failure != "" {
 			continue
 		}
-		e, err := x.evaluate(ctx, len(problems), func() (Evaluation, error) {
+		e, err := x.evaluate(ctx, "validate a finalist", len(problems), func() (Evaluation, error) {
 			return x.lab.Evaluate(ctx, f.Recipe, x.task, problems)
 		})
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		f.Validation, f.Failure = verdict(e, err)
-		x.record.Finalists = slices.Clone(x.record.Finalists)
-		x.record.Finalists[i] = f
-		if err := x.tell(ctx, Event{Type: Validated, Finalist: &f}); err != nil {
+		next := x.record
+		next.Finalists = slices.Clone(next.Finalists)
+		next.Finalists[i] = f
+		if err := x.tell(ctx, next, Event{Type: Validated, Finalist: &f}); err != nil {
 			return err
 		}
 	}
@@ -116,7 +118,7 @@ func (x *runner) test(ctx context.Context) error {
 		if row.Score != nil || row.Failure != "" {
 			continue
 		}
-		e, err := x.evaluate(ctx, len(problems), func() (Evaluation, error) {
+		e, err := x.evaluate(ctx, "test "+row.Name, len(problems), func() (Evaluation, error) {
 			switch row.Role {
 			case RoleWinner:
 				return x.lab.Evaluate(ctx, x.record.Winner.Recipe, x.task, problems)
@@ -129,14 +131,15 @@ func (x *runner) test(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		row.Score, row.Failure = verdict(e, err)
-		x.record.Scores = slices.Clone(x.record.Scores)
-		x.record.Scores[i] = row
+		next := x.record
+		next.Scores = slices.Clone(next.Scores)
+		next.Scores[i] = row
 		if row.Role == RoleWinner {
-			w := *x.record.Winner
+			w := *next.Winner
 			w.Test = row.Score
-			x.record.Winner = &w
+			next.Winner = &w
 		}
-		if err := x.tell(ctx, Event{Type: Tested, Row: &row}); err != nil {
+		if err := x.tell(ctx, next, Event{Type: Tested, Row: &row}); err != nil {
 			return err
 		}
 	}
@@ -172,16 +175,27 @@ func (x *runner) publish(ctx context.Context) error {
 	if x.record.Winner.Model == "" {
 		spec := x.record.Spec
 		w := *x.record.Winner
-		err := x.keeper.insist(ctx, "publish the winner", func() (err error) {
-			w.Model, err = x.lab.Publish(ctx, spec.Name, w.Recipe, spec.Alias)
-			return err
+		err := x.keeper.repeat(ctx, "publish the winner", func() error {
+			return x.guarded(func() (err error) {
+				w.Model, err = x.lab.Publish(ctx, spec.Name, w.Recipe, spec.Alias)
+				return err
+			})
+		}, func(attempts int, err error) bool {
+			// Memory and the store come back; a fault of ours may not.
+			return temporary(err) || fault.CodeOf(err) == fault.Internal && attempts < patience
 		})
 		if err != nil {
-			return err
+			return fmt.Errorf("publish the winner: %w", err)
 		}
+		// The alias has moved and doesn't move back: that is told, and the search
+		// is done, even if somebody cancels or stops it now.
+		late, cancel := grace(ctx, finalSaveTimeout)
+		defer cancel()
+		ctx = late
 		w.Alias = spec.Alias
-		x.record.Winner = &w
-		if err := x.tell(ctx, Event{Type: Published, Winner: &w}); err != nil {
+		next := x.record
+		next.Winner = &w
+		if err := x.tell(ctx, next, Event{Type: Published, Winner: &w}); err != nil {
 			return err
 		}
 	}

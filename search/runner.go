@@ -95,7 +95,7 @@ func (x *runner) run() {
 		x.events.close()
 		return
 	}
-	x.end(err)
+	_ = x.end(err) // it is in the log
 }
 
 // work goes through the phases of a search. Each skips what is already done.
@@ -138,67 +138,79 @@ func (x *runner) enter(ctx context.Context, state State) error {
 	if x.record.State == state {
 		return nil
 	}
-	x.record.State, x.record.Reason = state, ""
-	now := x.keeper.now()
-	if x.record.StartedAt == nil && state == Running {
-		x.record.StartedAt = &now
-	}
-	if state.Final() {
-		x.record.EndedAt = &now
-	}
-	x.log.Info("search is "+string(state), "trials", len(x.trials))
-	return x.tell(ctx, Event{Type: StateChanged, State: state})
+	return x.change(ctx, x.record, state, "")
 }
 
-// tell saves the record with an event, and then lets everybody know.
-func (x *runner) tell(ctx context.Context, e Event) error {
-	e.Number, e.At = x.record.LastEvent+1, x.keeper.now()
-	x.record.LastEvent = e.Number
-	x.record.Milestones = append(x.record.Milestones, e)
-	if err := x.keeper.save(ctx, x.record); err != nil {
+// change gives the record a new state, and saves it.
+func (x *runner) change(ctx context.Context, next record, state State, reason string) error {
+	next.State, next.Reason = state, reason
+	now := x.keeper.now()
+	if next.StartedAt == nil && state == Running {
+		next.StartedAt = &now
+	}
+	if state.Final() {
+		next.EndedAt = &now
+	}
+	x.log.Info("search is "+string(state), "reason", reason, "trials", len(x.trials))
+	return x.tell(ctx, next, Event{Type: StateChanged, State: state, Reason: reason})
+}
+
+// tell makes a new record and its event the search's: in the store first, and
+// then before everybody's eyes. If it can't be saved nothing has changed, so
+// that no later save brings a result whose event was never told.
+func (x *runner) tell(ctx context.Context, next record, e Event) error {
+	e.Number, e.At = next.LastEvent+1, x.keeper.now()
+	next.LastEvent = e.Number
+	next.Milestones = append(slices.Clip(next.Milestones), e)
+	if err := x.keeper.save(ctx, next); err != nil {
 		return err
 	}
+	x.record = next
 	x.show()
 	x.events.add(e)
 	return nil
 }
 
 // end closes a search that can't go on, and says why. The context of its work
-// may have ended, so this one write gets another.
-func (x *runner) end(err error) {
+// may have ended, so this one write gets another. It gives the error of the
+// write, if that failed.
+func (x *runner) end(err error) error {
 	defer x.events.close()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), finalSaveTimeout)
 	defer cancel()
-	x.forgetUntold()
-	x.record.State, x.record.Reason = Failed, err.Error()
-	now := x.keeper.now()
+	state, reason := Failed, err.Error()
 	switch cause := context.Cause(x.ctx); {
 	case errors.Is(cause, errCancelled):
-		x.record.State, x.record.Reason = Cancelled, ""
+		state, reason = Cancelled, ""
 	case cause != nil:
 		if x.record.StartedAt == nil {
-			return // still queued, as the store says
+			return nil // still queued, as the store says
 		}
-		x.record.State, x.record.Reason = Interrupted, errStopped.Error()
+		state, reason = Interrupted, errStopped.Error()
 	}
-	if x.record.State.Final() {
-		x.record.EndedAt = &now
-	}
-	x.log.Info("search is "+string(x.record.State), "reason", x.record.Reason, "trials", len(x.trials))
-	if err := x.tell(ctx, Event{Type: StateChanged, State: x.record.State, Reason: x.record.Reason}); err != nil {
+	if err := x.change(ctx, x.record, state, reason); err != nil {
 		x.log.Error("the end of the search is not in the store", "error", err)
-		x.show()
+		return err
 	}
+	return nil
 }
 
-// forgetUntold drops milestones that never reached the store, so that their
-// numbers are free again.
-func (x *runner) forgetUntold() {
-	told, _, _ := x.events.since(0)
-	last := 0
-	if len(told) > 0 {
-		last = told[len(told)-1].Number
+// leave lets go of a search that never ran here and stays queued in the store.
+func (x *runner) leave() {
+	x.events.close()
+	close(x.ended)
+}
+
+// grace gives a context that outlives ctx by so much.
+func grace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if pause(late, d) == nil {
+			cancel(context.Cause(ctx))
+		}
+	})
+	return late, func() {
+		stop()
+		cancel(nil)
 	}
-	x.record.Milestones = slices.DeleteFunc(slices.Clone(x.record.Milestones), func(e Event) bool { return e.Number > last })
-	x.record.LastEvent = last
 }

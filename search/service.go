@@ -37,6 +37,9 @@ type Options struct {
 	Now func() time.Time
 }
 
+// errStopping is what a service that was stopped answers.
+var errStopping = fault.New(fault.Unavailable, "the server is stopping")
+
 // Service launches searches, runs them, and remembers them.
 type Service struct {
 	lab    Lab
@@ -104,7 +107,10 @@ func (s *Service) Start(ctx context.Context) error {
 		r, err := decodeRecord(one)
 		var trials []Trial
 		if err == nil {
-			trials, err = s.keeper.trials(ctx, one.ID)
+			trials, err = s.keeper.trials(ctx, r)
+		}
+		if code := fault.CodeOf(err); code == fault.Unavailable || code == fault.Cancelled {
+			return err // it is the store that is out of order, not the search
 		}
 		if err != nil {
 			s.log.Error("a search can't continue", "search", one.ID, "error", err)
@@ -123,11 +129,16 @@ func (s *Service) Start(ctx context.Context) error {
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.stopped {
+		return errStopping
+	}
 	for _, x := range found {
-		if _, there := s.active[x.id]; !there {
-			s.log.Info("search continues", "search", x.id, "state", x.record.State, "trials", len(x.trials))
-			s.enqueue(x)
+		if _, there := s.active[x.id]; there {
+			x.cancel(nil)
+			continue
 		}
+		s.log.Info("search continues", "search", x.id, "state", x.record.State, "trials", len(x.trials))
+		s.enqueue(x)
 	}
 	return nil
 }
@@ -160,9 +171,10 @@ func (s *Service) reserve() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
-		return fault.New(fault.Unavailable, "the server is stopping")
+		return errStopping
 	}
-	if waiting := len(s.queue) + s.planned; waiting >= s.queueLimit {
+	free := s.maxConcurrent - s.running // those who get a place at once don't wait
+	if waiting := len(s.queue) + s.planned - free; waiting >= s.queueLimit {
 		return fault.New(fault.Busy, "%d searches are waiting already", waiting)
 	}
 	s.planned++
@@ -219,6 +231,10 @@ func newID() string {
 // holds the lock.
 func (s *Service) enqueue(x *runner) {
 	s.active[x.id] = x
+	if s.stopped { // while it was being stored: it begins when a service starts
+		x.leave()
+		return
+	}
 	s.queue = append(s.queue, x)
 	s.dispatch()
 }
@@ -291,10 +307,11 @@ func (s *Service) List(ctx context.Context) ([]Search, error) {
 
 // Trials gives the trials of a search in the order of their numbers.
 func (s *Service) Trials(ctx context.Context, id string) ([]Trial, error) {
-	if _, err := s.Get(ctx, id); err != nil {
+	r, err := s.keeper.load(ctx, id)
+	if err != nil {
 		return nil, err
 	}
-	return s.keeper.trials(ctx, id)
+	return s.keeper.trials(ctx, r)
 }
 
 // Events streams the events of a search that are numbered higher than after,
@@ -311,7 +328,7 @@ func (s *Service) Events(ctx context.Context, id string, after int) (<-chan Even
 	if err != nil {
 		return nil, err
 	}
-	trials, err := s.keeper.trials(ctx, id)
+	trials, err := s.keeper.trials(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -326,7 +343,7 @@ func (s *Service) Cancel(ctx context.Context, id string) error {
 	if x := s.find(id); x != nil {
 		x.cancel(errCancelled)
 		if s.dequeue(x) {
-			x.end(errCancelled)
+			_ = x.end(errCancelled) // the store is asked below
 			close(x.ended)
 			s.retire(x, false)
 		}
@@ -337,13 +354,30 @@ func (s *Service) Cancel(ctx context.Context, id string) error {
 		}
 	}
 	r, err := s.keeper.load(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case r.State == Cancelled:
+		return nil
+	case r.State.Final():
+		return fault.New(fault.Conflict, "search %s is %s already", id, r.State)
+	}
+	return s.bury(ctx, r)
+}
+
+// bury cancels a search that has not ended, yet that nobody runs: one that was
+// given up because the store was out of reach for too long.
+func (s *Service) bury(ctx context.Context, r record) error {
+	if s.ctx.Err() != nil {
+		return errStopping
+	}
+	trials, err := s.keeper.trials(ctx, r)
 	if err != nil {
 		return err
 	}
-	if r.State.Final() && r.State != Cancelled {
-		return fault.New(fault.Conflict, "search %s is %s already", id, r.State)
-	}
-	return nil
+	x := newRunner(s.ctx, s, r, trials)
+	x.cancel(errCancelled)
+	return x.end(errCancelled)
 }
 
 // dequeue takes a search out of the queue, and reports whether it was there.
@@ -367,7 +401,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	s.mu.Unlock()
 	s.stop(errStopped)
 	for _, x := range waiting {
-		x.events.close()
+		x.leave()
 	}
 	saved := make(chan struct{})
 	go func() {

@@ -1,9 +1,11 @@
 package search
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/merge"
@@ -188,7 +190,35 @@ func (s Spec) Validate() error {
 	if s.Population == 1 {
 		return fault.Bad("population", "a population of one has nothing to choose from")
 	}
-	return s.example().Validate()
+	if s.Start != nil {
+		if err := s.Start.Validate(); err != nil {
+			return within("start", err)
+		}
+	}
+	return translate(s.example().Validate())
+}
+
+// translate gives an error of a recipe the names that its fields have in a spec.
+func translate(err error) error {
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	param := e.Param
+	if param == "base_model" {
+		param = "base"
+	}
+	param = strings.TrimSuffix(param, ".model") // sources are names here
+	return &fault.Error{Code: e.Code, Param: param, Message: e.Message, Err: e.Err}
+}
+
+// within puts the name of a field before those of its own fields.
+func within(field string, err error) error {
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return &fault.Error{Code: e.Code, Param: strings.TrimSuffix(field+"."+e.Param, "."), Message: e.Message, Err: e.Err}
 }
 
 // validateRanges checks the intervals of weights and densities.

@@ -23,7 +23,11 @@ func ParseSpec(data []byte) (Spec, error) {
 	type plain Spec
 	var wire struct {
 		plain
-		Start json.RawMessage `json:"start"` // hides plain's: recipes have their own parser
+		// These hide plain's: arrays would take lists of any length, and
+		// recipes have their own parser.
+		WeightRange  []*float64      `json:"weight_range"`
+		DensityRange []*float64      `json:"density_range"`
+		Start        json.RawMessage `json:"start"`
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -34,19 +38,36 @@ func ParseSpec(data []byte) (Spec, error) {
 		return Spec{}, fault.New(fault.Invalid, "something follows the JSON object")
 	}
 	spec := Spec(wire.plain)
+	if err := errors.Join(
+		readRange("weight_range", wire.WeightRange, &spec.WeightRange),
+		readRange("density_range", wire.DensityRange, &spec.DensityRange),
+	); err != nil {
+		return Spec{}, err
+	}
 	if len(wire.Start) > 0 && string(wire.Start) != "null" {
 		r, err := merge.ParseRecipe(wire.Start)
 		if err != nil {
-			var e *fault.Error
-			if errors.As(err, &e) {
-				return Spec{}, &fault.Error{Code: e.Code, Param: strings.TrimSuffix("start."+e.Param, "."), Message: e.Message, Err: e.Err}
-			}
-			return Spec{}, err
+			return Spec{}, within("start", err)
 		}
 		spec.Start = &r
 	}
 	spec = spec.WithDefaults()
-	return spec, spec.Validate()
+	if err := spec.Validate(); err != nil {
+		return Spec{}, err
+	}
+	return spec, nil
+}
+
+// readRange takes a list of two numbers, if there is one.
+func readRange(param string, list []*float64, into *Range) error {
+	switch {
+	case list == nil:
+		return nil
+	case len(list) != 2 || list[0] == nil || list[1] == nil:
+		return fault.Bad(param, "%s is a list of two numbers", param)
+	}
+	*into = Range{*list[0], *list[1]}
+	return nil
 }
 
 // explain turns a JSON error into one that names the field.

@@ -18,8 +18,8 @@ const (
 	// hopeless is how many generations in a row may fail as a whole before the
 	// search does.
 	hopeless = 3
-	// patience is how often an evaluation that was refused for the moment is
-	// repeated before the candidate counts as failed.
+	// patience is how often an evaluation that is refused for the moment is
+	// attempted before the candidate counts as failed.
 	patience = 8
 )
 
@@ -34,6 +34,9 @@ func (x *runner) try(ctx context.Context) error {
 	}
 	x.began = time.Now().Add(-seconds(x.record.Progress.Seconds))
 	for {
+		if x.index() == 0 && x.failedGenerations() >= hopeless {
+			return fault.New(fault.Internal, "no candidate of the last %d generations could be scored; the last one: %s", hopeless, x.lastFailure())
+		}
 		if reason := x.exhausted(); reason != "" {
 			x.record.Progress.Stopped = reason
 			return nil // saved on entering the next state
@@ -44,9 +47,6 @@ func (x *runner) try(ctx context.Context) error {
 		}
 		if err := x.keep(ctx, t); err != nil {
 			return err
-		}
-		if t.Ends != nil && x.failedGenerations() >= hopeless {
-			return fault.New(fault.Internal, "no candidate of the last %d generations could be scored; the last one: %s", hopeless, t.Failure)
 		}
 	}
 }
@@ -100,7 +100,7 @@ func (x *runner) candidate(ctx context.Context) (Trial, error) {
 		return t, nil
 	}
 	problems := sample(x.task.Problems(task.Search), spec.SampleSize, spec.Seed, t.Generation)
-	e, err := x.evaluate(ctx, len(problems), func() (Evaluation, error) {
+	e, err := x.evaluate(ctx, "evaluate a candidate", len(problems), func() (Evaluation, error) {
 		return x.lab.Evaluate(ctx, recipe, x.task, problems)
 	})
 	if ctx.Err() != nil {
@@ -118,38 +118,36 @@ func (x *runner) candidate(ctx context.Context) (Trial, error) {
 }
 
 // evaluate asks the lab, again if it was only busy, and checks what it gives.
-func (x *runner) evaluate(ctx context.Context, problems int, ask func() (Evaluation, error)) (Evaluation, error) {
+func (x *runner) evaluate(ctx context.Context, what string, problems int, ask func() (Evaluation, error)) (Evaluation, error) {
 	var e Evaluation
-	var err error
-	delay := x.keeper.delay
-	for range patience {
-		e, err = x.guarded(ask)
-		switch fault.CodeOf(err) {
-		case fault.Busy, fault.Unavailable, fault.OutOfMemory:
-			if err := pause(ctx, delay); err != nil {
-				return e, err
-			}
-			delay = min(2*delay, maxDelay)
-			continue
-		}
-		break
-	}
+	err := x.keeper.repeat(ctx, what, func() error {
+		return x.guarded(func() (err error) { e, err = ask(); return err })
+	}, func(attempts int, err error) bool { return temporary(err) && attempts < patience })
 	if err == nil && len(e.Outcomes) != problems {
 		err = fault.New(fault.Internal, "%d outcomes for %d problems", len(e.Outcomes), problems)
 	}
 	return e, err
 }
 
+// temporary reports whether the same may succeed later.
+func temporary(err error) bool {
+	switch fault.CodeOf(err) {
+	case fault.Busy, fault.Unavailable, fault.OutOfMemory:
+		return true
+	}
+	return false
+}
+
 // guarded turns a panic below into an error: one bad candidate must not take
 // the server with it.
-func (x *runner) guarded(ask func() (Evaluation, error)) (e Evaluation, err error) {
+func (x *runner) guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			x.log.Error("an evaluation panicked", "panic", p, "stack", string(debug.Stack()))
+			x.log.Error("the lab panicked", "panic", p, "stack", string(debug.Stack()))
 			err = fault.New(fault.Internal, "panic: %v", p)
 		}
 	}()
-	return ask()
+	return do()
 }
 
 // keep saves a trial, and with the last of a generation what the optimizer
@@ -260,6 +258,14 @@ func (x *runner) failedGenerations() int {
 		n++
 	}
 	return n
+}
+
+// lastFailure says why the latest trial failed.
+func (x *runner) lastFailure() string {
+	if len(x.trials) == 0 {
+		return "there was none"
+	}
+	return x.trials[len(x.trials)-1].Failure
 }
 
 // summarize sums up a generation of trials.

@@ -1,0 +1,34 @@
+package search
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTrialsAreTheCandidatesOfAnOptimizerThatIsToldTheirFitness(t *testing.T) {
+	w := newWorld(t)
+	s := w.done(t, w.launch(t, small()))
+	space, err := NewSpace(s.Spec, 4)
+	require.NoError(t, err)
+	opt, err := s.Spec.optimizer(space)
+	require.NoError(t, err)
+	var genomes [][]float64
+	var fitness []float64
+	for _, x := range w.tried(t, s.ID) {
+		require.Equal(t, opt.Candidate(x.Index), x.Genome)
+		recipe, err := space.Recipe(x.Genome)
+		require.NoError(t, err)
+		sameJSON(t, recipe, x.Recipe)
+		genomes, fitness = append(genomes, x.Genome), append(fitness, -x.Score.Accuracy) // it minimises
+		if x.Ends != nil {
+			require.NoError(t, opt.Tell(genomes, fitness))
+			genomes, fitness = nil, nil
+			require.InDelta(t, opt.Sigma(), x.Ends.Sigma, 0)
+		}
+	}
+	require.InDelta(t, opt.Sigma(), s.Progress.Sigma, 0)
+	mean, err := space.Recipe(opt.Mean())
+	require.NoError(t, err)
+	sameJSON(t, mean, s.Finalists[len(s.Finalists)-1].Recipe)
+}
