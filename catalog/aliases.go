@@ -11,7 +11,7 @@ import (
 // the model they have. A target that is itself an alias means what that one
 // stands for now.
 func (c *Catalog) SetAlias(ctx context.Context, alias, target string) error {
-	if err := c.checkFree(ctx, alias); err != nil {
+	if err := c.CheckAlias(ctx, alias); err != nil {
 		return err
 	}
 	r, err := c.resolve(ctx, target)

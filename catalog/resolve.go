@@ -111,8 +111,10 @@ func recipeID(digest string) string {
 	return recipePrefix + strings.TrimPrefix(digest, digestPrefix)[:idDigits]
 }
 
-// checkFree refuses a name that something else has, or could have.
-func (c *Catalog) checkFree(ctx context.Context, alias string) error {
+// CheckAlias refuses a name for an alias that something else has, or could have:
+// fault.Conflict, or fault.Invalid for what is no name. An alias of that name is
+// no obstacle; it can be moved.
+func (c *Catalog) CheckAlias(ctx context.Context, alias string) error {
 	if err := merge.CheckName("name", alias); err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ func (g *Gateway) listTasks(c *gin.Context) error {
 //	@Success		201		{object}	Search
 //	@Failure		400		{object}	ErrorReply	"a field is wrong; param names it"
 //	@Failure		404		{object}	ErrorReply	"the task or a model does not exist"
+//	@Failure		409		{object}	ErrorReply	"the alias is the name of something else"
 //	@Failure		422		{object}	ErrorReply	"the sources cannot be merged together; every reason is listed"
 //	@Failure		429		{object}	ErrorReply	"too many searches wait already"
 //	@Router			/v1/searches [post]

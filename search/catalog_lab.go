@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mergeway/mergeway/catalog"
@@ -19,6 +20,7 @@ type Catalog interface {
 	Merge(ctx context.Context, r merge.Recipe) (*catalog.Lease, error)
 	Acquire(ctx context.Context, name string) (*catalog.Lease, error)
 	PutRecipe(ctx context.Context, name string, r merge.Recipe) (store.Recipe, error)
+	CheckAlias(ctx context.Context, alias string) error
 	SetAlias(ctx context.Context, alias, target string) error
 }
 
@@ -42,6 +44,16 @@ func NewCatalogLab(c Catalog, e Engine) *CatalogLab { return &CatalogLab{catalog
 func (l *CatalogLab) Fit(ctx context.Context, r merge.Recipe) (layers int, err error) {
 	config, err := l.catalog.Fit(ctx, r)
 	return config.NumHiddenLayers, err
+}
+
+// CheckAlias implements [Lab].
+func (l *CatalogLab) CheckAlias(ctx context.Context, alias string) error {
+	err := l.catalog.CheckAlias(ctx, alias)
+	var f *fault.Error
+	if errors.As(err, &f) && (f.Code == fault.Conflict || f.Code == fault.Invalid) {
+		return &fault.Error{Code: f.Code, Param: "alias", Message: f.Message, Err: f.Err}
+	}
+	return err
 }
 
 // Evaluate implements [Lab].

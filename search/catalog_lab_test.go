@@ -41,6 +41,10 @@ func (c *fakeCatalog) PutRecipe(_ context.Context, name string, _ merge.Recipe) 
 	return store.Recipe{ID: "recipe-1"}, c.call("put", name)
 }
 
+func (c *fakeCatalog) CheckAlias(_ context.Context, alias string) error {
+	return c.call("check", alias)
+}
+
 func (c *fakeCatalog) SetAlias(_ context.Context, alias, target string) error {
 	return c.call("alias", alias+" "+target)
 }
@@ -86,4 +90,22 @@ func TestACatalogLabPassesOnWhatIsWrongWithModels(t *testing.T) {
 	layers, err := lab.Fit(t.Context(), small().average())
 	require.NoError(t, err)
 	require.Equal(t, 6, layers)
+}
+
+func TestATakenAliasIsTheSpecsFault(t *testing.T) {
+	taken := fault.New(fault.Conflict, "there is a source called best")
+	lab := NewCatalogLab(&fakeCatalog{fails: map[string]error{"check": taken}}, nil)
+	var f *fault.Error
+	require.ErrorAs(t, lab.CheckAlias(t.Context(), "best"), &f)
+	require.Equal(t, fault.Error{Code: fault.Conflict, Param: "alias", Message: taken.Message}, *f)
+	require.NoError(t, NewCatalogLab(&fakeCatalog{}, nil).CheckAlias(t.Context(), "best"))
+}
+
+func TestLaunchRefusesAnAliasThatIsTaken(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.Launch(t.Context(), small(func(s *Spec) { s.Alias = "stranger" }))
+	require.Equal(t, fault.Conflict, fault.CodeOf(err))
+	all, err := w.List(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, all, "nothing was stored")
 }

@@ -58,6 +58,13 @@ func (l *fakeLab) Fit(_ context.Context, r merge.Recipe) (int, error) {
 	return 4, r.Validate()
 }
 
+func (l *fakeLab) CheckAlias(_ context.Context, alias string) error {
+	if alias == "stranger" {
+		return fault.New(fault.Conflict, "there is a source called %q", alias)
+	}
+	return nil
+}
+
 func (l *fakeLab) Evaluate(ctx context.Context, r merge.Recipe, _ *task.Task, problems []task.Problem) (Evaluation, error) {
 	canonical, err := r.Canonical()
 	if err != nil {

@@ -15,6 +15,9 @@ type Lab interface {
 	// Fit checks that the models of a recipe exist and can be merged, and gives
 	// their number of blocks.
 	Fit(ctx context.Context, r merge.Recipe) (layers int, err error)
+	// CheckAlias says why a winner could not be published under an alias: somebody
+	// else has the name.
+	CheckAlias(ctx context.Context, alias string) error
 	// Evaluate merges a recipe, asks it the problems, and frees it again.
 	Evaluate(ctx context.Context, r merge.Recipe, t *task.Task, problems []task.Problem) (Evaluation, error)
 	// EvaluateModel asks a model that has a name.

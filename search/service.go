@@ -199,6 +199,11 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
+	if spec.Alias != "" { // known now, and not after the whole budget is spent
+		if err := s.lab.CheckAlias(ctx, spec.Alias); err != nil {
+			return record{}, err
+		}
+	}
 	space, err := NewSpace(spec, layers)
 	if err != nil {
 		return record{}, err
