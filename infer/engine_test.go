@@ -200,13 +200,16 @@ func TestManyModelsAndUsersAtOnce(t *testing.T) {
 func TestCancelFreesTheSlot(t *testing.T) {
 	m, prompt, want := load(t, "mistral-f32", dtypes.Float32)
 	e := engine(t, infer.Options{Slots: 1})
-	ctx, cancel := context.WithCancel(t.Context())
-	chunks, err := e.Stream(ctx, m, greedy(prompt, 100))
-	require.NoError(t, err)
-	<-chunks
-	cancel()
 	var last infer.Chunk
-	for last = range chunks {
+	// On a busy machine the reply may end before the cancel is heard.
+	for attempt := 0; attempt < 50 && last.Err == nil; attempt++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		chunks, err := e.Stream(ctx, m, greedy(prompt, 100))
+		require.NoError(t, err)
+		<-chunks
+		cancel()
+		for last = range chunks {
+		}
 	}
 	require.Equal(t, fault.Cancelled, fault.CodeOf(last.Err))
 	require.Less(t, last.Tokens, 100)
