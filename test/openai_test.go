@@ -16,8 +16,8 @@ func TestOpenAIPythonClient(t *testing.T) {
 	recipe := s.call("POST", "/v1/recipes", average("average"))
 	s.call("PUT", "/v1/aliases/production", object{"target": recipe.text("id")})
 
-	// A source, a recipe by its id, and an alias.
-	client := python(fromRoot("test", "python", "openai_client.py"), s.url+"/v1", "ja-general", recipe.text("id"), "production")
+	// A source, a recipe by its id and by its name, and an alias.
+	client := python(fromRoot("test", "python", "openai_client.py"), s.url+"/v1", "ja-general", recipe.text("id"), "average", "production")
 	out, err := client.CombinedOutput()
 	t.Logf("%s", out)
 	require.NoError(t, err)
