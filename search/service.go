@@ -2,8 +2,6 @@ package search
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"log/slog"
 	"slices"
 	"sync"
@@ -141,95 +139,6 @@ func (s *Service) Start(ctx context.Context) error {
 		s.enqueue(x)
 	}
 	return nil
-}
-
-// Launch checks a spec, stores the search and queues it.
-func (s *Service) Launch(ctx context.Context, spec Spec) (Search, error) {
-	r, err := s.plan(ctx, spec)
-	if err != nil {
-		return Search{}, err
-	}
-	if err := s.reserve(); err != nil {
-		return Search{}, err
-	}
-	// A store that is out of reach is the caller's to know, not to wait for.
-	err = s.keeper.put(ctx, r)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.planned--
-	if err != nil {
-		return Search{}, err
-	}
-	x := newRunner(s.ctx, s, r, nil)
-	s.log.Info("search is queued", "search", r.ID, "task", spec.Task, "parameters", len(r.Parameters))
-	s.enqueue(x)
-	return x.look(), nil
-}
-
-// reserve takes a place in the queue for a search that is about to be stored.
-func (s *Service) reserve() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped {
-		return errStopping
-	}
-	free := s.maxConcurrent - s.running // those who get a place at once don't wait
-	if waiting := len(s.queue) + s.planned - free; waiting >= s.queueLimit {
-		return fault.New(fault.Busy, "%d searches are waiting already", waiting)
-	}
-	s.planned++
-	return nil
-}
-
-// plan checks all that can be checked before a search begins, and writes down
-// how it begins.
-func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
-	spec = spec.WithDefaults()
-	if err := spec.Validate(); err != nil {
-		return record{}, err
-	}
-	t, err := s.tasks.Get(spec.Task)
-	if err != nil {
-		return record{}, err
-	}
-	if n := t.Count(task.Search); spec.SampleSize > n {
-		return record{}, fault.Bad("sample_size", "the task has %d search problems, not %d", n, spec.SampleSize)
-	}
-	layers, err := s.lab.Fit(ctx, spec.example())
-	if err != nil {
-		return record{}, err
-	}
-	if spec.Alias != "" { // known now, and not after the whole budget is spent
-		if err := s.lab.CheckAlias(ctx, spec.Alias); err != nil {
-			return record{}, err
-		}
-	}
-	space, err := NewSpace(spec, layers)
-	if err != nil {
-		return record{}, err
-	}
-	opt, err := spec.optimizer(space)
-	if err != nil {
-		return record{}, err
-	}
-	spec.Population = opt.Population()
-	now := s.keeper.now()
-	r := record{
-		Search: Search{
-			ID: newID(), State: Queued, Spec: spec, Parameters: space.Parameters(),
-			CreatedAt: now, Progress: Progress{Sigma: opt.Sigma()}, LastEvent: 1,
-		},
-		Layers: layers, TaskDigest: t.Digest, Optimizer: opt,
-		Milestones: []Event{{Number: 1, At: now, Type: StateChanged, State: Queued}},
-	}
-	return r, nil
-}
-
-// newID names a search.
-func newID() string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return "search-" + hex.EncodeToString(b[:])
 }
 
 // enqueue makes a search active, and runs it if there is a place. The caller
