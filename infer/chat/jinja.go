@@ -23,6 +23,9 @@ const templateName = "chat"
 // include and import have nothing to reach.
 func compile(source string) (_ *exec.Template, err error) {
 	defer recoverInto(&err)
+	if err := checkDepth(source); err != nil {
+		return nil, err
+	}
 	settings := config.New()
 	settings.TrimBlocks = true
 	loader, err := loaders.NewMemoryLoader(map[string]string{"/" + templateName: leftStrip(source)})

@@ -22,7 +22,8 @@ type Message struct {
 
 // Limits on templates and what they may write.
 const (
-	maxTemplateBytes = 1 << 20
+	maxConfigBytes   = 16 << 20  // tokenizer_config.json, which lists added tokens
+	maxTemplateBytes = 128 << 10 // some ten times the longest in use
 	maxRenderedBytes = 16 << 20
 )
 
@@ -44,7 +45,7 @@ func Load(dir string, tok *tokenizer.Tokenizer) (*Template, error) {
 	var config struct {
 		ChatTemplate json.RawMessage `json:"chat_template"`
 	}
-	data, err := checkpoint.ReadSmall(dir, "tokenizer_config.json", maxTemplateBytes)
+	data, err := checkpoint.ReadSmall(dir, "tokenizer_config.json", maxConfigBytes)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -1,0 +1,60 @@
+package chat
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+func TestWhatCouldNestWithoutBoundIsRefused(t *testing.T) {
+	for name, source := range map[string]string{
+		"brackets":         "{{ " + strings.Repeat("(", 100_000) + "1" + strings.Repeat(")", 100_000) + " }}",
+		"lists":            "{{ " + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + " }}",
+		"never closed":     strings.Repeat("{", maxDepth+1),
+		"a macro":          `{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}`,
+		"a pair of macros": `{%- macro f(x) -%}{{ g(x) }}{%- endmacro -%}{% macro g(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := New(source, tokens(t))
+			require.Equal(t, fault.Damaged, fault.CodeOf(err), "%v", err)
+		})
+	}
+}
+
+// Nesting without brackets is bounded by the length that a template may have.
+func TestTheLongestTemplatesDoNotOverflowTheStack(t *testing.T) {
+	for name, unit := range map[string]string{"not": "not ", "minus": "- ", "power": "2 ** ", "if": "1 if 1 else ", "concat": "'a' ~ "} {
+		t.Run(name, func(t *testing.T) {
+			source := "{{ " + strings.Repeat(unit, (maxTemplateBytes-20)/len(unit)) + "1 }}"
+			made, err := New(source, tokens(t))
+			if err == nil {
+				_, err = made.Render([]Message{{"user", "x"}})
+			}
+			require.NotEqual(t, fault.Internal, fault.CodeOf(err), "%v", err)
+		})
+	}
+	blocks := strings.Repeat("{% if 1 %}", maxTemplateBytes/30) + "x" + strings.Repeat("{% endif %}", maxTemplateBytes/30)
+	made, err := New(blocks, tokens(t))
+	if err == nil {
+		_, err = made.Render([]Message{{"user", "x"}})
+	}
+	require.NotEqual(t, fault.Internal, fault.CodeOf(err), "%v", err)
+}
+
+func TestOrdinaryNestingIsFine(t *testing.T) {
+	deep := "{{ " + strings.Repeat("(", 20) + "1" + strings.Repeat(")", 20) + " }}"
+	for name, c := range map[string]struct{ source, want string }{
+		"brackets": {deep, "1"},
+		"macros":   {`{% macro f(x) %}<{{ x }}>{% endmacro %}{% macro g(x) %}{{ f(x) }}!{% endmacro %}{{ g(2) }}`, "<2>!"},
+		"smileys":  {strings.Repeat(":) ", 500) + strings.Repeat("(: ", 100), strings.Repeat(":) ", 500) + strings.Repeat("(: ", 100)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := template(t, c.source).Render([]Message{{"user", "x"}})
+			require.NoError(t, err)
+			require.Equal(t, c.want, got)
+		})
+	}
+}
