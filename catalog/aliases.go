@@ -14,6 +14,8 @@ func (c *Catalog) SetAlias(ctx context.Context, alias, target string) error {
 	if err := c.CheckAlias(ctx, alias); err != nil {
 		return err
 	}
+	c.naming.Lock() // or the recipe may be deleted before the alias stands for it
+	defer c.naming.Unlock()
 	r, err := c.resolve(ctx, target)
 	if err != nil {
 		if fault.CodeOf(err) == fault.NotFound {

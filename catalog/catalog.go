@@ -60,9 +60,12 @@ type Catalog struct {
 	stop    context.CancelFunc
 	working sync.WaitGroup
 
-	residents residents
+	residents *residents
 
-	mu      sync.Mutex
+	// naming is held from looking at what has a name to taking or freeing it.
+	naming sync.Mutex
+
+	mu      sync.Mutex         // also orders what begins against Close
 	sources map[string]*source // those that were asked for, by name
 }
 
@@ -89,21 +92,24 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 	}
 	c := &Catalog{
 		dev: o.Device, executor: o.Executor, store: o.Store, dir: o.ModelsDir, log: o.Logger, now: o.Now,
-		residents: residents{budget: o.BudgetBytes, byKey: map[string]*resident{}},
-		sources:   map[string]*source{},
+		sources: map[string]*source{},
 	}
-	c.residents.freed = func(r *resident) {
+	c.residents = newResidents(o.BudgetBytes, func(r *resident) {
 		c.executor.Forget(r.model.Weights)
 		r.model.Weights.Free()
-		c.log.Info("model unloaded", "model", r.key, "bytes", r.bytes)
-	}
+		if r.key != "" {
+			c.log.Info("model unloaded", "model", r.key, "bytes", r.bytes)
+		}
+	})
 	c.ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
 	return c, nil
 }
 
 // Close stops what is being made and frees all weights that nobody holds.
 func (c *Catalog) Close() {
+	c.mu.Lock()
 	c.stop()
+	c.mu.Unlock()
 	c.working.Wait()
 	c.residents.dropAll()
 }

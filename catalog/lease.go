@@ -63,8 +63,34 @@ func (c *Catalog) start(work func()) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx.Err() != nil {
-		return fault.New(fault.Unavailable, "the server is stopping")
+		return errStopping
 	}
 	c.working.Go(work)
 	return nil
+}
+
+// begin is start for what a caller does itself: Close ends the ctx it gives, and
+// waits for end to be called.
+func (c *Catalog) begin(ctx context.Context) (_ context.Context, end func(), err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return nil, nil, errStopping
+	}
+	c.working.Add(1)
+	ctx, cancel := context.WithCancel(ctx)
+	unlink := context.AfterFunc(c.ctx, cancel)
+	return ctx, func() { unlink(); cancel(); c.working.Done() }, nil
+}
+
+// errStopping is the answer to those who ask for a model, or wait for one, while
+// the catalog is closed.
+var errStopping = fault.New(fault.Unavailable, "the server is stopping")
+
+// unlessStopping is err, or the reason for it if it is that the catalog closes.
+func (c *Catalog) unlessStopping(err error) error {
+	if fault.CodeOf(err) == fault.Cancelled && c.ctx.Err() != nil {
+		return errStopping
+	}
+	return err
 }

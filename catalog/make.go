@@ -10,7 +10,9 @@ import (
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/device"
 	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/store"
 )
 
 // make makes a resident's model and settles it.
@@ -18,16 +20,19 @@ func (c *Catalog) make(r *resident, what resolved) {
 	began := time.Now()
 	var m *infer.Model
 	var bytes int64
-	var err error
-	if what.source != nil {
-		m, bytes, err = c.load(c.ctx, what.source)
-	} else {
-		m, bytes, err = c.mergeStored(c.ctx, what.recipe.ID, what.recipe.Body, what.recipe.Digest)
-	}
+	// Others' code runs here, on others' files: a panic must not end the server.
+	err := device.Try("make model "+r.key, func() (err error) {
+		if what.source != nil {
+			m, bytes, err = c.load(c.ctx, what.source)
+		} else {
+			m, bytes, err = c.mergeStored(c.ctx, what.recipe)
+		}
+		return err
+	})
 	if what.source != nil && fault.CodeOf(err) == fault.Damaged {
 		what.source.forget()
 	}
-	if err != nil {
+	if err = c.unlessStopping(err); err != nil {
 		c.log.Error("a model could not be made", "model", r.key, "error", err)
 	} else {
 		c.log.Info("model ready", "model", r.key, "bytes", bytes, "seconds", time.Since(began).Seconds())
@@ -35,32 +40,29 @@ func (c *Catalog) make(r *resident, what resolved) {
 	c.residents.settle(r, m, bytes, err)
 }
 
-// load puts a source on the device.
-func (c *Catalog) load(ctx context.Context, s *source) (_ *infer.Model, bytes int64, err error) {
-	config, err := s.readConfig()
-	if err != nil {
-		return nil, 0, err
-	}
+// load puts a source on the device, as its folder is now.
+func (c *Catalog) load(ctx context.Context, s *source) (*infer.Model, int64, error) {
+	s.reload()
 	tok, template, err := s.readWords()
 	if err != nil {
 		return nil, 0, err
-	}
-	if tok.VocabSize() > config.VocabSize {
-		return nil, 0, fault.New(fault.Damaged, "model %q can't be loaded: its tokenizer has %d tokens and its embedding only %d rows", s.name, tok.VocabSize(), config.VocabSize)
 	}
 	folder, err := checkpoint.Open(s.dir)
 	if err != nil {
 		return nil, 0, s.damaged(err)
 	}
 	defer folder.Close()
+	config := folder.Config()
+	if tok.VocabSize() > config.VocabSize {
+		return nil, 0, fault.New(fault.Damaged, "model %q can't be loaded: its tokenizer has %d tokens and its embedding only %d rows", s.name, tok.VocabSize(), config.VocabSize)
+	}
 	compute := c.dev.ComputeDType(config.DType)
-	bytes = weightBytes(config, compute)
+	bytes := weightBytes(config, compute)
 	if err := c.residents.reserve(bytes); err != nil {
 		return nil, 0, within(err, "model %q has no room", s.name)
 	}
-	w, err := infer.LoadWeights(ctx, c.dev, folder, compute)
+	w, err := c.fill(bytes, func() (*infer.Weights, error) { return infer.LoadWeights(ctx, c.dev, folder, compute) })
 	if err != nil {
-		c.residents.unreserve(bytes)
 		return nil, 0, s.damaged(err)
 	}
 	return &infer.Model{Name: s.name, Weights: w, Tokenizer: tok, Template: template}, bytes, nil
@@ -79,28 +81,46 @@ func weightBytes(config checkpoint.Config, compute dtypes.DType) int64 {
 	return n
 }
 
-// mergeStored makes the model of a stored recipe. If the sources have changed
-// since it was stored it isn't that model any more, and is refused.
-func (c *Catalog) mergeStored(ctx context.Context, id string, body []byte, digest string) (*infer.Model, int64, error) {
-	r, err := merge.ParseRecipe(body)
-	if err != nil {
-		return nil, 0, fault.Wrap(err, fault.Damaged, "recipe %s can't be read", id)
-	}
-	if _, err := c.Fit(ctx, r); err != nil {
-		return nil, 0, within(err, "recipe %s", id)
-	}
-	now, err := c.digest(r)
-	if err != nil {
-		return nil, 0, within(err, "recipe %s", id)
-	}
-	if now != digest {
-		return nil, 0, fault.New(fault.Conflict, "the sources of recipe %s have changed since it was stored: store it again to get the new model", id)
-	}
-	return c.merge(ctx, id, r)
+// fill makes weights that bytes are reserved for; if it fails, in whatever way, the
+// bytes go back.
+func (c *Catalog) fill(bytes int64, work func() (*infer.Weights, error)) (w *infer.Weights, err error) {
+	defer func() {
+		if w == nil {
+			c.residents.unreserve(bytes)
+		}
+	}()
+	return work()
 }
 
-// merge makes the model of a recipe. Its sources are held meanwhile.
-func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe) (_ *infer.Model, bytes int64, err error) {
+// mergeStored makes the model of a stored recipe. If the sources have changed
+// since it was stored it isn't that model any more, and is refused.
+func (c *Catalog) mergeStored(ctx context.Context, stored *store.Recipe) (*infer.Model, int64, error) {
+	r, err := merge.ParseRecipe(stored.Body)
+	if err != nil {
+		return nil, 0, fault.Wrap(err, fault.Damaged, "recipe %s can't be read", stored.ID)
+	}
+	if _, err := c.Fit(ctx, r); err != nil {
+		return nil, 0, within(err, "recipe %s", stored.ID)
+	}
+	unchanged := func() error {
+		now, err := c.digest(r)
+		if err != nil {
+			return within(err, "recipe %s", stored.ID)
+		}
+		if now != stored.Digest {
+			return fault.New(fault.Conflict, "the sources of recipe %s have changed since it was stored: store it again to get the new model", stored.ID)
+		}
+		return nil
+	}
+	if err := unchanged(); err != nil { // known before anything is loaded
+		return nil, 0, err
+	}
+	return c.merge(ctx, stored.ID, r, unchanged)
+}
+
+// merge makes the model of a recipe. Its sources are held meanwhile; check is
+// asked once they are there.
+func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check func() error) (*infer.Model, int64, error) {
 	sources := map[string]*infer.Weights{}
 	var parent *infer.Model
 	for _, source := range r.Models() {
@@ -114,13 +134,15 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe) (_ *in
 			parent = lease.Model
 		}
 	}
-	bytes = parent.Weights.Bytes()
+	if err := check(); err != nil {
+		return nil, 0, err
+	}
+	bytes := parent.Weights.Bytes()
 	if err := c.residents.reserve(bytes); err != nil {
 		return nil, 0, within(err, "%s has no room", name)
 	}
-	w, err := c.executor.Merge(ctx, r, sources)
+	w, err := c.fill(bytes, func() (*infer.Weights, error) { return c.executor.Merge(ctx, r, sources) })
 	if err != nil {
-		c.residents.unreserve(bytes)
 		return nil, 0, err
 	}
 	return &infer.Model{Name: name, Weights: w, Tokenizer: parent.Tokenizer, Template: parent.Template}, bytes, nil
@@ -132,14 +154,16 @@ func (c *Catalog) Merge(ctx context.Context, r merge.Recipe) (*Lease, error) {
 	if _, err := c.Fit(ctx, r); err != nil {
 		return nil, err
 	}
-	m, bytes, err := c.merge(ctx, "candidate", r)
+	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer end()
+	m, bytes, err := c.merge(ctx, "candidate", r, func() error { return nil })
+	if err != nil {
+		return nil, c.unlessStopping(err)
+	}
+	candidate := c.residents.candidate(m, bytes)
 	entry := Entry{ID: m.Name, Kind: Recipe, Created: c.now(), State: Ready, Bytes: bytes}
-	return &Lease{Entry: entry, Model: m, release: func() {
-		c.executor.Forget(m.Weights)
-		m.Weights.Free()
-		c.residents.unreserve(bytes)
-	}}, nil
+	return &Lease{Entry: entry, Model: m, release: func() { c.residents.release(candidate) }}, nil
 }

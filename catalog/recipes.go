@@ -33,6 +33,8 @@ func (c *Catalog) PutRecipe(ctx context.Context, name string, r merge.Recipe) (s
 		return store.Recipe{}, err
 	}
 	id := recipeID(digest)
+	c.naming.Lock() // or one name may be put in place of another
+	defer c.naming.Unlock()
 	old, err := c.store.GetRecipe(ctx, id)
 	switch {
 	case err == nil && old.Digest != digest:
@@ -127,6 +129,8 @@ func (c *Catalog) DeleteRecipe(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	c.naming.Lock() // or an alias may be set in between
+	defer c.naming.Unlock()
 	aliases, err := c.store.ListAliases(ctx)
 	if err != nil {
 		return err

@@ -2,12 +2,14 @@ package catalog_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mergeway/mergeway/catalog"
@@ -109,6 +111,96 @@ func TestARecipeWhoseSourcesChangedIsRefused(t *testing.T) {
 	require.Equal(t, fault.Conflict, fault.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, id)
 	require.NotEqual(t, id, w.keep("", blend(0.5, 0.5)), "of other sources it is another recipe")
+}
+
+// Files may change under a running server. Weights that are there stay in use, and
+// what is read next is of one version: no recipe is ever made of other sources
+// than its id stands for.
+func TestSourcesThatChangeWhileTheServerRuns(t *testing.T) {
+	change := func(w *world) {
+		c := tinyConfig()
+		c.RMSNormEps = 1e-3 // of another length, in case the clock of the files is coarse
+		writeModel(w.t, w.path("b"), c, 77)
+	}
+	refused := func(w *world, id string) {
+		w.t.Helper()
+		_, err := w.Acquire(w.t.Context(), id)
+		require.Equal(w.t, fault.Conflict, fault.CodeOf(err), "%v", err)
+		require.NotEqual(w.t, id, w.keep("", blend(0.5, 0.5)))
+		require.NotEqual(w.t, catalog.Ready, w.states()[id])
+	}
+	t.Run("before they are loaded", func(t *testing.T) {
+		w := newWorld(t)
+		id := w.keep("", blend(0.5, 0.5))
+		change(w)
+		refused(w, id)
+	})
+	t.Run("after they made room for others", func(t *testing.T) {
+		w := newWorld(t, room(4))
+		id := w.keep("", blend(0.5, 0.5))
+		for _, name := range []string{"c", "d"} {
+			writeModel(t, w.path(name), tinyConfig(), 5)
+		}
+		w.touch("b", "base", "a", "c", "d")
+		change(w)
+		require.Equal(t, catalog.Unloaded, w.states()["b"])
+		w.touch("b")
+		refused(w, id)
+	})
+	t.Run("while they are resident", func(t *testing.T) {
+		w := newWorld(t)
+		id := w.keep("", blend(0.5, 0.5))
+		w.touch("b")
+		change(w)
+		w.touch(id) // of the weights that are there
+	})
+	t.Run("before anyone has made a recipe of them", func(t *testing.T) {
+		w := newWorld(t)
+		old := w.acquire("b")
+		change(w)
+		id := w.keep("", blend(0, 1)) // of the files as they are now
+		merged, b := w.acquire(id), w.acquire("b")
+		require.NotSame(t, old.Model, b.Model)
+		require.InDeltaSlice(t, tensors.MustCopyFlatData[float32](b.Model.Weights.Tensors()[0]),
+			tensors.MustCopyFlatData[float32](merged.Model.Weights.Tensors()[0]), 1e-5)
+		for _, l := range []*catalog.Lease{old, merged, b} {
+			l.Release()
+		}
+	})
+}
+
+func TestNamesAreGivenAndTakenOneAtATime(t *testing.T) {
+	w := newWorld(t)
+	ids := make([]string, 8)
+	names := make([]string, 8)
+	together(len(ids), func(i int) {
+		stored, err := w.PutRecipe(t.Context(), fmt.Sprint("name-", i), blend(0.5, 0.5))
+		if assert.NoError(t, err) {
+			ids[i], names[i] = stored.ID, stored.Name
+		}
+	})
+	for i := range ids {
+		require.Equal(t, ids[0], ids[i])
+		require.Equal(t, names[0], names[i], "all are told the name that is kept")
+	}
+	// An alias and the deletion of its recipe: one of them is refused.
+	for range 20 {
+		id := w.keep("", blend(0.25, 0.75))
+		var set, deleted error
+		together(2, func(i int) {
+			if i == 0 {
+				set = w.SetAlias(t.Context(), "production", id)
+			} else {
+				deleted = w.DeleteRecipe(t.Context(), id)
+			}
+		})
+		require.NotEqual(t, set == nil, deleted == nil, "%v, %v", set, deleted)
+		if set == nil {
+			w.touch("production")
+			require.NoError(t, w.DeleteAlias(t.Context(), "production"))
+			require.NoError(t, w.DeleteRecipe(t.Context(), id))
+		}
+	}
 }
 
 func TestARecipeOutlivesTheProcess(t *testing.T) {

@@ -13,28 +13,37 @@ type residents struct {
 	budget int64
 	freed  func(*resident) // frees a model that nobody holds; called without the lock
 
-	mu    sync.Mutex
-	used  int64 // bytes of all residents, and of reservations
-	clock int64 // counts uses, so that the least recent is known
-	byKey map[string]*resident
+	mu      sync.Mutex
+	used    int64      // bytes of all residents, and of reservations
+	freeing int        // residents that are on their way out, but still counted in used
+	room    *sync.Cond // tells that used has become less
+	clock   int64      // counts uses, so that the least recent is known
+	byKey   map[string]*resident
+}
+
+func newResidents(budget int64, freed func(*resident)) *residents {
+	rs := &residents{budget: budget, freed: freed, byKey: map[string]*resident{}}
+	rs.room = sync.NewCond(&rs.mu)
+	return rs
 }
 
 // resident is one model.
 type resident struct {
-	key   string
+	key   string        // empty for a candidate, which is in no table
 	done  chan struct{} // closed when it is ready or has failed
 	model *infer.Model
 	err   error
 
 	// The lock of residents guards what follows.
 	bytes   int64
-	holders int   // leases, and callers that wait for it
+	holders int   // leases, callers that wait for it, and who is making it
 	last    int64 // residents.clock at the latest use
 	dropped bool  // out of the table; freed by its last holder
 }
 
 // hold gives the resident of a key with one more holder. fresh says that it was
-// not there, and that the caller has to make it and settle it.
+// not there, and that the caller has to make it and settle it; until then that
+// is a holder more, for those who wait may all leave.
 func (rs *residents) hold(key string) (r *resident, fresh bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -44,9 +53,15 @@ func (rs *residents) hold(key string) (r *resident, fresh bool) {
 		r.last = rs.clock
 		return r, false
 	}
-	r = &resident{key: key, done: make(chan struct{}), holders: 1, last: rs.clock}
+	r = &resident{key: key, done: make(chan struct{}), holders: 2, last: rs.clock}
 	rs.byKey[key] = r
 	return r, true
+}
+
+// candidate is a model that no name leads to, with one holder. Its bytes are
+// reserved already.
+func (rs *residents) candidate(model *infer.Model, bytes int64) *resident {
+	return &resident{model: model, bytes: bytes, holders: 1, dropped: true}
 }
 
 // failed reports whether it has been tried in vain. The caller holds the lock.
@@ -62,47 +77,50 @@ func (r *resident) failed() bool {
 // settle ends the making of a fresh resident, for better or worse.
 func (rs *residents) settle(r *resident, model *infer.Model, bytes int64, err error) {
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
 	r.model, r.bytes, r.err = model, bytes, err
 	close(r.done)
-	rs.mu.Unlock()
+	rs.letGo(r)
 }
 
 // release takes one holder away.
 func (rs *residents) release(r *resident) {
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.letGo(r)
+}
+
+// letGo is release for who holds the lock.
+func (rs *residents) letGo(r *resident) {
 	r.holders--
-	last := r.holders == 0 && r.dropped && r.model != nil
-	rs.mu.Unlock()
-	if last {
+	if r.holders == 0 && r.dropped && r.model != nil {
 		rs.free(r)
 	}
 }
 
 // reserve takes bytes from the budget, dropping models that nobody holds, the
-// least recently used first, as long as there is too little. It never waits:
-// what is held now may be held for long, and two callers who wait for each
-// other's models would wait for ever.
+// least recently used first, as long as there is too little. It waits for models
+// that are being freed, and for nothing else: what is held now may be held for
+// long, and two callers who wait for each other's models would wait for ever.
 func (rs *residents) reserve(bytes int64) error {
 	if bytes > rs.budget {
 		return fault.New(fault.OutOfMemory, "it takes %d bytes, and the budget for all models is %d", bytes, rs.budget)
 	}
-	for {
-		rs.mu.Lock()
-		if rs.used+bytes <= rs.budget {
-			rs.used += bytes
-			rs.mu.Unlock()
-			return nil
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for rs.used+bytes > rs.budget {
+		if idle := rs.leastRecent(); idle != nil {
+			rs.forget(idle)
+			rs.free(idle)
+			continue
 		}
-		idle := rs.leastRecent()
-		if idle == nil {
-			free := rs.budget - rs.used
-			rs.mu.Unlock()
-			return fault.New(fault.OutOfMemory, "it takes %d bytes; of the budget of %d all but %d are in use at the moment", bytes, rs.budget, free)
+		if rs.freeing == 0 {
+			return fault.New(fault.OutOfMemory, "it takes %d bytes; of the budget of %d all but %d are in use at the moment", bytes, rs.budget, rs.budget-rs.used)
 		}
-		rs.forget(idle)
-		rs.mu.Unlock()
-		rs.free(idle)
+		rs.room.Wait()
 	}
+	rs.used += bytes
+	return nil
 }
 
 // unreserve gives bytes back to the budget.
@@ -110,6 +128,7 @@ func (rs *residents) unreserve(bytes int64) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.used -= bytes
+	rs.room.Broadcast()
 }
 
 // leastRecent is the idle model that was used the longest ago; nil if none is
@@ -132,22 +151,28 @@ func (rs *residents) forget(r *resident) {
 	r.dropped = true
 }
 
-// free frees a resident that is out of the table and that nobody holds.
+// free frees a resident that is out of the table and that nobody holds. The
+// caller holds the lock, which is let go of meanwhile.
 func (rs *residents) free(r *resident) {
+	rs.freeing++
+	rs.mu.Unlock()
 	rs.freed(r)
-	rs.unreserve(r.bytes)
+	rs.mu.Lock()
+	rs.freeing--
+	rs.used -= r.bytes
+	rs.room.Broadcast()
 }
 
 // drop takes a model out of the table; its last holder frees it.
 func (rs *residents) drop(key string) {
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
 	r := rs.byKey[key]
-	if r != nil {
-		rs.forget(r)
+	if r == nil {
+		return
 	}
-	idle := r != nil && r.holders == 0 && r.model != nil
-	rs.mu.Unlock()
-	if idle {
+	rs.forget(r)
+	if r.holders == 0 && r.model != nil {
 		rs.free(r)
 	}
 }

@@ -27,8 +27,9 @@ func (r resolved) key() string {
 // digestPrefix begins the digest of a recipe.
 const digestPrefix = "sha256:"
 
-// resolve finds out what a name is. Sources go before recipes, and these before
-// aliases; no alias can be given the name of either.
+// resolve finds out what a name is. Sources go before recipes by id, and these
+// before aliases; no alias can be given the name of either. What people call a
+// recipe comes last: several may be called the same, or the same as an alias.
 func (c *Catalog) resolve(ctx context.Context, name string) (resolved, error) {
 	if r, err := c.resolveModel(ctx, name); fault.CodeOf(err) != fault.NotFound {
 		return r, err
@@ -109,6 +110,13 @@ const idDigits = 16
 // recipeID names a recipe by its content.
 func recipeID(digest string) string {
 	return recipePrefix + strings.TrimPrefix(digest, digestPrefix)[:idDigits]
+}
+
+// isRecipeID tells whether a name has the form of a recipe's id. No source has
+// such a name: it would take the place of a recipe that is stored, or will be.
+func isRecipeID(name string) bool {
+	hash, ok := strings.CutPrefix(name, recipePrefix)
+	return ok && len(hash) == idDigits && strings.Trim(hash, "0123456789abcdef") == ""
 }
 
 // CheckAlias refuses a name for an alias that something else has, or could have:

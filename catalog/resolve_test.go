@@ -66,6 +66,30 @@ func TestANameOfSeveralRecipesIsAmbiguous(t *testing.T) {
 	require.Equal(t, second, e.ID)
 }
 
+func TestAFileIsNoModelAndTakesNoName(t *testing.T) {
+	w := newWorld(t)
+	writeFile(t, w.path("notes.txt"), []byte("no model"))
+	for _, name := range []string{"notes.txt", "notes.txt/a", "base/config.json"} {
+		_, err := w.Get(t.Context(), name)
+		require.Equal(t, fault.NotFound, fault.CodeOf(err), "%q: %v", name, err)
+		require.NoError(t, w.SetAlias(t.Context(), name, "base"))
+		w.touch(name)
+	}
+}
+
+func TestNoFolderTakesTheIDOfARecipe(t *testing.T) {
+	w := newWorld(t)
+	id := w.keep("", blend(0.5, 0.5))
+	writeModel(t, w.path(id), tinyConfig(), 3)
+	writeModel(t, w.path("recipe-book"), tinyConfig(), 3) // not of the form of an id
+	e, err := w.Get(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, catalog.Recipe, e.Kind)
+	require.Len(t, w.states(), 6, "base, a, b, other, recipe-book and the recipe")
+	w.touch(id, "recipe-book")
+	require.EqualValues(t, 1, w.merger.merges.Load())
+}
+
 func TestASourceGoesBeforeARecipesNameAndAnAlias(t *testing.T) {
 	w := newWorld(t)
 	w.keep("newcomer", blend(0.5, 0.5))

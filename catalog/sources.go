@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mergeway/mergeway/fault"
@@ -67,10 +68,14 @@ func (c *Catalog) look(name string) (found, error) {
 	if err := merge.CheckName("model", name); err != nil {
 		return found{}, fault.New(fault.NotFound, "there is no model %q", name)
 	}
+	if isRecipeID(name) { // an id never changes meaning, whatever folders appear
+		return found{}, fault.New(fault.NotFound, "there is no model %q", name)
+	}
 	dir := filepath.Join(c.dir, filepath.FromSlash(name))
 	info, err := os.Stat(filepath.Join(dir, checkpoint.ConfigFile))
 	if err != nil || !info.Mode().IsRegular() {
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		// ENOTDIR: the name, or the start of it, is that of a file.
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 			return found{}, fault.Wrap(err, fault.Damaged, "model %q", name)
 		}
 		return found{}, fault.New(fault.NotFound, "there is no model %q", name)
@@ -79,12 +84,15 @@ func (c *Catalog) look(name string) (found, error) {
 }
 
 // source is what is known of a source besides its weights. What was read once
-// is kept, until its model fails to load: then all of it is read again, so that
-// a folder can be mended under a running server.
+// is kept, until its model fails to load, or is loaded anew from files that have
+// changed: then all of it is read again, so that a folder can be mended under a
+// running server, and what is kept is always of one version of the folder.
 type source struct {
 	found
+	outdated func() // drops the weights of a version that is gone
 
 	mu        sync.Mutex
+	version   string // of the files, when the first of what follows was read
 	config    *checkpoint.Config
 	tokenizer *tokenizer.Tokenizer
 	template  *chat.Template
@@ -101,7 +109,7 @@ func (c *Catalog) source(name string) (*source, error) {
 	defer c.mu.Unlock()
 	s := c.sources[name]
 	if s == nil {
-		s = &source{found: f}
+		s = &source{found: f, outdated: func() { c.residents.drop(name) }}
 		c.sources[name] = s
 	}
 	return s, nil
@@ -112,6 +120,7 @@ func (s *source) readConfig() (checkpoint.Config, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.config == nil {
+		s.update()
 		config, err := checkpoint.ReadConfig(s.dir)
 		if err != nil {
 			return checkpoint.Config{}, s.damaged(err)
@@ -126,6 +135,7 @@ func (s *source) readWords() (*tokenizer.Tokenizer, *chat.Template, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.template == nil {
+		s.update()
 		tok, err := tokenizer.Load(s.dir)
 		if err != nil {
 			return nil, nil, s.damaged(err)
@@ -145,6 +155,7 @@ func (s *source) readDigest() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.digest == "" {
+		s.update()
 		folder, err := checkpoint.Open(s.dir)
 		if err != nil {
 			return "", s.damaged(err)
@@ -162,6 +173,47 @@ func (s *source) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.config, s.tokenizer, s.template, s.digest = nil, nil, nil, ""
+}
+
+// reload drops what was read of files that have changed since. It is for who is
+// about to load the weights.
+func (s *source) reload() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh()
+}
+
+// update does the same for who is about to read something else, and drops the
+// weights, too, for what will be read is not of their version. The caller holds
+// the lock.
+func (s *source) update() {
+	first := s.version == ""
+	if s.refresh() && !first {
+		s.outdated()
+	}
+}
+
+// refresh tells whether the files have changed. The caller holds the lock.
+func (s *source) refresh() bool {
+	now := version(s.dir)
+	if now == s.version {
+		return false
+	}
+	s.config, s.tokenizer, s.template, s.digest, s.version = nil, nil, nil, "", now
+	return true
+}
+
+// version tells one state of a folder's files from another: by names, sizes, and
+// times of change.
+func version(dir string) string {
+	entries, _ := os.ReadDir(dir) // what can't be read here fails where it is needed
+	var v strings.Builder
+	for _, e := range entries {
+		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil {
+			fmt.Fprintf(&v, "%s %d %d\n", e.Name(), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return v.String()
 }
 
 // damaged says of which model an error is, and all of what it says: whoever asks

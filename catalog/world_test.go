@@ -93,17 +93,26 @@ func writeFile(t *testing.T, path string, data []byte) {
 	require.NoError(t, os.WriteFile(path, data, 0o644))
 }
 
-// merger is a real executor that counts, and can be made to wait.
+// merger is a real executor that counts, and can be made to wait or to fail.
 type merger struct {
 	*merge.Executor
 	merges atomic.Int64
 	gate   chan struct{} // if not nil, a merge waits until it is closed
+	heard  chan struct{} // if not nil, closed by a merge once it is cancelled, for which it waits
+	fail   func() error  // if not nil, how a merge ends
 }
 
 func (m *merger) Merge(ctx context.Context, r merge.Recipe, sources map[string]*infer.Weights) (*infer.Weights, error) {
 	m.merges.Add(1)
+	if m.heard != nil {
+		<-ctx.Done()
+		close(m.heard)
+	}
 	if m.gate != nil {
 		<-m.gate
+	}
+	if m.fail != nil {
+		return nil, m.fail()
 	}
 	return m.Executor.Merge(ctx, r, sources)
 }
