@@ -3,6 +3,7 @@ package infer
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 
@@ -183,6 +184,7 @@ func (e *Engine) loop() {
 		if !e.await(len(users)+len(search) > 0) {
 			break
 		}
+		e.dropAbandoned()
 		users = append(users, e.admitUsers(users)...)
 		if len(search) == 0 {
 			search = append(search, e.admitSearch()...)
@@ -214,6 +216,15 @@ func (e *Engine) await(working bool) bool {
 	return !e.closed
 }
 
+// dropAbandoned ends waiting requests whose reader has gone: they must not hold
+// up their callers, nor take places in the queue, until a slot is free.
+func (e *Engine) dropAbandoned() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.users = slices.DeleteFunc(e.users, (*sequence).abandoned)
+	e.search = slices.DeleteFunc(e.search, (*sequence).abandoned)
+}
+
 // turns gives each cohort one unit of work and drops those that ended.
 func (e *Engine) turns(cohorts []*cohort, steps int) []*cohort {
 	var going []*cohort
@@ -222,7 +233,7 @@ func (e *Engine) turns(cohorts []*cohort, steps int) []*cohort {
 		switch {
 		case err != nil:
 			e.options.Logger.ErrorContext(c.context(), "a batch failed", "rows", len(c.rows), "error", err)
-			c.close(fault.Wrap(err, fault.CodeOf(err), "generation failed"))
+			c.close(fault.Wrap(err, codeOf(err), "generation failed"))
 		case done:
 			c.close(nil)
 		default:

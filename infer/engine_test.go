@@ -72,9 +72,11 @@ func TestGreedyAgreesWithTransformers(t *testing.T) {
 		dtype dtypes.DType
 	}{
 		{"mistral-f32", dtypes.Float32}, {"llama-f32", dtypes.Float32}, {"mistral-bf16", dtypes.BFloat16},
+		{"mistral-bf16", dtypes.Float32},      // what a processor without bfloat16 computes in
+		{"mistral-bf16", dtypes.InvalidDType}, // what this one does
 	} {
 		for _, background := range []bool{false, true} { // step by step; several steps a call
-			t.Run(fmt.Sprint(c.model, " background=", background), func(t *testing.T) {
+			t.Run(fmt.Sprint(c.model, " in ", c.dtype, " background=", background), func(t *testing.T) {
 				m, prompt, want := load(t, c.model, c.dtype)
 				r := greedy(prompt, 12)
 				r.Background = background

@@ -95,7 +95,7 @@ func upload(dev *device.Device, info checkpoint.TensorInfo, data []byte, compute
 		return err
 	})
 	if err != nil {
-		return nil, fault.Wrap(err, fault.CodeOf(err), "tensor %q", info.Name)
+		return nil, fault.Wrap(err, codeOf(err), "tensor %q", info.Name)
 	}
 	return out, nil
 }
