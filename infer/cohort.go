@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -68,14 +69,15 @@ func newCohort(e *Engine, rows []*sequence) *cohort {
 // run does one unit of work, short enough that others need not wait long: a
 // chunk of the prompt, or some decode steps. done says that all rows ended.
 func (c *cohort) run(steps int) (done bool, err error) {
-	if c.endAbandoned() {
-		return true, nil
-	}
 	err = device.Try("run a batch", func() error {
-		if c.column < c.width {
+		switch {
+		case c.endAbandoned():
+			return nil
+		case c.column < c.width:
 			return c.prefill()
+		default:
+			return c.decode(steps)
 		}
-		return c.decode(steps)
 	})
 	return c.allDone(), err
 }
@@ -182,34 +184,46 @@ func (c *cohort) extend(tokens [][]int32, accept bool) error {
 	return nil
 }
 
-// call runs a program over weights, the cache (given away, so that it is
-// updated in place), tokens, start and column.
+// call runs a program over weights, the cache, tokens, start and column.
 func (c *cohort) call(exec *graph.Exec, tokens [][]int32) ([]*tensors.Tensor, error) {
-	args := make([]any, 0, len(c.weights.all)+len(c.cache)+3)
-	for _, w := range c.weights.all {
-		args = append(args, w)
+	weights := make([]any, len(c.weights.all))
+	for i, w := range c.weights.all {
+		weights[i] = w
 	}
-	args, err := c.giveCache(args)
-	if err != nil {
-		return nil, err
-	}
-	return exec.Call(append(args, tokens, c.start, int32(c.column))...)
+	return c.callWithCache(exec, weights, tokens, c.start, int32(c.column))
 }
 
-// giveCache appends the cache's buffers to a program's arguments; the cohort no
-// longer has them.
-func (c *cohort) giveCache(args []any) ([]any, error) {
+// callWithCache runs a program with the cache between its other arguments. The
+// cache is given away, so that it is updated in place: the cohort has none until
+// it takes the program's. If the program does not run, the cache is freed here:
+// the device's memory would be taken until Go's next garbage collection.
+func (c *cohort) callWithCache(exec *graph.Exec, before []any, after ...any) (out []*tensors.Tensor, err error) {
 	cache := c.cache
 	c.cache = nil
-	for i, t := range cache {
-		buffer, err := graph.DonateTensorBuffer(t, c.engine.device.Backend(), 0)
+	var given []compute.Buffer
+	defer func() {
+		if out == nil { // an error, or a panic
+			finalize(cache) // those not given
+			for _, b := range given {
+				_ = b.Finalize() // does nothing if the program got as far as that
+			}
+		}
+	}()
+	backend := c.engine.device.Backend()
+	args := append([]any{}, before...)
+	for _, t := range cache {
+		buffer, err := t.Buffer(backend, 0)
 		if err != nil {
-			finalize(cache[i:])
 			return nil, fmt.Errorf("hand over the KV cache: %w", err)
 		}
-		args = append(args, buffer)
+		donated, err := graph.DonateTensorBuffer(t, backend, 0)
+		if err != nil {
+			return nil, fmt.Errorf("hand over the KV cache: %w", err)
+		}
+		given = append(given, buffer)
+		args = append(args, donated)
 	}
-	return args, nil
+	return exec.Call(append(args, after...)...)
 }
 
 // makeRoom closes ranks when most rows have ended, and grows the cache when the
@@ -250,11 +264,7 @@ func (c *cohort) makeRoom(steps int) error {
 	if err != nil {
 		return err
 	}
-	args, err := c.giveCache(nil)
-	if err != nil {
-		return err
-	}
-	if c.cache, err = exec.Call(append(args, keep)...); err != nil {
+	if c.cache, err = c.callWithCache(exec, nil, keep); err != nil {
 		return err
 	}
 	c.rows, c.start, c.size, c.columns = alive, start, size, columns

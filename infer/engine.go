@@ -58,13 +58,23 @@ type Engine struct {
 	search  []*sequence // waiting, in the background
 	closed  bool
 	stopped chan struct{}
+
+	// Of the loop alone:
+	userCohorts, searchCohorts []*cohort
+	turns                      int
 }
 
 // NewEngine starts an engine on the device.
 func NewEngine(dev *device.Device, o Options) *Engine {
+	e := newEngine(dev, o)
+	go e.loop()
+	return e
+}
+
+// newEngine makes an engine that does not run yet.
+func newEngine(dev *device.Device, o Options) *Engine {
 	e := &Engine{device: dev, options: o.withDefaults(), programs: newPrograms(dev.Backend()), stopped: make(chan struct{})}
 	e.wake = sync.NewCond(&e.mu)
-	go e.loop()
 	return e
 }
 
@@ -80,9 +90,9 @@ func (e *Engine) Waiting() int {
 }
 
 // Stream starts a reply. The channel gives its pieces, the last one with a
-// FinishReason or an Err, and is then closed; a slow reader holds up nobody.
-// Cancelling ctx ends the reply within one step. The model's weights must stay
-// valid until the channel is closed.
+// FinishReason or an Err, and is then closed; a slow reader holds up nobody, and
+// gets its pieces joined. Cancelling ctx ends the reply within one step. The
+// model's weights must stay valid until the channel is closed.
 func (e *Engine) Stream(ctx context.Context, m *Model, r Request) (<-chan Chunk, error) {
 	s, err := e.prepare(ctx, m, r)
 	if err != nil {
@@ -174,40 +184,55 @@ func (e *Engine) Close() {
 	<-e.stopped
 }
 
-// loop is the engine's life: form cohorts of what waits, and give each cohort
-// its turns, users' first.
+// loop is the engine's life: turn after turn, until it is closed. Nothing that
+// goes wrong in a turn ends it.
 func (e *Engine) loop() {
 	defer close(e.stopped)
 	defer e.programs.close()
-	var users, search []*cohort
-	for turn := 0; ; turn++ {
-		if !e.await(len(users)+len(search) > 0) {
-			break
-		}
-		e.dropAbandoned()
-		users = append(users, e.admitUsers(users)...)
-		if len(search) == 0 {
-			search = append(search, e.admitSearch()...)
-		}
-		users = e.turns(users, 1)
-		if len(users) == 0 || turn%userTurns == 0 {
-			search = e.turns(search, e.options.GreedySteps)
+	for e.await() {
+		err := device.Try("share out the device's time", func() error { e.turn(); return nil })
+		if err != nil { // not of one batch, so there is no telling whose it is
+			e.options.Logger.Error("a turn failed; all replies end", "error", err)
+			e.endAll(err)
 		}
 	}
-	gone := fault.New(fault.Unavailable, "the engine is shutting down")
-	for _, c := range append(users, search...) {
-		c.close(gone)
+	e.endAll(fault.New(fault.Unavailable, "the engine is shutting down"))
+}
+
+// turn forms cohorts of what waits, and gives each cohort its unit of work:
+// users' first, a search's when there are none and every few turns.
+func (e *Engine) turn() {
+	e.dropAbandoned()
+	e.admitUsers()
+	if len(e.searchCohorts) == 0 {
+		e.admitSearch()
+	}
+	e.userCohorts = e.work(e.userCohorts, 1)
+	if len(e.userCohorts) == 0 || e.turns%userTurns == 0 {
+		e.searchCohorts = e.work(e.searchCohorts, e.options.GreedySteps)
+	}
+	e.turns++
+}
+
+// endAll ends what runs and what waits.
+func (e *Engine) endAll(err error) {
+	running := append(e.userCohorts, e.searchCohorts...)
+	e.userCohorts, e.searchCohorts = nil, nil
+	for _, c := range running {
+		c.close(err)
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, s := range append(e.users, e.search...) {
-		s.fail(gone)
-	}
+	waiting := append(e.users, e.search...)
 	e.users, e.search = nil, nil
+	e.mu.Unlock()
+	for _, s := range waiting {
+		s.fail(err)
+	}
 }
 
 // await sleeps until there is work; false means the engine closes.
-func (e *Engine) await(working bool) bool {
+func (e *Engine) await() bool {
+	working := len(e.userCohorts)+len(e.searchCohorts) > 0
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for !working && !e.closed && len(e.users)+len(e.search) == 0 {
@@ -225,15 +250,14 @@ func (e *Engine) dropAbandoned() {
 	e.search = slices.DeleteFunc(e.search, (*sequence).abandoned)
 }
 
-// turns gives each cohort one unit of work and drops those that ended.
-func (e *Engine) turns(cohorts []*cohort, steps int) []*cohort {
+// work gives each cohort one unit of work and drops those that ended.
+func (e *Engine) work(cohorts []*cohort, steps int) []*cohort {
 	var going []*cohort
 	for _, c := range cohorts {
 		done, err := c.run(steps)
 		switch {
 		case err != nil:
-			e.options.Logger.ErrorContext(c.context(), "a batch failed", "rows", len(c.rows), "error", err)
-			c.close(fault.Wrap(err, codeOf(err), "generation failed"))
+			e.failed(c, err)
 		case done:
 			c.close(nil)
 		default:
@@ -243,37 +267,53 @@ func (e *Engine) turns(cohorts []*cohort, steps int) []*cohort {
 	return going
 }
 
+// failed ends the sequences of a cohort that can't go on, and no others.
+func (e *Engine) failed(c *cohort, err error) {
+	ctx, rows := c.context(), len(c.rows)
+	c.close(fault.Wrap(err, codeOf(err), "generation failed"))
+	e.options.Logger.ErrorContext(ctx, "a batch failed", "rows", rows, "error", err)
+}
+
 // admitUsers forms cohorts of waiting requests, as far as slots are free.
-func (e *Engine) admitUsers(active []*cohort) []*cohort {
+func (e *Engine) admitUsers() {
 	free := e.options.Slots
-	for _, c := range active {
+	for _, c := range e.userCohorts {
 		free -= c.alive()
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var formed []*cohort
-	for free > 0 && len(e.users) > 0 {
-		var rows []*sequence
-		rows, e.users = takeSame(e.users, free)
-		if len(rows) > 0 {
-			formed = append(formed, newCohort(e, rows))
-			free -= len(rows)
+	for free > 0 {
+		rows := e.take(&e.users, free)
+		if len(rows) == 0 {
+			return
 		}
+		free -= len(rows)
+		e.form(&e.userCohorts, rows)
 	}
-	return formed
 }
 
 // admitSearch forms one cohort of a search's requests.
-func (e *Engine) admitSearch() []*cohort {
+func (e *Engine) admitSearch() {
+	if rows := e.take(&e.search, e.options.BackgroundRows); len(rows) > 0 {
+		e.form(&e.searchCohorts, rows)
+	}
+}
+
+// form adds a cohort of sequences that no longer wait.
+func (e *Engine) form(cohorts *[]*cohort, rows []*sequence) {
+	err := device.Try("form a batch", func() error {
+		*cohorts = append(*cohorts, newCohort(e, rows))
+		return nil
+	})
+	if err != nil {
+		e.failed(&cohort{rows: rows}, err)
+	}
+}
+
+// take is takeSame of a queue.
+func (e *Engine) take(queue *[]*sequence, limit int) (taken []*sequence) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for len(e.search) > 0 {
-		var rows []*sequence
-		if rows, e.search = takeSame(e.search, e.options.BackgroundRows); len(rows) > 0 {
-			return []*cohort{newCohort(e, rows)}
-		}
-	}
-	return nil
+	taken, *queue = takeSame(*queue, limit)
+	return taken
 }
 
 // takeSame takes the first waiting sequence and others of the same weights, at

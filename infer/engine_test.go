@@ -47,12 +47,19 @@ func load(t testing.TB, name string, compute dtypes.DType) (*infer.Model, []int3
 	weights, err := infer.LoadWeights(context.Background(), devicetest.Open(t), folder, compute)
 	require.NoError(t, err)
 	t.Cleanup(weights.Free)
+	prompt, greedy := expected(t, name)
+	tok := words(t, folder.Config().VocabSize)
+	return &infer.Model{Name: name, Weights: weights, Tokenizer: tok}, prompt, tok.Decode(greedy, true)
+}
+
+// expected gives a fixture's prompt and its greedy continuation.
+func expected(t testing.TB, name string) (prompt, greedy []int32) {
+	t.Helper()
 	var want struct{ Prompt, Greedy []int32 }
-	data, err := os.ReadFile(filepath.Join(dir, "expected.json"))
+	data, err := os.ReadFile(filepath.Join("testdata", name, "expected.json"))
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(data, &want))
-	tok := words(t, folder.Config().VocabSize)
-	return &infer.Model{Name: name, Weights: weights, Tokenizer: tok}, want.Prompt, tok.Decode(want.Greedy, true)
+	return want.Prompt, want.Greedy
 }
 
 func engine(t testing.TB, o infer.Options) *infer.Engine {
@@ -141,12 +148,41 @@ func TestStopStringSpanningTokens(t *testing.T) {
 	m, prompt, want := load(t, "mistral-f32", dtypes.Float32)
 	fields := strings.Fields(want)
 	stop := fields[3][1:] + " " + fields[4][:2] // ends inside a token, begins inside another
-	r := greedy(prompt, 12)
-	r.Sampling.Stop = []string{"", "never", stop}
-	got, err := engine(t, infer.Options{}).Generate(t.Context(), m, []infer.Request{r})
-	require.NoError(t, err)
-	require.Equal(t, want[:strings.Index(want, stop)], got[0].Text)
-	require.Equal(t, "stop", got[0].FinishReason)
+	e := engine(t, infer.Options{})
+	for _, background := range []bool{false, true} {
+		goesOn := greedy(prompt, 12)
+		goesOn.Background = background
+		r := goesOn
+		r.Sampling.Stop = []string{"", "never", stop}
+		got, err := e.Generate(t.Context(), m, []infer.Request{r, goesOn})
+		require.NoError(t, err)
+		require.Equal(t, infer.Result{
+			Text: want[:strings.Index(want, stop)], PromptTokens: len(prompt), CompletionTokens: 5, FinishReason: "stop",
+		}, got[0], "background=%v", background)
+		require.Equal(t, want, got[1].Text)
+	}
+}
+
+func TestLengthsEndWhereTheyShould(t *testing.T) {
+	m, prompt, want := load(t, "mistral-f32", dtypes.Float32)
+	e := engine(t, infer.Options{GreedySteps: 4})
+	for _, c := range []struct{ asked, got int }{
+		{1, 1}, {2, 2}, {4, 4}, {5, 5}, {6, 6}, {9, 9}, // around the steps of a call
+		{0, 117}, {1000, 117}, // what the context has room for
+	} {
+		for _, background := range []bool{false, true} {
+			r := greedy(prompt, c.asked)
+			r.Background = background
+			got, err := e.Generate(t.Context(), m, []infer.Request{r})
+			require.NoError(t, err)
+			words := strings.Fields(got[0].Text)
+			require.Len(t, words, c.got, "max_tokens %d, background=%v", c.asked, background)
+			require.Equal(t, c.got, got[0].CompletionTokens)
+			require.Equal(t, "length", got[0].FinishReason)
+			n := min(c.got, 12)
+			require.Equal(t, strings.Fields(want)[:n], words[:n])
+		}
+	}
 }
 
 func TestEndOfSequenceStops(t *testing.T) {

@@ -4,10 +4,16 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/tokenizer"
 )
+
+// maxUnread is how many chunks a reader may be behind before they are joined. A
+// channel takes its memory when it is made: one for every token of a long
+// context would be megabytes for each request that waits.
+const maxUnread = 256
 
 // sequence is one request on its way through the engine.
 type sequence struct {
@@ -18,7 +24,8 @@ type sequence struct {
 	longest int   // tokens the reply may have
 	ends    []int // token ids that end the reply
 
-	out    chan Chunk // has room for every chunk there can be: a slow reader never holds up the batch
+	out    chan Chunk      // the last place is the last chunk's, so that nothing ever waits for the reader
+	unsent strings.Builder // text that out had no room for
 	stream *tokenizer.Stream
 	stop   stopper
 	tokens int // completion tokens so far
@@ -29,7 +36,7 @@ type sequence struct {
 func newSequence(ctx context.Context, m *Model, r Request, longest int) *sequence {
 	s := &sequence{
 		ctx: ctx, model: m, request: r, longest: longest,
-		out:    make(chan Chunk, longest+1),
+		out:    make(chan Chunk, min(longest, maxUnread)+1),
 		stream: m.Tokenizer.NewStream(),
 		stop:   stopper{stops: slices.DeleteFunc(slices.Clone(r.Sampling.Stop), func(s string) bool { return s == "" })},
 	}
@@ -66,8 +73,17 @@ func (s *sequence) accept(token int32) {
 			return
 		}
 		s.end(Chunk{Text: text + rest + s.stop.flush(), FinishReason: FinishLength})
-	case text != "":
-		s.out <- Chunk{Text: text, Tokens: s.tokens}
+	default:
+		s.show(text)
+	}
+}
+
+// show sends text, or keeps it for the next chunk if the reader is far behind.
+func (s *sequence) show(text string) {
+	s.unsent.WriteString(text)
+	if s.unsent.Len() > 0 && len(s.out) < cap(s.out)-1 {
+		s.out <- Chunk{Text: s.unsent.String(), Tokens: s.tokens}
+		s.unsent.Reset()
 	}
 }
 
@@ -96,7 +112,7 @@ func (s *sequence) end(c Chunk) {
 		return
 	}
 	s.done = true
-	c.Tokens = s.tokens
+	c.Text, c.Tokens = s.unsent.String()+c.Text, s.tokens
 	s.out <- c
 	close(s.out)
 }
