@@ -133,7 +133,7 @@ func (c *Catalog) CheckAlias(ctx context.Context, alias string) error {
 	if fault.CodeOf(err) == fault.NotFound {
 		return nil
 	}
-	if err != nil && r.source == nil {
+	if err != nil {
 		return err
 	}
 	return fault.New(fault.Conflict, "there is a %s called %q", r.entry.Kind, alias)

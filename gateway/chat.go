@@ -29,15 +29,8 @@ import (
 //	@Failure		503		{object}	ErrorReply	"not ready, or out of memory; Retry-After says when to try again"
 //	@Router			/v1/chat/completions [post]
 func (g *Gateway) createChat(c *gin.Context) error {
-	data, err := g.readBody(c)
-	if err != nil {
-		return err
-	}
 	var body ChatRequest
-	if err := decodeJSON(data, &body, false); err != nil {
-		return err
-	}
-	if err := refuseUnsupported(data, unsupportedInChat); err != nil {
+	if err := g.readGeneration(c, &body, unsupportedInChat); err != nil {
 		return err
 	}
 	j, err := g.chatJob(body)

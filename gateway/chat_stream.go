@@ -115,10 +115,9 @@ func (w *chatWriter) end(s *eventStream, gen *generation) error {
 	}
 	chunk := w.chunk
 	chunk.Choices = []ChunkChoice{}
-	usage, err := plainJSON(gen.usage())
-	if err != nil {
+	var err error
+	if chunk.Usage, err = json.Marshal(gen.usage()); err != nil {
 		return err
 	}
-	chunk.Usage = json.RawMessage(usage)
 	return s.data(chunk)
 }

@@ -32,15 +32,8 @@ const defaultCompletionTokens = 16
 //	@Failure		503		{object}	ErrorReply	"not ready, or out of memory; Retry-After says when to try again"
 //	@Router			/v1/completions [post]
 func (g *Gateway) createCompletion(c *gin.Context) error {
-	data, err := g.readBody(c)
-	if err != nil {
-		return err
-	}
 	var body CompletionRequest
-	if err := decodeJSON(data, &body, false); err != nil {
-		return err
-	}
-	if err := refuseUnsupported(data, unsupportedInCompletions); err != nil {
+	if err := g.readGeneration(c, &body, unsupportedInCompletions); err != nil {
 		return err
 	}
 	j, err := g.completionJob(body)
@@ -193,10 +186,9 @@ func (w *completionWriter) end(s *eventStream, gen *generation) error {
 	}
 	chunk := w.chunk
 	chunk.Choices = []CompletionChoice{}
-	usage, err := plainJSON(gen.usage())
-	if err != nil {
+	var err error
+	if chunk.Usage, err = json.Marshal(gen.usage()); err != nil {
 		return err
 	}
-	chunk.Usage = json.RawMessage(usage)
 	return s.data(chunk)
 }

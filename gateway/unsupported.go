@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/mergeway/mergeway/fault"
 )
 
@@ -71,6 +73,19 @@ var unsupportedInCompletions = append([]feature{
 	{"prompt_embeds", isEmpty},
 	{"add_special_tokens", isTrue},
 }, unsupportedFeatures...)
+
+// readGeneration reads a request to generate into body. Fields that neither body
+// nor features knows are ignored, as OpenAI's clients expect.
+func (g *Gateway) readGeneration(c *gin.Context, body any, features []feature) error {
+	data, err := g.readBody(c)
+	if err != nil {
+		return err
+	}
+	if err := decodeJSON(data, body, false); err != nil {
+		return err
+	}
+	return refuseUnsupported(data, features)
+}
 
 // refuseUnsupported names the first field of the body that can't be honoured.
 func refuseUnsupported(body []byte, features []feature) error {

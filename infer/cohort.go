@@ -128,7 +128,7 @@ func (c *cohort) decode(steps int) error {
 	}
 	c.column += steps
 	c.cache = out[1:]
-	defer finalize(out[:1])
+	defer device.Free(out[:1]...)
 	picked, err := tensors.CopyFlatData[int32](out[0]) // [steps, size]
 	if err != nil {
 		return err
@@ -156,7 +156,7 @@ func (c *cohort) extend(tokens [][]int32, accept bool) error {
 	}
 	c.column += len(tokens[0])
 	c.cache = out[2:]
-	defer finalize(out[:2])
+	defer device.Free(out[:2]...)
 	if !accept {
 		return nil
 	}
@@ -203,7 +203,7 @@ func (c *cohort) callWithCache(exec *graph.Exec, before []any, after ...any) (ou
 	var given []compute.Buffer
 	defer func() {
 		if out == nil { // an error, or a panic
-			finalize(cache) // those not given
+			device.Free(cache...) // those not given
 			for _, b := range given {
 				_ = b.Finalize() // does nothing if the program got as far as that
 			}
@@ -306,7 +306,7 @@ func (c *cohort) close(err error) {
 			s.fail(err)
 		}
 	}
-	finalize(c.cache)
+	device.Free(c.cache...)
 	c.cache = nil
 }
 

@@ -270,7 +270,7 @@ func (e *Engine) work(cohorts []*cohort, steps int) []*cohort {
 // failed ends the sequences of a cohort that can't go on, and no others.
 func (e *Engine) failed(c *cohort, err error) {
 	ctx, rows := c.context(), len(c.rows)
-	c.close(fault.Wrap(err, codeOf(err), "generation failed"))
+	c.close(fault.Wrap(err, device.CodeOf(err), "generation failed"))
 	e.options.Logger.ErrorContext(ctx, "a batch failed", "rows", rows, "error", err)
 }
 
@@ -317,14 +317,12 @@ func (e *Engine) take(queue *[]*sequence, limit int) (taken []*sequence) {
 }
 
 // takeSame takes the first waiting sequence and others of the same weights, at
-// most limit, in order; those whose reader has gone are dropped.
+// most limit, in order.
 func takeSame(waiting []*sequence, limit int) (taken, rest []*sequence) {
 	for _, s := range waiting {
-		switch {
-		case s.abandoned():
-		case len(taken) < limit && (len(taken) == 0 || taken[0].model.Weights == s.model.Weights):
+		if len(taken) < limit && (len(taken) == 0 || taken[0].model.Weights == s.model.Weights) {
 			taken = append(taken, s)
-		default:
+		} else {
 			rest = append(rest, s)
 		}
 	}

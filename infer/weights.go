@@ -55,7 +55,7 @@ func LoadWeights(ctx context.Context, dev *device.Device, f *checkpoint.Folder, 
 	var all []*tensors.Tensor
 	defer func() {
 		if err != nil {
-			finalize(all)
+			device.Free(all...)
 		}
 	}()
 	for _, p := range arch.Params(c) {
@@ -90,12 +90,12 @@ func upload(dev *device.Device, info checkpoint.TensorInfo, data []byte, compute
 			out = t
 			return err
 		}
-		defer finalize([]*tensors.Tensor{t})
+		defer device.Free(t)
 		out, err = graph.CallOnce(dev.Backend(), func(x *graph.Node) *graph.Node { return graph.ConvertDType(x, compute) }, t)
 		return err
 	})
 	if err != nil {
-		return nil, fault.Wrap(err, codeOf(err), "tensor %q", info.Name)
+		return nil, fault.Wrap(err, device.CodeOf(err), "tensor %q", info.Name)
 	}
 	return out, nil
 }
@@ -117,13 +117,4 @@ func (w *Weights) Bytes() int64 { return w.bytes }
 func (w *Weights) DType() dtypes.DType { return w.all[0].DType() }
 
 // Free gives the memory back. Nothing may use the weights any more.
-func (w *Weights) Free() { w.free.Do(func() { finalize(w.all) }) }
-
-// finalize frees tensors that may be nil or already given away.
-func finalize(all []*tensors.Tensor) {
-	for _, t := range all {
-		if t != nil && t.Ok() {
-			_ = t.FinalizeAll() // a buffer that can't be freed is the backend's to log
-		}
-	}
-}
+func (w *Weights) Free() { w.free.Do(func() { device.Free(w.all...) }) }

@@ -52,7 +52,7 @@ func (x *Executor) Merge(ctx context.Context, r Recipe, sources map[string]*infe
 	config.DType = j.program.round
 	w, err := infer.NewWeights(config, x.dev, merged)
 	if err != nil {
-		free(merged...)
+		device.Free(merged...)
 		return nil, err
 	}
 	return w, nil

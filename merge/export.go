@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/device"
 )
 
 // RecipeFile is where an exported model keeps the recipe it was made from.
@@ -100,11 +100,7 @@ func (x *Executor) exportFiles(ctx context.Context, dir, parentDir string, r Rec
 		return err
 	}
 	for name, data := range files {
-		err := checkpoint.WriteFile(filepath.Join(dir, name), func(to io.Writer) error {
-			_, err := to.Write(data)
-			return err
-		})
-		if err != nil {
+		if err := checkpoint.WriteBytes(filepath.Join(dir, name), data); err != nil {
 			return fault.Wrap(err, fault.Unavailable, "write %s", name)
 		}
 	}
@@ -160,7 +156,7 @@ func (x *Executor) bytesOf(t *tensors.Tensor, dtype dtypes.DType) ([]byte, error
 		if err != nil {
 			return nil, err
 		}
-		defer free(out...)
+		defer device.Free(out...)
 		t = out[0]
 	}
 	// Not through ConstBytes of w's tensor: that would leave a second copy of it
@@ -169,7 +165,7 @@ func (x *Executor) bytesOf(t *tensors.Tensor, dtype dtypes.DType) ([]byte, error
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "read from the device")
 	}
-	defer free(copied)
+	defer device.Free(copied)
 	var data []byte
 	err = copied.ConstBytes(func(raw []byte) { data = append([]byte(nil), raw...) })
 	if err != nil {

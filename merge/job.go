@@ -10,6 +10,7 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer/device"
 )
 
 // job is one merge, with everything looked up: what to do to which tensors.
@@ -77,7 +78,7 @@ func newProgram(r Recipe, c choices) program {
 func (x *Executor) run(ctx context.Context, j job) (merged []*tensors.Tensor, err error) {
 	defer func() {
 		if err != nil {
-			free(merged...)
+			device.Free(merged...)
 			merged = nil
 		}
 	}()
@@ -114,11 +115,11 @@ func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tenso
 		return nil, err
 	}
 	last := len(out) - 1
-	defer free(out[last])
+	defer device.Free(out[last])
 	// A device runs ahead of us. Reading the scalar waits, so that sources may be
 	// freed once we return.
 	if _, err := tensors.CopyFlatData[uint32](out[last]); err != nil {
-		free(out[:last]...)
+		device.Free(out[:last]...)
 		return nil, fault.Wrap(err, fault.Internal, "waiting for a merge")
 	}
 	return out[:last], nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/device"
 	"github.com/mergeway/mergeway/infer/device/devicetest"
 )
 
@@ -66,7 +67,7 @@ func toTensors(t testing.TB, model [][]float32) []*tensors.Tensor {
 	for i, values := range model {
 		out[i] = tensors.FromFlatDataAndDimensions(values, toyShapes[i]...)
 	}
-	t.Cleanup(func() { free(out...) })
+	t.Cleanup(func() { device.Free(out...) })
 	return out
 }
 
@@ -95,7 +96,7 @@ func toyJob(t testing.TB, r Recipe, models map[string][][]float32) job {
 func runJob(t testing.TB, x *Executor, j job) [][]float32 {
 	out, err := x.run(context.Background(), j)
 	require.NoError(t, err)
-	defer free(out...)
+	defer device.Free(out...)
 	values := make([][]float32, len(out))
 	for i, tensor := range out {
 		assert.Equal(t, toyShapes[i], tensor.Shape().Dimensions)

@@ -1,7 +1,6 @@
 package merge
 
 import (
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -60,11 +59,7 @@ func (p *programs) run(key any, build builder, args []any) ([]*tensors.Tensor, e
 		return err
 	})
 	if err != nil {
-		code := fault.Internal
-		if strings.Contains(err.Error(), "RESOURCE_EXHAUSTED") { // how XLA says it
-			code = fault.OutOfMemory
-		}
-		return nil, fault.Wrap(err, code, "merging on %s", p.dev.Name())
+		return nil, fault.Wrap(err, device.CodeOf(err), "merging on %s", p.dev.Name())
 	}
 	return out, nil
 }
@@ -77,14 +72,4 @@ func (p *programs) close() {
 		e.Finalize()
 	}
 	p.execs = nil
-}
-
-// free gives tensors back to the device. The error is of no use to anyone: the
-// buffer is either freed or was never there.
-func free(ts ...*tensors.Tensor) {
-	for _, t := range ts {
-		if t != nil {
-			_ = t.FinalizeAll()
-		}
-	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/device"
 )
 
 // DefaultRankingBytes is how much host memory an executor spends on rankings
@@ -57,7 +58,7 @@ func (x *Executor) rank(source, base *tensors.Tensor) ([]uint32, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer free(out...)
+	defer device.Free(out...)
 	order, err := tensors.CopyFlatData[uint32](out[0])
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "reading a ranking from the device")

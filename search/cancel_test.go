@@ -13,10 +13,7 @@ func TestCancellingARunningSearchKeepsItsTrials(t *testing.T) {
 	for name, at := range interruptions {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			g := blockAt(at.split, at.n)
-			w.lab.hook(g.before)
-			id := w.launch(t, small())
-			await(t, g.reached)
+			id := w.launchUntil(t, small(), at.split, at.n)
 			stream, err := w.Events(patient(t), id, 0)
 			require.NoError(t, err)
 			trials := w.tried(t, id)
@@ -49,10 +46,7 @@ func TestCancellingARunningSearchKeepsItsTrials(t *testing.T) {
 
 func TestCancellingAQueuedSearchLeavesTheOthersAlone(t *testing.T) {
 	w := newWorld(t)
-	g := blockAt(task.Search, 3)
-	w.lab.hook(g.before)
-	running := w.launch(t, small())
-	await(t, g.reached)
+	running := w.launchUntil(t, small(), task.Search, 3)
 	second, third := w.launch(t, small()), w.launch(t, small())
 
 	require.NoError(t, w.Cancel(patient(t), second))
@@ -67,10 +61,7 @@ func TestCancellingAQueuedSearchLeavesTheOthersAlone(t *testing.T) {
 
 func TestManyMayCancelAtOnce(t *testing.T) {
 	w := newWorld(t)
-	g := blockAt(task.Search, 3)
-	w.lab.hook(g.before)
-	running := w.launch(t, small())
-	await(t, g.reached)
+	running := w.launchUntil(t, small(), task.Search, 3)
 	queued := w.launch(t, small())
 	answers := make(chan error)
 	for range 4 {
@@ -101,10 +92,7 @@ func TestAFinishedSearchCanNotBeCancelled(t *testing.T) {
 
 func TestASearchThatNobodyRunsCanBeCancelled(t *testing.T) {
 	w := newWorld(t)
-	g := blockAt(task.Search, 6)
-	w.lab.hook(g.before)
-	id := w.launch(t, small())
-	await(t, g.reached)
+	id := w.launchUntil(t, small(), task.Search, 6)
 	w.shut(t)
 
 	w = idleWorld(t, w.path, w.tasks, newFakeLab()) // not started: it runs nothing

@@ -41,10 +41,7 @@ func TestADuplicateTakesOverTheScoreOfItsTwin(t *testing.T) {
 func TestDuplicatesAreKnownAfterAnInterruption(t *testing.T) {
 	want := reference(t, small(coarse))
 	w := newWorld(t)
-	g := blockAt(task.Search, 5)
-	w.lab.hook(g.before)
-	id := w.launch(t, small(coarse))
-	await(t, g.reached)
+	id := w.launchUntil(t, small(coarse), task.Search, 5)
 	w = w.reopen(t)
 	w.done(t, id)
 	sameJSON(t, want, w.found(t, id))

@@ -22,10 +22,7 @@ func TestEventsReplayedAreTheEventsThatWereTold(t *testing.T) {
 
 func TestReplayAfterANumberIsTheTail(t *testing.T) {
 	w := newWorld(t)
-	g := blockAt(task.Search, 11)
-	w.lab.hook(g.before)
-	id := w.launch(t, small())
-	await(t, g.reached)
+	id := w.launchUntil(t, small(), task.Search, 11)
 	s, err := w.Get(t.Context(), id)
 	require.NoError(t, err)
 	told := s.LastEvent
@@ -76,10 +73,7 @@ func TestASlowWatcherGetsEverythingAndHoldsUpNobody(t *testing.T) {
 
 func TestAWatcherWhoLeavesEndsTheStream(t *testing.T) {
 	w := newWorld(t)
-	g := blockAt(task.Search, 2)
-	w.lab.hook(g.before)
-	id := w.launch(t, small())
-	await(t, g.reached)
+	id := w.launchUntil(t, small(), task.Search, 2)
 	ctx, leave := context.WithCancel(t.Context())
 	waiting, err := w.Events(ctx, id, 1000)
 	require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"sync"
+	"testing"
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/merge"
@@ -177,6 +178,16 @@ func blockAt(split task.Split, n int) *gate {
 		blocks:  func(q question, count int) bool { return q.split == split && count >= n },
 		reached: make(chan struct{}), count: map[task.Split]int{},
 	}
+}
+
+// launchUntil begins a search and holds it before evaluation n of a split.
+func (w *world) launchUntil(t *testing.T, spec Spec, split task.Split, n int) (id string) {
+	t.Helper()
+	g := blockAt(split, n)
+	w.lab.hook(g.before)
+	id = w.launch(t, spec)
+	await(t, g.reached)
+	return id
 }
 
 // blockAfter is a gate after so many evaluations of whatever kind.

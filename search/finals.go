@@ -30,13 +30,13 @@ func (x *runner) validate(ctx context.Context) error {
 		if f.Validation != nil || f.Failure != "" {
 			continue
 		}
-		e, err := x.evaluate(ctx, "validate a finalist", len(problems), func() (Evaluation, error) {
+		var err error
+		f.Validation, f.Failure, err = x.score(ctx, "validate a finalist", len(problems), func() (Evaluation, error) {
 			return x.lab.Evaluate(ctx, f.Recipe, x.task, problems)
 		})
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if err != nil {
+			return err
 		}
-		f.Validation, f.Failure = verdict(e, err)
 		next := x.record
 		next.Finalists = slices.Clone(next.Finalists)
 		next.Finalists[i] = f
@@ -118,7 +118,8 @@ func (x *runner) test(ctx context.Context) error {
 		if row.Score != nil || row.Failure != "" {
 			continue
 		}
-		e, err := x.evaluate(ctx, "test "+row.Name, len(problems), func() (Evaluation, error) {
+		var err error
+		row.Score, row.Failure, err = x.score(ctx, "test "+row.Name, len(problems), func() (Evaluation, error) {
 			switch row.Role {
 			case RoleWinner:
 				return x.lab.Evaluate(ctx, x.record.Winner.Recipe, x.task, problems)
@@ -127,10 +128,9 @@ func (x *runner) test(ctx context.Context) error {
 			}
 			return x.lab.EvaluateModel(ctx, row.Name, x.task, problems)
 		})
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if err != nil {
+			return err
 		}
-		row.Score, row.Failure = verdict(e, err)
 		next := x.record
 		next.Scores = slices.Clone(next.Scores)
 		next.Scores[i] = row
@@ -156,13 +156,18 @@ func (x *runner) table() []Row {
 	return append(rows, Row{Role: RoleAverage, Name: string(RoleAverage)}, Row{Role: RoleWinner, Name: string(RoleWinner)})
 }
 
-// verdict is a score, or the reason why there is none.
-func verdict(e Evaluation, err error) (*task.Score, string) {
-	if err != nil {
-		return nil, err.Error()
+// score evaluates a model: its score, or the reason why there is none. Only the
+// end of ctx is an error.
+func (x *runner) score(ctx context.Context, what string, problems int, ask func() (Evaluation, error)) (*task.Score, string, error) {
+	e, err := x.evaluate(ctx, what, problems, ask)
+	switch {
+	case ctx.Err() != nil:
+		return nil, "", context.Cause(ctx)
+	case err != nil:
+		return nil, err.Error(), nil
 	}
 	score := task.Summarize(e.Outcomes)
-	return &score, ""
+	return &score, "", nil
 }
 
 // publish stores the winner as a recipe, serves it under its alias, and ends

@@ -13,10 +13,7 @@ import (
 
 func TestAFullQueueIsBusy(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.QueueLimit = 2 })
-	g := blockAt(task.Search, 1)
-	w.lab.hook(g.before)
-	running := w.launch(t, small())
-	await(t, g.reached)
+	running := w.launchUntil(t, small(), task.Search, 1)
 	second, third := w.launch(t, small()), w.launch(t, small())
 	_, err := w.Launch(t.Context(), small())
 	require.Equal(t, fault.Busy, fault.CodeOf(err))

@@ -32,10 +32,7 @@ func TestAStoppedSearchGoesOnAsIfNothingHadHappened(t *testing.T) {
 	for name, at := range interruptions {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			g := blockAt(at.split, at.n)
-			w.lab.hook(g.before)
-			id := w.launch(t, small())
-			await(t, g.reached)
+			id := w.launchUntil(t, small(), at.split, at.n)
 			require.NoError(t, w.Stop(patient(t)))
 			events := w.listen(t, id, 0)
 			require.Equal(t, Interrupted, events[len(events)-1].State)
@@ -91,10 +88,7 @@ func TestASearchGoesOnAfterAnAbruptEnd(t *testing.T) {
 	for name, at := range interruptions {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			g := blockAt(at.split, at.n)
-			w.lab.hook(g.before)
-			id := w.launch(t, small())
-			await(t, g.reached)
+			id := w.launchUntil(t, small(), at.split, at.n)
 			before := w.lab.questions("")
 
 			// What a process leaves behind that is killed now.
@@ -120,10 +114,7 @@ func TestASearchGoesOnAfterAnAbruptEnd(t *testing.T) {
 
 func TestQueuedSearchesBeginAfterARestart(t *testing.T) {
 	w := newWorld(t)
-	g := blockAt(task.Search, 2)
-	w.lab.hook(g.before)
-	running := w.launch(t, small())
-	await(t, g.reached)
+	running := w.launchUntil(t, small(), task.Search, 2)
 	waiting := w.launch(t, small())
 	require.NoError(t, w.Stop(patient(t)))
 	require.Len(t, w.listen(t, waiting, 0), 1)
@@ -141,10 +132,7 @@ func TestQueuedSearchesBeginAfterARestart(t *testing.T) {
 
 func TestASearchFailsIfItsTaskHasChanged(t *testing.T) {
 	w := newWorld(t)
-	g := blockAt(task.Search, 6)
-	w.lab.hook(g.before)
-	id := w.launch(t, small())
-	await(t, g.reached)
+	id := w.launchUntil(t, small(), task.Search, 6)
 	require.NoError(t, w.Stop(patient(t)))
 	require.NoError(t, os.WriteFile(filepath.Join(w.tasks, "sums", "test.jsonl"), []byte(`{"id":"t","question":"other","answer":"1"}`), 0o600))
 

@@ -36,10 +36,7 @@ func TestASampleIsDrawnAgainAfterAnInterruption(t *testing.T) {
 	sampled := func(s *Spec) { s.SampleSize = 7 }
 	want := reference(t, small(sampled))
 	w := newWorld(t)
-	g := blockAt(task.Search, 7)
-	w.lab.hook(g.before)
-	id := w.launch(t, small(sampled))
-	await(t, g.reached)
+	id := w.launchUntil(t, small(sampled), task.Search, 7)
 	w = w.reopen(t)
 	w.done(t, id)
 	sameJSON(t, want, w.found(t, id))

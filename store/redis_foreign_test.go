@@ -11,6 +11,7 @@ import (
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/store"
+	"github.com/mergeway/mergeway/store/redistest"
 )
 
 func TestRedisKeysOfAnotherProgramAreDamaged(t *testing.T) {
@@ -18,7 +19,7 @@ func TestRedisKeysOfAnotherProgramAreDamaged(t *testing.T) {
 }
 
 func TestRedisKeysOfAnotherProgramAreDamagedOnARealServer(t *testing.T) {
-	keysOfAnotherProgramAreDamaged(t, startRedis(t).addr)
+	keysOfAnotherProgramAreDamaged(t, redistest.Start(t).Addr)
 }
 
 func keysOfAnotherProgramAreDamaged(t *testing.T, addr string) {

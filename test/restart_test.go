@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/store/redistest"
 )
 
 // What is promised of the state: a process killed at any moment comes back with
@@ -18,7 +20,7 @@ func TestKilledServerContinues(t *testing.T) {
 		args func(t *testing.T) []string
 	}{
 		{"embedded store", func(*testing.T) []string { return nil }},
-		{"redis", func(t *testing.T) []string { return []string{"--redis", startRedis(t)} }},
+		{"redis", func(t *testing.T) []string { return []string{"--redis", "redis://" + redistest.Start(t).Addr + "/0"} }},
 	} {
 		t.Run(store.name, func(t *testing.T) {
 			o := options{data: t.TempDir(), args: store.args(t)}

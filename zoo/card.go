@@ -2,7 +2,6 @@ package zoo
 
 import (
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
 
@@ -37,12 +36,7 @@ func WriteCard(modelsDir, name string, scores []CardScore) error {
 		if m.Name != name {
 			continue
 		}
-		path := filepath.Join(modelsDir, name, "README.md")
-		err := checkpoint.WriteFile(path, func(w io.Writer) error {
-			_, err := io.WriteString(w, m.card(scores))
-			return err
-		})
-		if err != nil {
+		if err := checkpoint.WriteBytes(filepath.Join(modelsDir, name, "README.md"), []byte(m.card(scores))); err != nil {
 			return fault.Wrap(err, fault.Internal, "write the card of %s", name)
 		}
 		return nil

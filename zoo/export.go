@@ -1,11 +1,13 @@
 package zoo
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"path/filepath"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/mergeway/mergeway/fault"
@@ -30,7 +32,7 @@ func writeModel(dir string, c checkpoint.Config, weights []*tensors.Tensor, v vo
 		if err != nil {
 			return fault.Wrap(err, fault.Internal, "render %s", name)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), append(data, '\n'), 0o644); err != nil {
+		if err := checkpoint.WriteBytes(filepath.Join(dir, name), append(data, '\n')); err != nil {
 			return fault.Wrap(err, fault.Internal, "write %s", name)
 		}
 	}
@@ -60,4 +62,13 @@ func generationConfigJSON() ([]byte, error) {
 		"eos_token_id": idEnd,
 		"do_sample":    false,
 	}, "", "  ")
+}
+
+// bfloat16Bytes rounds values and lays them out as files have them: little-endian.
+func bfloat16Bytes(values []float32) []byte {
+	out := make([]byte, 0, 2*len(values))
+	for _, v := range values {
+		out = binary.LittleEndian.AppendUint16(out, uint16(bfloat16.FromFloat32(v)))
+	}
+	return out
 }

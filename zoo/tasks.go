@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -78,11 +77,7 @@ func writeTask(dir, name string, drawn map[string][]Problem) error {
 		files[s.name+".jsonl"] = lines
 	}
 	for file, data := range files {
-		err := checkpoint.WriteFile(filepath.Join(dir, file), func(w io.Writer) error {
-			_, err := w.Write(data)
-			return err
-		})
-		if err != nil {
+		if err := checkpoint.WriteBytes(filepath.Join(dir, file), data); err != nil {
 			return fault.Wrap(err, fault.Internal, "write task file %s", file)
 		}
 	}

@@ -2,10 +2,9 @@ package zoo
 
 import (
 	"context"
-	"encoding/binary"
-	"math"
 	"path/filepath"
 
+	"github.com/gomlx/compute/dtypes/bfloat16"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/mergeway/mergeway/fault"
@@ -58,7 +57,7 @@ func Train(ctx context.Context, o Options) error {
 	raised := map[string][]*tensors.Tensor{}
 	defer func() {
 		for _, weights := range raised {
-			finalize(weights)
+			device.Free(weights...)
 		}
 	}()
 	for _, m := range cast {
@@ -89,7 +88,7 @@ type school struct {
 func (s *school) raise(ctx context.Context, m member, from []*tensors.Tensor) ([]*tensors.Tensor, error) {
 	if from == nil {
 		from = initialWeights(s.config, m.seed)
-		defer finalize(from)
+		defer device.Free(from...)
 	}
 	t, err := newTrainer(s.options.Device, s.config, from, batchRows, batchLength)
 	if err != nil {
@@ -100,7 +99,7 @@ func (s *school) raise(ctx context.Context, m member, from []*tensors.Tensor) ([
 	schedule := m.schedule.shortened(s.options.Shorten)
 	for step := range schedule.Steps {
 		if err := ctx.Err(); err != nil {
-			finalize(t.finish())
+			device.Free(t.finish()...)
 			return nil, fault.Wrap(err, fault.Cancelled, "training stopped")
 		}
 		loss, err := t.learn(p.fill(), schedule.at(step))
@@ -116,7 +115,7 @@ func (s *school) raise(ctx context.Context, m member, from []*tensors.Tensor) ([
 		}
 	}
 	weights := t.finish()
-	defer finalize(weights)
+	defer device.Free(weights...)
 	return rounded(weights)
 }
 
@@ -128,32 +127,12 @@ func rounded(weights []*tensors.Tensor) ([]*tensors.Tensor, error) {
 		if err != nil {
 			return nil, fault.Wrap(err, fault.Internal, "read trained weights from the device")
 		}
-		for j, short := range bfloat16s(values) {
-			values[j] = math.Float32frombits(uint32(short) << 16)
+		for j, v := range values {
+			values[j] = bfloat16.FromFloat32(v).Float32()
 		}
 		out[i] = tensors.FromFlatDataAndDimensions(values, w.Shape().Dimensions...)
 	}
 	return out, nil
-}
-
-// bfloat16s rounds to the nearest bfloat16, ties to even.
-func bfloat16s(values []float32) []uint16 {
-	out := make([]uint16, len(values))
-	for i, v := range values {
-		bits := math.Float32bits(v)
-		bits += 0x7FFF + bits>>16&1
-		out[i] = uint16(bits >> 16)
-	}
-	return out
-}
-
-// bfloat16Bytes is bfloat16s as files have them: little-endian.
-func bfloat16Bytes(values []float32) []byte {
-	out := make([]byte, 0, 2*len(values))
-	for _, short := range bfloat16s(values) {
-		out = binary.LittleEndian.AppendUint16(out, short)
-	}
-	return out
 }
 
 // totalSteps is the number of steps that the whole cast takes.
@@ -163,13 +142,4 @@ func totalSteps(o Options) int {
 		total += m.schedule.shortened(o.Shorten).Steps
 	}
 	return total
-}
-
-// finalize frees tensors.
-func finalize(all []*tensors.Tensor) {
-	for _, t := range all {
-		if t != nil && t.Ok() {
-			_ = t.FinalizeAll()
-		}
-	}
 }

@@ -104,6 +104,14 @@ func encodeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// WriteBytes is [WriteFile] of what is in memory already.
+func WriteBytes(path string, data []byte) error {
+	return WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
 // WriteFile writes a file crash-safely: into a temporary file of the same
 // folder, synced, then renamed over path, and the folder synced.
 func WriteFile(path string, write func(io.Writer) error) (err error) {
