@@ -40,9 +40,12 @@ type Options struct {
 	Executor  Merger
 	Store     Store
 	ModelsDir string // its subfolders are the sources, one or two levels deep
-	// BudgetBytes is the memory for the weights of all models together.
-	BudgetBytes int64
-	Logger      *slog.Logger // slog.Default if nil
+	// Memory is the device's budget, which weights share with KV caches.
+	Memory *device.Memory
+	// Forget is told of weights before they are freed: nobody uses them any more,
+	// and what others keep of them has to go. May be nil.
+	Forget func(*infer.Weights)
+	Logger *slog.Logger // slog.Default if nil
 	// Now tells the time. Default: time.Now.
 	Now func() time.Time
 }
@@ -71,11 +74,11 @@ type Catalog struct {
 
 // Open opens a folder of models. Nothing is loaded before it is asked for.
 func Open(ctx context.Context, o Options) (*Catalog, error) {
-	if o.Device == nil || o.Executor == nil || o.Store == nil {
-		return nil, fault.New(fault.Internal, "a catalog needs a device, an executor and a store")
+	if o.Device == nil || o.Executor == nil || o.Store == nil || o.Memory == nil {
+		return nil, fault.New(fault.Internal, "a catalog needs a device, its memory, an executor and a store")
 	}
-	if o.BudgetBytes <= 0 {
-		return nil, fault.Bad("budget", "a memory budget of %d bytes has room for nothing", o.BudgetBytes)
+	if total, _ := o.Memory.Usage(); total <= 0 {
+		return nil, fault.Bad("budget", "a memory budget of %d bytes has room for nothing", total)
 	}
 	info, err := os.Stat(o.ModelsDir)
 	if err != nil {
@@ -94,8 +97,11 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 		dev: o.Device, executor: o.Executor, store: o.Store, dir: o.ModelsDir, log: o.Logger, now: o.Now,
 		sources: map[string]*source{},
 	}
-	c.residents = newResidents(o.BudgetBytes, func(r *resident) {
+	c.residents = newResidents(o.Memory, func(r *resident) {
 		c.executor.Forget(r.model.Weights)
+		if o.Forget != nil {
+			o.Forget(r.model.Weights)
+		}
 		r.model.Weights.Free()
 		if r.key != "" {
 			c.log.Info("model unloaded", "model", r.key, "bytes", r.bytes)
@@ -114,8 +120,8 @@ func (c *Catalog) Close() {
 	c.residents.dropAll()
 }
 
-// Budget gives the memory that weights may take, and what they take now.
-func (c *Catalog) Budget() (total, used int64) { return c.residents.usage() }
+// Budget gives the device's memory, and what weights and caches take of it now.
+func (c *Catalog) Budget() (total, used int64) { return c.residents.memory.Usage() }
 
 // List gives every name: sources, recipes and aliases, each in order of name.
 func (c *Catalog) List(ctx context.Context) ([]Entry, error) {

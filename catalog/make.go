@@ -58,7 +58,7 @@ func (c *Catalog) load(ctx context.Context, s *source) (*infer.Model, int64, err
 	}
 	compute := c.dev.ComputeDType(config.DType)
 	bytes := weightBytes(config, compute)
-	if err := c.residents.reserve(bytes); err != nil {
+	if err := c.residents.memory.Reserve(bytes); err != nil {
 		return nil, 0, within(err, "model %q has no room", s.name)
 	}
 	w, err := c.fill(bytes, func() (*infer.Weights, error) { return infer.LoadWeights(ctx, c.dev, folder, compute) })
@@ -86,7 +86,7 @@ func weightBytes(config checkpoint.Config, compute dtypes.DType) int64 {
 func (c *Catalog) fill(bytes int64, work func() (*infer.Weights, error)) (w *infer.Weights, err error) {
 	defer func() {
 		if w == nil {
-			c.residents.unreserve(bytes)
+			c.residents.memory.Release(bytes)
 		}
 	}()
 	return work()
@@ -138,7 +138,7 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check 
 		return nil, 0, err
 	}
 	bytes := parent.Weights.Bytes()
-	if err := c.residents.reserve(bytes); err != nil {
+	if err := c.residents.memory.Reserve(bytes); err != nil {
 		return nil, 0, within(err, "%s has no room", name)
 	}
 	w, err := c.fill(bytes, func() (*infer.Weights, error) { return c.executor.Merge(ctx, r, sources) })

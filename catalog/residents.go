@@ -3,27 +3,25 @@ package catalog
 import (
 	"sync"
 
-	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/device"
 )
 
 // residents are the models whose weights are on the device or on their way
-// there, and the budget they share.
+// there. They share the device's memory with each other and with KV caches; when
+// it is short, the least recently used model that nobody holds makes room.
 type residents struct {
-	budget int64
+	memory *device.Memory
 	freed  func(*resident) // frees a model that nobody holds; called without the lock
 
-	mu      sync.Mutex
-	used    int64      // bytes of all residents, and of reservations
-	freeing int        // residents that are on their way out, but still counted in used
-	room    *sync.Cond // tells that used has become less
-	clock   int64      // counts uses, so that the least recent is known
-	byKey   map[string]*resident
+	mu    sync.Mutex
+	clock int64 // counts uses, so that the least recent is known
+	byKey map[string]*resident
 }
 
-func newResidents(budget int64, freed func(*resident)) *residents {
-	rs := &residents{budget: budget, freed: freed, byKey: map[string]*resident{}}
-	rs.room = sync.NewCond(&rs.mu)
+func newResidents(memory *device.Memory, freed func(*resident)) *residents {
+	rs := &residents{memory: memory, freed: freed, byKey: map[string]*resident{}}
+	memory.OnPressure(rs.evict)
 	return rs
 }
 
@@ -98,37 +96,18 @@ func (rs *residents) letGo(r *resident) {
 	}
 }
 
-// reserve takes bytes from the budget, dropping models that nobody holds, the
-// least recently used first, as long as there is too little. It waits for models
-// that are being freed, and for nothing else: what is held now may be held for
-// long, and two callers who wait for each other's models would wait for ever.
-func (rs *residents) reserve(bytes int64) error {
-	if bytes > rs.budget {
-		return fault.New(fault.OutOfMemory, "it takes %d bytes, and the budget for all models is %d", bytes, rs.budget)
-	}
+// evict frees the model that was used the longest ago of those that nobody
+// holds; it tells whether there was one.
+func (rs *residents) evict() bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	for rs.used+bytes > rs.budget {
-		if idle := rs.leastRecent(); idle != nil {
-			rs.forget(idle)
-			rs.free(idle)
-			continue
-		}
-		if rs.freeing == 0 {
-			return fault.New(fault.OutOfMemory, "it takes %d bytes; of the budget of %d all but %d are in use at the moment", bytes, rs.budget, rs.budget-rs.used)
-		}
-		rs.room.Wait()
+	idle := rs.leastRecent()
+	if idle == nil {
+		return false
 	}
-	rs.used += bytes
-	return nil
-}
-
-// unreserve gives bytes back to the budget.
-func (rs *residents) unreserve(bytes int64) {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	rs.used -= bytes
-	rs.room.Broadcast()
+	rs.forget(idle)
+	rs.free(idle)
+	return true
 }
 
 // leastRecent is the idle model that was used the longest ago; nil if none is
@@ -154,13 +133,11 @@ func (rs *residents) forget(r *resident) {
 // free frees a resident that is out of the table and that nobody holds. The
 // caller holds the lock, which is let go of meanwhile.
 func (rs *residents) free(r *resident) {
-	rs.freeing++
+	left := rs.memory.Leave()
 	rs.mu.Unlock()
+	defer rs.mu.Lock()
 	rs.freed(r)
-	rs.mu.Lock()
-	rs.freeing--
-	rs.used -= r.bytes
-	rs.room.Broadcast()
+	left(r.bytes)
 }
 
 // drop takes a model out of the table; its last holder frees it.
@@ -209,10 +186,4 @@ func (rs *residents) describe(key string, e *Entry) {
 	default:
 		e.State = Loading
 	}
-}
-
-func (rs *residents) usage() (total, used int64) {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	return rs.budget, rs.used
 }

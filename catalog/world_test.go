@@ -22,6 +22,7 @@ import (
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/device"
 	"github.com/mergeway/mergeway/infer/device/devicetest"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/store"
@@ -159,7 +160,7 @@ func (w *world) open() {
 	w.store, err = store.OpenBolt(filepath.Join(w.data, "state.db"))
 	require.NoError(w.t, err)
 	w.Catalog, err = catalog.Open(w.t.Context(), catalog.Options{
-		Device: devicetest.Open(w.t), Executor: w.merger, Store: w.store, ModelsDir: w.dir, BudgetBytes: w.budget,
+		Device: devicetest.Open(w.t), Executor: w.merger, Store: w.store, ModelsDir: w.dir, Memory: device.NewMemory(w.budget),
 		Now: func() time.Time { return w.clock }, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(w.t, err)

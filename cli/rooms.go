@@ -44,7 +44,7 @@ func (s *settings) bind(cmd *cobra.Command, logLevel string) {
 	f.StringVar(&s.Data, "data", ".mergeway", "folder for recipes, aliases, searches and trials")
 	f.StringVar(&s.Redis, "redis", "", "keep them in Redis instead, e.g. redis://localhost:6379/0")
 	f.StringVar(&s.Backend, "backend", "xla:cpu", "GoMLX backend: xla:cpu or xla:cuda")
-	f.Var(&s.Budget, "budget", "memory for the weights of all resident models")
+	f.Var(&s.Budget, "budget", "device memory for weights and KV caches together")
 	f.IntVar(&s.Slots, "slots", 0, "sequences decoded together (0: the engine's default)")
 	f.IntVar(&s.MaxContext, "max-context", 0, "longest prompt plus reply in tokens (0: the engine's default)")
 	f.IntVar(&s.QueueLimit, "queue", 0, "requests waiting before new ones get 429 (0: the engine's default)")
@@ -99,20 +99,24 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 		return nil, fmt.Errorf("open the device: %w", err)
 	}
 	r.onClose(r.device.Close)
+	// Saved prefixes are cheaper to make again than models: the engine, which
+	// keeps them, is asked first for room.
+	memory := device.NewMemory(int64(s.Budget))
+	r.engine = infer.NewEngine(r.device, infer.Options{
+		Slots: s.Slots, MaxContext: s.MaxContext, QueueLimit: s.QueueLimit, Memory: memory, Logger: r.log,
+	})
+	r.onClose(r.engine.Close) // if the catalog does not open
 	executor := merge.NewExecutor(r.device)
 	r.onClose(executor.Close)
 	r.catalog, err = catalog.Open(ctx, catalog.Options{
 		Device: r.device, Executor: executor, Store: r.store,
-		ModelsDir: s.Models, BudgetBytes: int64(s.Budget), Logger: r.log,
+		ModelsDir: s.Models, Memory: memory, Forget: r.engine.Forget, Logger: r.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the models in %s: %w", s.Models, err)
 	}
 	r.onClose(r.catalog.Close)
-	r.engine = infer.NewEngine(r.device, infer.Options{
-		Slots: s.Slots, MaxContext: s.MaxContext, QueueLimit: s.QueueLimit, Logger: r.log,
-	})
-	r.onClose(r.engine.Close)
+	r.onClose(r.engine.Close) // before the weights go that it works with
 	r.lab = search.NewCatalogLab(r.catalog, r.engine)
 	return r, nil
 }

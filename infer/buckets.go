@@ -1,24 +1,31 @@
 package infer
 
 // Every new combination of shapes is a compilation. Sizes are rounded up to
-// buckets, a quarter to a half apart, so that there are few combinations and
-// little waste.
+// buckets, so that there are few combinations and little waste.
 
-// rowBucket rounds up a number of rows: 4, 8, 16, 32, 48, 64, 96, 128… Fewer
-// than four would be slower: a single row leaves XLA's fast path for bfloat16 on
-// a CPU.
-func rowBucket(rows int) int {
-	return bucket(rows, 4, 32)
-}
+// rowBucket rounds up a number of rows that decode: 4, 8, 16, 32, 48, 64, 96…
+// Fewer than four would be slower: a single row leaves XLA's fast path for
+// bfloat16 on a CPU.
+func rowBucket(rows int) int { return bucket(rows, 4, 32) }
+
+// promptBucket rounds up a number of prompts that are computed together: 1, 2,
+// 4, 8… Their tokens make rows enough.
+func promptBucket(rows int) int { return bucket(rows, 1, 32) }
 
 // columnBucket rounds up a number of cache columns: 32, 48, 64, 96, 128, 192…
-func columnBucket(columns int) int {
-	return bucket(columns, 32, 32)
-}
+func columnBucket(columns int) int { return bucket(columns, 32, 32) }
 
 // widthBucket rounds up the width of a prompt: 8, 16, 32, 48, 64, 96, 128…
-func widthBucket(tokens int) int {
-	return bucket(tokens, 8, 32)
+func widthBucket(tokens int) int { return bucket(tokens, 8, 32) }
+
+// floorWidth rounds a width down to a bucket.
+func floorWidth(tokens int) int {
+	for width := tokens; width > 8; width-- {
+		if widthBucket(width) == width {
+			return width
+		}
+	}
+	return 8
 }
 
 // bucket gives the first of least·2ⁿ and, from halves on, 1.5·least·2ⁿ, that

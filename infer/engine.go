@@ -3,9 +3,10 @@ package infer
 import (
 	"context"
 	"log/slog"
-	"slices"
+	"math"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/device"
@@ -13,13 +14,15 @@ import (
 
 // Options of an engine. Zero values mean the defaults.
 type Options struct {
-	Slots          int // users' sequences decoded at the same time; 32
-	BackgroundRows int // a search's sequences in one batch; 256
-	MaxContext     int // longest prompt plus reply; the model's own limit
-	QueueLimit     int // users' requests waiting before new ones are refused; 256
-	ChunkTokens    int // prompt tokens of a row computed before others get a turn; 256
-	GreedySteps    int // tokens decoded per call in the background; 8
-	GrowColumns    int // how far ahead of the prompt the KV cache is made; 64
+	Slots          int            // users' sequences decoded at the same time, over all models; 32
+	BackgroundRows int            // a search's sequences in one batch; 256
+	MaxContext     int            // longest prompt plus reply; the model's own limit
+	QueueLimit     int            // users' requests waiting before new ones are refused; 256
+	ChunkTokens    int            // prompt tokens computed before others get a turn; 256
+	GreedySteps    int            // tokens decoded per call in the background; 8
+	GrowColumns    int            // how far ahead of the longest sequence the KV cache is made; 64
+	PrefixBytes    int64          // memory for saved prefixes; 256 MiB, none if negative
+	Memory         *device.Memory // what weights and caches share; boundless if nil
 	Logger         *slog.Logger
 }
 
@@ -35,22 +38,25 @@ func (o Options) withDefaults() Options {
 			*d.value = d.otherwise
 		}
 	}
+	if o.PrefixBytes == 0 {
+		o.PrefixBytes = 256 << 20
+	}
+	if o.Memory == nil {
+		o.Memory = device.NewMemory(math.MaxInt64)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
 }
 
-// userTurns is how many units of work users get for each one of a search while
-// both want the device.
-const userTurns = 4
-
 // Engine decodes requests for any number of models on one device. One
 // goroutine owns the device's time; see [Engine.loop].
 type Engine struct {
-	device   *device.Device
+	computer computer
 	options  Options
-	programs *programs
+	prefixes *prefixes
+	now      func() time.Time
 
 	mu      sync.Mutex
 	wake    *sync.Cond
@@ -58,29 +64,35 @@ type Engine struct {
 	search  []*sequence // waiting, in the background
 	closed  bool
 	stopped chan struct{}
+	stats   Stats
 
 	// Of the loop alone:
-	userCohorts, searchCohorts []*cohort
+	userBatches, searchBatches []*batch
 	turns                      int
+	debt                       time.Duration // device time that a search owes to users
+	tight, searchTight         bool          // a cache had no room: nobody is admitted until something ends
 }
 
 // NewEngine starts an engine on the device.
 func NewEngine(dev *device.Device, o Options) *Engine {
-	e := newEngine(dev, o)
+	o = o.withDefaults()
+	e := newEngine(newDeviceComputer(dev, o.Memory), o)
 	go e.loop()
 	return e
 }
 
 // newEngine makes an engine that does not run yet.
-func newEngine(dev *device.Device, o Options) *Engine {
-	e := &Engine{device: dev, options: o.withDefaults(), programs: newPrograms(dev.Backend()), stopped: make(chan struct{})}
+func newEngine(c computer, o Options) *Engine {
+	o = o.withDefaults()
+	e := &Engine{computer: c, options: o, prefixes: &prefixes{limit: o.PrefixBytes}, now: time.Now, stopped: make(chan struct{})}
 	e.wake = sync.NewCond(&e.mu)
+	o.Memory.OnPressure(e.prefixes.makeRoom)
 	return e
 }
 
 // Compilations counts the programs compiled so far. It stays flat while models
 // of known shapes are swapped.
-func (e *Engine) Compilations() int64 { return e.programs.compiled.Load() }
+func (e *Engine) Compilations() int64 { return e.computer.compilations() }
 
 // Waiting is the number of users' requests in the queue.
 func (e *Engine) Waiting() int {
@@ -88,6 +100,10 @@ func (e *Engine) Waiting() int {
 	defer e.mu.Unlock()
 	return len(e.users)
 }
+
+// Forget drops what is kept of a model beyond its requests, which must have
+// ended: its weights are about to be freed.
+func (e *Engine) Forget(w *Weights) { e.prefixes.forget(w) }
 
 // Stream starts a reply. The channel gives its pieces, the last one with a
 // FinishReason or an Err, and is then closed; a slow reader holds up nobody, and
@@ -113,6 +129,7 @@ func (e *Engine) Generate(ctx context.Context, m *Model, rs []Request) ([]Result
 	for i, r := range rs {
 		s, err := e.prepare(ctx, m, r)
 		if err != nil {
+			discard(sequences[:i]...)
 			return nil, err
 		}
 		sequences[i] = s
@@ -124,15 +141,18 @@ func (e *Engine) Generate(ctx context.Context, m *Model, rs []Request) ([]Result
 	var failed error
 	for i, s := range sequences {
 		var text strings.Builder
+		r := &results[i]
 		for c := range s.out {
 			text.WriteString(c.Text)
-			results[i].CompletionTokens, results[i].FinishReason = c.Tokens, c.FinishReason
+			r.CompletionTokens, r.CachedTokens, r.FinishReason = c.Tokens, c.Cached, c.FinishReason
+			r.Logprobs = append(r.Logprobs, c.Logprobs...)
+			r.PromptLogprobs = append(r.PromptLogprobs, c.PromptLogprobs...)
 			if c.Err != nil && failed == nil {
 				failed = c.Err
 				cancel() // and wait for the others: their weights are in use until they end
 			}
 		}
-		results[i].Text, results[i].PromptTokens = text.String(), len(rs[i].Prompt)
+		r.Text, r.PromptTokens = text.String(), len(rs[i].Prompt)
 	}
 	if failed != nil {
 		return nil, failed
@@ -140,16 +160,41 @@ func (e *Engine) Generate(ctx context.Context, m *Model, rs []Request) ([]Result
 	return results, nil
 }
 
+// prepare checks a request and makes a sequence of it. One that no empty device
+// would have room for is refused here, and not after it has waited.
 func (e *Engine) prepare(ctx context.Context, m *Model, r Request) (*sequence, error) {
 	longest, err := r.validate(m, e.options.MaxContext)
 	if err != nil {
 		return nil, err
 	}
-	return newSequence(ctx, m, r, longest), nil
+	tokens := len(r.Prompt)
+	needed := max(
+		e.computer.cacheBytes(m.Weights, promptBucket(1), columnBucket(tokens)),
+		e.computer.cacheBytes(m.Weights, rowBucket(1), columnBucket(tokens+min(1, longest))))
+	if total, _ := e.options.Memory.Usage(); m.Weights.Bytes()+needed > total {
+		return nil, fault.New(fault.OutOfMemory, "a prompt of %d tokens needs %d bytes of KV cache beside the model's %d, and the budget of this device is %d",
+			tokens, needed, m.Weights.Bytes(), total)
+	}
+	return newSequence(ctx, m, r, longest)
+}
+
+// discard ends sequences that nobody reads.
+func discard(all ...*sequence) {
+	for _, s := range all {
+		s.sampler.close()
+	}
 }
 
 // enqueue lets sequences wait for their turn: all of them, or none.
 func (e *Engine) enqueue(all ...*sequence) error {
+	err := e.tryEnqueue(all)
+	if err != nil {
+		discard(all...)
+	}
+	return err
+}
+
+func (e *Engine) tryEnqueue(all []*sequence) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -188,7 +233,6 @@ func (e *Engine) Close() {
 // goes wrong in a turn ends it.
 func (e *Engine) loop() {
 	defer close(e.stopped)
-	defer e.programs.close()
 	for e.await() {
 		err := device.Try("share out the device's time", func() error { e.turn(); return nil })
 		if err != nil { // not of one batch, so there is no telling whose it is
@@ -196,135 +240,23 @@ func (e *Engine) loop() {
 			e.endAll(err)
 		}
 	}
-	e.endAll(fault.New(fault.Unavailable, "the engine is shutting down"))
+	e.shut(fault.New(fault.Unavailable, "the engine is shutting down"))
 }
 
-// turn forms cohorts of what waits, and gives each cohort its unit of work:
-// users' first, a search's when there are none and every few turns.
-func (e *Engine) turn() {
-	e.dropAbandoned()
-	e.admitUsers()
-	if len(e.searchCohorts) == 0 {
-		e.admitSearch()
-	}
-	e.userCohorts = e.work(e.userCohorts, 1)
-	if len(e.userCohorts) == 0 || e.turns%userTurns == 0 {
-		e.searchCohorts = e.work(e.searchCohorts, e.options.GreedySteps)
-	}
-	e.turns++
-}
-
-// endAll ends what runs and what waits.
-func (e *Engine) endAll(err error) {
-	running := append(e.userCohorts, e.searchCohorts...)
-	e.userCohorts, e.searchCohorts = nil, nil
-	for _, c := range running {
-		c.close(err)
-	}
-	e.mu.Lock()
-	waiting := append(e.users, e.search...)
-	e.users, e.search = nil, nil
-	e.mu.Unlock()
-	for _, s := range waiting {
-		s.fail(err)
-	}
+// shut ends everything and frees what the engine holds.
+func (e *Engine) shut(err error) {
+	e.endAll(err)
+	e.prefixes.forget(nil)
+	e.computer.close()
 }
 
 // await sleeps until there is work; false means the engine closes.
 func (e *Engine) await() bool {
-	working := len(e.userCohorts)+len(e.searchCohorts) > 0
+	working := len(e.userBatches)+len(e.searchBatches) > 0
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for !working && !e.closed && len(e.users)+len(e.search) == 0 {
 		e.wake.Wait()
 	}
 	return !e.closed
-}
-
-// dropAbandoned ends waiting requests whose reader has gone: they must not hold
-// up their callers, nor take places in the queue, until a slot is free.
-func (e *Engine) dropAbandoned() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.users = slices.DeleteFunc(e.users, (*sequence).abandoned)
-	e.search = slices.DeleteFunc(e.search, (*sequence).abandoned)
-}
-
-// work gives each cohort one unit of work and drops those that ended.
-func (e *Engine) work(cohorts []*cohort, steps int) []*cohort {
-	var going []*cohort
-	for _, c := range cohorts {
-		done, err := c.run(steps)
-		switch {
-		case err != nil:
-			e.failed(c, err)
-		case done:
-			c.close(nil)
-		default:
-			going = append(going, c)
-		}
-	}
-	return going
-}
-
-// failed ends the sequences of a cohort that can't go on, and no others.
-func (e *Engine) failed(c *cohort, err error) {
-	ctx, rows := c.context(), len(c.rows)
-	c.close(fault.Wrap(err, device.CodeOf(err), "generation failed"))
-	e.options.Logger.ErrorContext(ctx, "a batch failed", "rows", rows, "error", err)
-}
-
-// admitUsers forms cohorts of waiting requests, as far as slots are free.
-func (e *Engine) admitUsers() {
-	free := e.options.Slots
-	for _, c := range e.userCohorts {
-		free -= c.alive()
-	}
-	for free > 0 {
-		rows := e.take(&e.users, free)
-		if len(rows) == 0 {
-			return
-		}
-		free -= len(rows)
-		e.form(&e.userCohorts, rows)
-	}
-}
-
-// admitSearch forms one cohort of a search's requests.
-func (e *Engine) admitSearch() {
-	if rows := e.take(&e.search, e.options.BackgroundRows); len(rows) > 0 {
-		e.form(&e.searchCohorts, rows)
-	}
-}
-
-// form adds a cohort of sequences that no longer wait.
-func (e *Engine) form(cohorts *[]*cohort, rows []*sequence) {
-	err := device.Try("form a batch", func() error {
-		*cohorts = append(*cohorts, newCohort(e, rows))
-		return nil
-	})
-	if err != nil {
-		e.failed(&cohort{rows: rows}, err)
-	}
-}
-
-// take is takeSame of a queue.
-func (e *Engine) take(queue *[]*sequence, limit int) (taken []*sequence) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	taken, *queue = takeSame(*queue, limit)
-	return taken
-}
-
-// takeSame takes the first waiting sequence and others of the same weights, at
-// most limit, in order.
-func takeSame(waiting []*sequence, limit int) (taken, rest []*sequence) {
-	for _, s := range waiting {
-		if len(taken) < limit && (len(taken) == 0 || taken[0].model.Weights == s.model.Weights) {
-			taken = append(taken, s)
-		} else {
-			rest = append(rest, s)
-		}
-	}
-	return taken, rest
 }

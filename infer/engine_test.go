@@ -21,21 +21,7 @@ import (
 )
 
 // words is a tokenizer of n words w0, w1, …; no word ends a reply.
-func words(t testing.TB, n int) *tokenizer.Tokenizer {
-	t.Helper()
-	vocab := map[string]int{}
-	for i := range n {
-		vocab[fmt.Sprintf("w%d", i)] = i
-	}
-	data, err := json.Marshal(map[string]any{
-		"version": "1.0", "added_tokens": []any{}, "pre_tokenizer": map[string]any{"type": "Whitespace"},
-		"model": map[string]any{"type": "WordLevel", "vocab": vocab, "unk_token": "w0"},
-	})
-	require.NoError(t, err)
-	tok, err := tokenizer.FromBytes(data)
-	require.NoError(t, err)
-	return tok
-}
+func words(t testing.TB, n int) *tokenizer.Tokenizer { return infer.Words(t, n) }
 
 // load gives a fixture's model, its prompt and its greedy continuation as text.
 func load(t testing.TB, name string, compute dtypes.DType) (*infer.Model, []int32, string) {

@@ -1,15 +1,41 @@
 package infer
 
-import "github.com/mergeway/mergeway/infer/device"
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/infer/tokenizer"
+)
 
 // NewStill makes an engine without its loop: a test gives it its turns.
-func NewStill(dev *device.Device, o Options) *Engine { return newEngine(dev, o) }
+func NewStill(dev *device.Device, o Options) *Engine {
+	o = o.withDefaults()
+	return newEngine(newDeviceComputer(dev, o.Memory), o)
+}
 
 // Turn is a turn of the loop.
 func (e *Engine) Turn() { e.turn() }
 
 // Stop ends what the engine holds.
-func (e *Engine) Stop(err error) {
-	e.endAll(err)
-	e.programs.close()
+func (e *Engine) Stop(err error) { e.shut(err) }
+
+// Words is a tokenizer of n words w0, w1, …; no word ends a reply.
+func Words(t testing.TB, n int) *tokenizer.Tokenizer {
+	t.Helper()
+	vocab := map[string]int{}
+	for i := range n {
+		vocab[fmt.Sprintf("w%d", i)] = i
+	}
+	data, err := json.Marshal(map[string]any{
+		"version": "1.0", "added_tokens": []any{}, "pre_tokenizer": map[string]any{"type": "Whitespace"},
+		"model": map[string]any{"type": "WordLevel", "vocab": vocab, "unk_token": "w0"},
+	})
+	require.NoError(t, err)
+	tok, err := tokenizer.FromBytes(data)
+	require.NoError(t, err)
+	return tok
 }

@@ -80,14 +80,23 @@ func (p *programs) extend(c checkpoint.Config) (*graph.Exec, error) {
 	})
 }
 
-// greedySteps is the program that decodes several tokens of each row without
-// coming back to the host in between; the call costs more than a step of a
-// small model.
+// score is extend with the logits after each token, float32 [B, T, V].
+func (p *programs) score(c checkpoint.Config) (*graph.Exec, error) {
+	return p.get("score", c, func(in []*graph.Node) []*graph.Node {
+		w, cache, rest := parts(c, in)
+		logits, cache := arch.Score(c, w, cache, rest[0], rest[1], rest[2])
+		last := graph.Squeeze(graph.Slice(logits, graph.AxisRange(), graph.AxisRange(-1)), 1)
+		return append([]*graph.Node{graph.ArgMax(last, -1), logits}, cache...)
+	})
+}
+
+// decode is the program that decodes several tokens of each row without coming
+// back to the host in between; the call costs more than a step of a small model.
 //
 //	in:  weights…, cache…, last int32 [B, 1], start int32 [B], column int32
 //	out: tokens int32 [steps, B], cache…
-func (p *programs) greedySteps(c checkpoint.Config, steps int) (*graph.Exec, error) {
-	return p.get(fmt.Sprintf("greedy%d", steps), c, func(in []*graph.Node) []*graph.Node {
+func (p *programs) decode(c checkpoint.Config, steps int) (*graph.Exec, error) {
+	return p.get(fmt.Sprintf("decode%d", steps), c, func(in []*graph.Node) []*graph.Node {
 		_, cache, rest := parts(c, in)
 		last, start, column := rest[0], rest[1], rest[2]
 		g, rows := last.Graph(), last.Shape().Dim(0)
@@ -123,22 +132,108 @@ func (p *programs) greedySteps(c checkpoint.Config, steps int) (*graph.Exec, err
 	})
 }
 
-// reshape is the program that keeps some rows of a cache, and gives it room for
-// more columns.
+// move is the program that makes a cache of other rows and columns.
 //
-//	in:  cache…, rows int32 [B']
-//	out: cache… [B', K, columns, E]
-func (p *programs) reshape(c checkpoint.Config, columns int) (*graph.Exec, error) {
-	return p.get(fmt.Sprintf("reshape%d", columns), c, func(in []*graph.Node) []*graph.Node {
-		cache, rows := in[:len(in)-1], in[len(in)-1]
+//	in:  cache… [B, K, C, E], from int32 [B'], shift int32
+//	out: cache… [B', K, columns, E]; column x is column x+shift of before
+func (p *programs) move(c checkpoint.Config, columns int) (*graph.Exec, error) {
+	return p.get(fmt.Sprintf("move%d", columns), c, func(in []*graph.Node) []*graph.Node {
+		cache, from, shift := in[:len(in)-2], in[len(in)-2], in[len(in)-1]
 		out := make([]*graph.Node, len(cache))
 		for i, x := range cache {
-			x = graph.Gather(x, graph.ExpandDims(rows, -1))
-			if add := columns - x.Shape().Dim(2); add > 0 {
-				zero := graph.ScalarZero(x.Graph(), x.DType())
-				x = graph.Pad(x, zero, compute.PadAxis{}, compute.PadAxis{}, compute.PadAxis{End: add}, compute.PadAxis{})
+			x = graph.Gather(x, graph.ExpandDims(from, -1))
+			out[i] = shifted(x, columns, shift)
+		}
+		return out
+	})
+}
+
+// shifted gives columns of x [B, K, C, E]: column c of the result is column
+// c+shift of x, and zero where x has none.
+func shifted(x *graph.Node, columns int, shift *graph.Node) *graph.Node {
+	zero := graph.ScalarZero(x.Graph(), x.DType())
+	wide := graph.Pad(x, zero, compute.PadAxis{}, compute.PadAxis{}, compute.PadAxis{Start: columns, End: columns}, compute.PadAxis{})
+	origin := graph.Const(x.Graph(), int32(0))
+	sizes := append([]int{}, x.Shape().Dimensions...)
+	sizes[2] = columns
+	return graph.DynamicSlice(wide, []*graph.Node{origin, origin, graph.AddScalar(shift, columns), origin}, sizes)
+}
+
+// join is the program that copies rows of one cache into another, aligned at
+// their newest tokens. A few rows are written where they belong; many cost one
+// pass over the whole cache.
+//
+//	in:  cache… [B, K, C, E], b… [R, K, W, E], pairs int32 [2, R] or from int32 [B], column int32
+//	out: cache…
+func (p *programs) join(c checkpoint.Config) (*graph.Exec, error) {
+	return p.get("join", c, func(in []*graph.Node) []*graph.Node {
+		n := (len(in) - 2) / 2
+		cache, other, which, column := in[:n], in[n:2*n], in[2*n], in[2*n+1]
+		g := which.Graph()
+		origin := graph.Const(g, int32(0))
+		out := make([]*graph.Node, n)
+		for i, x := range cache {
+			b := other[i]
+			rows, width := b.Shape().Dim(0), b.Shape().Dim(2)
+			first := graph.SubScalar(column, width) // the column of b's first
+			if which.Rank() == 2 {
+				for r := range rows {
+					source, target := element(which, 0, r), element(which, 1, r)
+					sizes := append([]int{1}, b.Shape().Dimensions[1:]...)
+					row := graph.DynamicSlice(b, []*graph.Node{source, origin, origin, origin}, sizes)
+					x = graph.DynamicUpdateSlice(x, row, []*graph.Node{target, origin, first, origin})
+				}
+				out[i] = x
+				continue
 			}
-			out[i] = x
+			moved := shifted(b, x.Shape().Dim(2), graph.Neg(first))
+			moved = graph.Gather(moved, graph.ExpandDims(graph.Max(which, graph.ZerosLike(which)), -1))
+			taken := graph.GreaterOrEqual(which, graph.ZerosLike(which))
+			taken = graph.BroadcastToShape(graph.Reshape(taken, x.Shape().Dim(0), 1, 1, 1), withBool(x))
+			out[i] = graph.Where(taken, moved, x)
+		}
+		return out
+	})
+}
+
+// element is x[i][j] of a matrix, as a scalar.
+func element(x *graph.Node, i, j int) *graph.Node {
+	return graph.Reshape(graph.Slice(x, graph.AxisElem(i), graph.AxisElem(j)))
+}
+
+// withBool is the shape of x with dtype bool.
+func withBool(x *graph.Node) shapes.Shape {
+	return shapes.Make(dtypes.Bool, x.Shape().Dimensions...)
+}
+
+// load is the program that copies tokens of a saved prefix into rows of a cache.
+//
+//	in:  cache… [B, K, C, E], prefix… [1, K, W, E], first int32, end int32, count int32 [B]
+//	out: cache…
+func (p *programs) load(c checkpoint.Config) (*graph.Exec, error) {
+	return p.get("load", c, func(in []*graph.Node) []*graph.Node {
+		n := (len(in) - 3) / 2
+		cache, prefix := in[:n], in[n:2*n]
+		first, end, count := in[2*n], in[2*n+1], in[2*n+2]
+		g := first.Graph()
+		rows, columns := cache[0].Shape().Dim(0), cache[0].Shape().Dim(2)
+		width := prefix[0].Shape().Dim(2)
+		column := graph.Iota(g, shapes.Make(dtypes.Int32, rows, columns), 1)
+		// Column x of row r holds token x-(end-count[r]) of the prefix.
+		begin := graph.BroadcastToDims(graph.Reshape(graph.Sub(graph.BroadcastToDims(end, rows), count), rows, 1), rows, columns)
+		token := graph.Sub(column, begin)
+		filled := graph.LogicalAnd(
+			graph.GreaterOrEqual(token, graph.ZerosLike(token)),
+			graph.LessThan(column, graph.BroadcastToDims(end, rows, columns)))
+		at := graph.Add(token, graph.BroadcastToDims(first, rows, columns))
+		at = graph.Clip(at, graph.Const(g, int32(0)), graph.Const(g, int32(width-1)))
+		out := make([]*graph.Node, n)
+		for i, x := range cache {
+			byColumn := graph.TransposeAllAxes(graph.Squeeze(prefix[i], 0), 1, 0, 2) // [W, K, E]
+			moved := graph.Gather(byColumn, graph.ExpandDims(at, -1))                // [B, C, K, E]
+			moved = graph.TransposeAllAxes(moved, 0, 2, 1, 3)                        // [B, K, C, E]
+			mask := graph.BroadcastToShape(graph.Reshape(filled, rows, 1, columns, 1), withBool(x))
+			out[i] = graph.Where(mask, moved, x)
 		}
 		return out
 	})

@@ -20,59 +20,108 @@ type sequence struct {
 	ctx     context.Context
 	model   *Model
 	request Request
-	seed    uint64
-	longest int   // tokens the reply may have
-	ends    []int // token ids that end the reply
+	longest int     // tokens the reply may have
+	ends    []int32 // token ids that end the reply
+	sampler *sampler
+
+	// tokens are the prompt and the reply so far. A cache holds all of them but
+	// the newest, so that with them alone a sequence can be taken up again.
+	tokens []int32
+	cached int // tokens of the prompt that needed no work, the first time
+	begun  bool
 
 	out    chan Chunk      // the last place is the last chunk's, so that nothing ever waits for the reader
 	unsent strings.Builder // text that out had no room for
+	scored []TokenLogprob  // of tokens, not sent yet
+	prompt []TokenLogprob  // of the prompt, not sent yet
 	stream *tokenizer.Stream
 	stop   stopper
-	tokens int // completion tokens so far
-	last   int32
 	done   bool
+	failed bool // it ended with an error
 }
 
-func newSequence(ctx context.Context, m *Model, r Request, longest int) *sequence {
+func newSequence(ctx context.Context, m *Model, r Request, longest int) (*sequence, error) {
 	s := &sequence{
 		ctx: ctx, model: m, request: r, longest: longest,
+		tokens: slices.Clone(r.Prompt),
 		out:    make(chan Chunk, min(longest, maxUnread)+1),
 		stream: m.Tokenizer.NewStream(),
-		stop:   stopper{stops: slices.DeleteFunc(slices.Clone(r.Sampling.Stop), func(s string) bool { return s == "" })},
+		stop: stopper{
+			stops:   slices.DeleteFunc(slices.Clone(r.Sampling.Stop), func(s string) bool { return s == "" }),
+			include: r.Sampling.IncludeStop,
+		},
 	}
-	if r.Sampling.Seed != nil {
-		s.seed = *r.Sampling.Seed
-	} else {
-		s.seed = rand.Uint64()
-	}
+	s.ends = slices.Clone(r.Sampling.StopTokenIDs)
 	if !r.Sampling.IgnoreEOS {
-		s.ends = slices.Clone(m.Weights.Config().EOSTokenIDs)
+		for _, id := range m.Weights.Config().EOSTokenIDs {
+			s.ends = append(s.ends, int32(id))
+		}
 		if eos, ok := m.Tokenizer.EOS(); ok {
-			s.ends = append(s.ends, int(eos))
+			s.ends = append(s.ends, eos)
 		}
 	}
-	return s
+	seed := rand.Uint64()
+	if r.Sampling.Seed != nil {
+		seed = *r.Sampling.Seed
+	}
+	var err error
+	s.sampler, err = newSampler(r, seed, s.ends)
+	return s, err
+}
+
+// made is the number of tokens of the reply so far.
+func (s *sequence) made() int { return len(s.tokens) - len(s.request.Prompt) }
+
+// remaining is the number of tokens that the reply may still get.
+func (s *sequence) remaining() int { return s.longest - s.made() }
+
+// noteCached notes how much of the prompt needed no work, the first time that it
+// is computed.
+func (s *sequence) noteCached(tokens int) {
+	if !s.begun {
+		s.cached = tokens
+	}
+}
+
+// toScore tells whether log probabilities of the prompt are still wanted.
+func (s *sequence) toScore() bool { return s.request.PromptLogprobs && !s.begun }
+
+// newest is the token that no cache holds yet.
+func (s *sequence) newest() int32 { return s.tokens[len(s.tokens)-1] }
+
+// next picks the reply's next token: the most probable one, or what sampling
+// makes of the logits. It may run beside that of other sequences.
+func (s *sequence) next(mostProbable int32, logits []float32) (choice, error) {
+	if s.request.Sampling.onDevice() {
+		return choice{token: mostProbable}, nil
+	}
+	return s.sampler.next(logits, s.made())
 }
 
 // accept takes the next token of the reply and sends what it completes.
-func (s *sequence) accept(token int32) {
-	s.tokens++
-	s.last = token
-	if slices.Contains(s.ends, int(token)) {
+func (s *sequence) accept(c choice) {
+	s.tokens = append(s.tokens, c.token)
+	ends := slices.Contains(s.ends, c.token)
+	if s.request.Sampling.Logprobs {
+		c.logprob.Ends = ends
+		s.scored = append(s.scored, c.logprob)
+	}
+	if err := s.sampler.took(c.token); err != nil {
+		s.fail(fault.Wrap(err, fault.CodeOf(err), "follow the grammar"))
+		return
+	}
+	if ends {
 		s.finish(FinishStop)
 		return
 	}
-	text, stopped := s.stop.push(s.stream.Push(token))
+	text, stopped := s.stop.push(s.stream.Push(c.token))
 	switch {
 	case stopped:
 		s.end(Chunk{Text: text, FinishReason: FinishStop})
-	case s.tokens >= s.longest:
-		rest, stopped := s.stop.push(s.stream.Flush())
-		if stopped {
-			s.end(Chunk{Text: text + rest, FinishReason: FinishStop})
-			return
-		}
-		s.end(Chunk{Text: text + rest + s.stop.flush(), FinishReason: FinishLength})
+	case s.sampler.matcher != nil && s.sampler.matcher.Stopped():
+		s.finishWith(text, FinishStop)
+	case s.remaining() <= 0:
+		s.finishWith(text, FinishLength)
 	default:
 		s.show(text)
 	}
@@ -81,19 +130,32 @@ func (s *sequence) accept(token int32) {
 // show sends text, or keeps it for the next chunk if the reader is far behind.
 func (s *sequence) show(text string) {
 	s.unsent.WriteString(text)
-	if s.unsent.Len() > 0 && len(s.out) < cap(s.out)-1 {
-		s.out <- Chunk{Text: s.unsent.String(), Tokens: s.tokens}
-		s.unsent.Reset()
+	if (s.unsent.Len() > 0 || len(s.scored) > 0) && len(s.out) < cap(s.out)-1 {
+		s.out <- s.filled(Chunk{})
 	}
 }
 
+// filled gives a chunk with all that has not been sent.
+func (s *sequence) filled(c Chunk) Chunk {
+	c.Text = s.unsent.String() + c.Text
+	c.Tokens, c.Cached = s.made(), s.cached
+	c.Logprobs, c.PromptLogprobs = s.scored, s.prompt
+	s.unsent.Reset()
+	s.scored, s.prompt = nil, nil
+	return c
+}
+
 // finish ends the reply with what was held back.
-func (s *sequence) finish(reason string) {
-	text, stopped := s.stop.push(s.stream.Flush())
-	if !stopped {
-		text += s.stop.flush()
+func (s *sequence) finish(reason string) { s.finishWith("", reason) }
+
+// finishWith ends the reply with text and what was held back behind it.
+func (s *sequence) finishWith(text, reason string) {
+	rest, stopped := s.stop.push(s.stream.Flush())
+	if stopped {
+		s.end(Chunk{Text: text + rest, FinishReason: FinishStop})
+		return
 	}
-	s.end(Chunk{Text: text, FinishReason: reason})
+	s.end(Chunk{Text: text + rest + s.stop.flush(), FinishReason: reason})
 }
 
 // fail ends the reply with an error.
@@ -111,8 +173,10 @@ func (s *sequence) end(c Chunk) {
 	if s.done {
 		return
 	}
-	s.done = true
-	c.Text, c.Tokens = s.unsent.String()+c.Text, s.tokens
-	s.out <- c
+	s.done, s.failed = true, c.Err != nil
+	s.out <- s.filled(c)
 	close(s.out)
+	if s.sampler != nil {
+		s.sampler.close()
+	}
 }

@@ -5,8 +5,9 @@ import "strings"
 // stopper cuts a growing text before the first stop string. Text that could
 // still become one is held back, so that no part of it is ever shown.
 type stopper struct {
-	stops []string
-	held  string
+	stops   []string
+	include bool // show the stop string itself
+	held    string
 }
 
 // push adds text; shown may be given out, and stopped says that a stop string
@@ -14,13 +15,16 @@ type stopper struct {
 func (s *stopper) push(text string) (shown string, stopped bool) {
 	text = s.held + text
 	s.held = ""
-	first := -1
+	first, found := -1, ""
 	for _, stop := range s.stops {
 		if at := strings.Index(text, stop); at >= 0 && (first < 0 || at < first) {
-			first = at
+			first, found = at, stop
 		}
 	}
-	if first >= 0 {
+	switch {
+	case first >= 0 && s.include:
+		return text[:first+len(found)], true
+	case first >= 0:
 		return text[:first], true
 	}
 	keep := 0

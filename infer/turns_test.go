@@ -118,7 +118,7 @@ func TestAUsersReplyTakesAsManyTurnsWhateverElseRuns(t *testing.T) {
 					e.Turn()
 				}
 				user, _ := start(t, e, m, greedy(prompt, 12))
-				for range 12 {
+				for range 11 { // the first turn computes the prompt and does a step, too
 					require.False(t, user.read().ended)
 					e.Turn()
 				}
@@ -126,17 +126,6 @@ func TestAUsersReplyTakesAsManyTurnsWhateverElseRuns(t *testing.T) {
 				require.Equal(t, want, user.text.String())
 			})
 		}
-	}
-}
-
-func TestASearchGetsATurnForEveryFourOfUsers(t *testing.T) {
-	m, prompt, _ := load(t, "mistral-f32", dtypes.Float32)
-	e := still(t, infer.Options{GreedySteps: 8})
-	start(t, e, m, greedy(prompt, 100))
-	search, _ := start(t, e, m, inBackground(greedy(prompt, 100)))
-	for turn := range 24 {
-		e.Turn()
-		require.Equal(t, 1+8*(turn/4), search.read().last.Tokens, "after turn %d", turn)
 	}
 }
 
@@ -288,7 +277,7 @@ func TestABatchThatEndsFreesItsCache(t *testing.T) {
 		for _, background := range []bool{false, true} {
 			t.Run(fmt.Sprint(c.name, " background=", background), func(t *testing.T) {
 				m, prompt, _ := load(t, "mistral-f32", dtypes.Float32)
-				e := still(t, infer.Options{ChunkTokens: 8, GrowColumns: 4, GreedySteps: 2})
+				e := still(t, infer.Options{ChunkTokens: 8, GrowColumns: 4, GreedySteps: 2, PrefixBytes: -1})
 				runtime.GC()
 				before := pjrt.BuffersAlive()
 				r := greedy(prompt, 30)

@@ -15,11 +15,9 @@ import (
 const masked = -1e9
 
 // keyValues gives a block the keys and values that its queries look at, having
-// been shown those of the tokens at hand: k, v [B, T, K, E] in, [B, C, K, E] or
-// [B, K, C, E] out according to the einsum letters.
+// been shown those of the tokens at hand: k, v [B, T, K, E] in, [B, K, C, E] out.
 type keyValues interface {
-	// look returns the keys and values, and the einsum letters of their layout.
-	look(block int, k, v *graph.Node) (keys, values *graph.Node, layout string)
+	look(block int, k, v *graph.Node) (keys, values *graph.Node)
 }
 
 // decoder is what the blocks of one pass share.
@@ -63,11 +61,25 @@ func (d decoder) linear(x *graph.Node, name string) *graph.Node {
 	return linear(x, d.weights[name])
 }
 
+// fewRows is how many rows a product may have for the weight to come first.
+const fewRows = 64
+
 // linear leaves the accumulator in the weights' dtype. The kernels sum up in
 // float32 all the same; asking for it by name makes XLA on a CPU widen both sides
 // first, off its fast path for bfloat16.
+//
+// With few rows it is the weight, read once, that takes the time, and XLA's kernel
+// for a CPU reads its left side faster than its right.
 func linear(x, weight *graph.Node) *graph.Node {
-	return graph.Dot(x, weight).WithAccumulatorDType(x.DType()).General([]int{x.Rank() - 1}, nil, []int{1}, nil)
+	rows := x.Shape().Size() / x.Shape().Dim(-1)
+	if rows > fewRows {
+		return graph.Dot(x, weight).WithAccumulatorDType(x.DType()).General([]int{x.Rank() - 1}, nil, []int{1}, nil)
+	}
+	flat := graph.Reshape(x, rows, x.Shape().Dim(-1))
+	y := graph.Dot(weight, flat).WithAccumulatorDType(x.DType()).General([]int{1}, nil, []int{1}, nil)
+	dims := append([]int{}, x.Shape().Dimensions...)
+	dims[len(dims)-1] = weight.Shape().Dim(0)
+	return graph.Reshape(graph.TransposeAllAxes(y, 1, 0), dims...)
 }
 
 // attention is grouped-query attention of h [B, T, D] over the visible columns.
@@ -78,16 +90,28 @@ func (d decoder) attention(i int, h *graph.Node) *graph.Node {
 	q := d.rotary.apply(graph.Reshape(d.linear(h, blockParam(i, "self_attn.q_proj")), b, t, c.NumAttentionHeads, c.HeadDim))
 	k := d.rotary.apply(graph.Reshape(d.linear(h, blockParam(i, "self_attn.k_proj")), b, t, c.NumKeyValueHeads, c.HeadDim))
 	v := graph.Reshape(d.linear(h, blockParam(i, "self_attn.v_proj")), b, t, c.NumKeyValueHeads, c.HeadDim)
-	keys, values, layout := d.cache.look(i, k, v)
+	keys, values := d.cache.look(i, k, v)
 
-	q = graph.Reshape(q, b, t, c.NumKeyValueHeads, group, c.HeadDim)
-	scores := graph.Dot(q, keys).Einsum("btkre," + layout + "->bkrtc")
-	scores = graph.MulScalar(graph.ConvertDType(scores, dtypes.Float32), 1/math.Sqrt(float64(c.HeadDim)))
+	// One plain batch of products, with the rows of a group's queries together,
+	// is what XLA has a fast kernel for.
+	heads, columns := b*c.NumKeyValueHeads, keys.Shape().Dim(2)
+	q = graph.TransposeAllAxes(graph.Reshape(q, b, t, c.NumKeyValueHeads, group, c.HeadDim), 0, 2, 3, 1, 4)
+	q = graph.Reshape(q, heads, group*t, c.HeadDim)
+	keys, values = graph.Reshape(keys, heads, columns, c.HeadDim), graph.Reshape(values, heads, columns, c.HeadDim)
+	scores := batched(q, keys, 2)
+	scores = graph.Reshape(graph.ConvertDType(scores, dtypes.Float32), b, c.NumKeyValueHeads, group, t, columns)
+	scores = graph.MulScalar(scores, 1/math.Sqrt(float64(c.HeadDim)))
 	low := graph.BroadcastToShape(graph.Const(h.Graph(), float32(masked)), scores.Shape())
 	scores = graph.Where(graph.BroadcastToShape(d.visible, withBool(scores)), scores, low)
-	shares := graph.ConvertDType(graph.Softmax(scores, -1), h.DType())
-	mixed := graph.Dot(shares, values).Einsum("bkrtc," + layout + "->btkre")
+	shares := graph.Reshape(graph.ConvertDType(graph.Softmax(scores, -1), h.DType()), heads, group*t, columns)
+	mixed := graph.Reshape(batched(shares, values, 1), b, c.NumKeyValueHeads, group, t, c.HeadDim)
+	mixed = graph.TransposeAllAxes(mixed, 0, 3, 1, 2, 4)
 	return d.linear(graph.Reshape(mixed, b, t, c.NumAttentionHeads*c.HeadDim), blockParam(i, "self_attn.o_proj"))
+}
+
+// batched multiplies x [N, M, A] with each of y, contracting y's given axis.
+func batched(x, y *graph.Node, axis int) *graph.Node {
+	return graph.Dot(x, y).WithAccumulatorDType(x.DType()).General([]int{2}, []int{0}, []int{axis}, []int{0})
 }
 
 // feedForward is SwiGLU: down(silu(gate(h)) * up(h)).

@@ -32,6 +32,21 @@ func CacheShapes(c checkpoint.Config, dtype dtypes.DType, rows, columns int) []s
 // A prompt shorter than T is padded on the left; start then lies behind the
 // padding, which nothing looks at.
 func Extend(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node) (*graph.Node, Cache) {
+	x, written := hidden(c, w, cache, tokens, start, column)
+	rest := graph.AxisRange()
+	last := graph.Reshape(graph.Slice(x, rest, graph.AxisRange(-1), rest), x.Shape().Dim(0), c.HiddenSize)
+	return head(c, w, last), written
+}
+
+// Score is Extend with the logits after each of the tokens, float32 [B, T, V].
+func Score(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node) (*graph.Node, Cache) {
+	x, written := hidden(c, w, cache, tokens, start, column)
+	return head(c, w, x), written
+}
+
+// hidden is the pass that [Extend] and [Score] share, up to the final norm: hidden states
+// [B, T, D], and the extended cache.
+func hidden(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node) (*graph.Node, Cache) {
 	g := tokens.Graph()
 	b, t := tokens.Shape().Dim(0), tokens.Shape().Dim(1)
 	columns := cache[0].Shape().Dim(2)
@@ -52,10 +67,7 @@ func Extend(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *
 		rotary:  newRotation(c, graph.ConvertDType(positions, dtypes.Float32), w[embeddingName].DType()),
 		visible: visible,
 	}
-	x := d.run(embed(w, tokens))
-	rest := graph.AxisRange()
-	last := graph.Reshape(graph.Slice(x, rest, graph.AxisRange(t-1), rest), b, c.HiddenSize)
-	return head(c, w, last), written
+	return d.run(embed(w, tokens)), written
 }
 
 // writing is attention through the cache, after adding the tokens of the pass
@@ -65,12 +77,12 @@ type writing struct {
 	column *graph.Node
 }
 
-func (w writing) look(block int, k, v *graph.Node) (*graph.Node, *graph.Node, string) {
+func (w writing) look(block int, k, v *graph.Node) (*graph.Node, *graph.Node) {
 	for i, now := range []*graph.Node{k, v} {
 		zero := graph.Const(now.Graph(), int32(0))
 		update := graph.TransposeAllAxes(now, 0, 2, 1, 3) // [B, K, T, E]
 		at := 2*block + i
 		w.cache[at] = graph.DynamicUpdateSlice(w.cache[at], update, []*graph.Node{zero, zero, w.column, zero})
 	}
-	return w.cache[2*block], w.cache[2*block+1], "bkce"
+	return w.cache[2*block], w.cache[2*block+1]
 }

@@ -44,6 +44,6 @@ func withBool(x *graph.Node) shapes.Shape {
 // justThese is attention among the tokens of the pass themselves.
 type justThese struct{}
 
-func (justThese) look(_ int, k, v *graph.Node) (*graph.Node, *graph.Node, string) {
-	return k, v, "bcke"
+func (justThese) look(_ int, k, v *graph.Node) (*graph.Node, *graph.Node) {
+	return graph.TransposeAllAxes(k, 0, 2, 1, 3), graph.TransposeAllAxes(v, 0, 2, 1, 3)
 }
