@@ -41,21 +41,19 @@ func Extend(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *
 	begun := graph.GreaterOrEqual(
 		graph.BroadcastToDims(key, b, 1, 1, t, columns),
 		graph.BroadcastToDims(graph.Reshape(start, b, 1, 1, 1, 1), b, 1, 1, t, columns))
-	visible := graph.LogicalAnd(begun, graph.BroadcastToDims(causal(c, query, key), b, 1, 1, t, columns))
+	visible := func(window int) *graph.Node {
+		return graph.LogicalAnd(begun, graph.BroadcastToDims(causal(window, query, key), b, 1, 1, t, columns))
+	}
 
 	positions := graph.Sub(
 		graph.BroadcastToDims(graph.Add(graph.Iota(g, shapes.Make(dtypes.Int32, 1, t), 1), column), b, t),
 		graph.BroadcastToDims(graph.Reshape(start, b, 1), b, t)) // negative in the padding
 	written := append(Cache(nil), cache...)
-	d := decoder{
-		config: c, weights: w, cache: writing{written, column},
-		rotary:  newRotation(c, graph.ConvertDType(positions, dtypes.Float32), w[embeddingName].DType()),
-		visible: visible,
-	}
-	x := d.run(embed(w, tokens))
+	d := newDecoder(c, w, writing{written, column}, graph.ConvertDType(positions, dtypes.Float32), visible)
+	x := d.run(tokens)
 	rest := graph.AxisRange()
 	last := graph.Reshape(graph.Slice(x, rest, graph.AxisRange(t-1), rest), b, c.HiddenSize)
-	return head(c, w, last), written
+	return d.head(last), written
 }
 
 // writing is attention through the cache, after adding the tokens of the pass
