@@ -56,7 +56,7 @@ func (c *Catalog) load(ctx context.Context, s *source) (*infer.Model, int64, err
 	if tok.VocabSize() > config.VocabSize {
 		return nil, 0, fault.New(fault.Damaged, "model %q can't be loaded: its tokenizer has %d tokens and its embedding only %d rows", s.name, tok.VocabSize(), config.VocabSize)
 	}
-	compute := c.dev.ComputeDType(config.DType)
+	compute := c.dev.ComputeDType(infer.StoredDType(folder))
 	bytes := weightBytes(config, compute)
 	if err := c.residents.reserve(bytes); err != nil {
 		return nil, 0, within(err, "model %q has no room", s.name)

@@ -281,6 +281,16 @@ func TestParseConfigReadsFamilies(t *testing.T) {
 	}
 }
 
+// transformers refuses a whole number where it wants a float.
+func TestCapsAreWrittenWithADecimalPoint(t *testing.T) {
+	c, err := ParseConfig(of("gemma2", map[string]any{"final_logit_softcapping": 1e30}))
+	require.NoError(t, err)
+	data, err := c.JSON()
+	require.NoError(t, err)
+	require.Contains(t, string(data), `"attn_logit_softcapping": 50.0,`)
+	require.Contains(t, string(data), `"final_logit_softcapping": 1e+30,`)
+}
+
 func TestParseConfigNamesTheKeyOfAFamilyThatItRefuses(t *testing.T) {
 	types := func(types ...string) map[string]any { return map[string]any{"layer_types": types} }
 	for _, c := range []struct {

@@ -77,14 +77,15 @@ func writeQwen(c Config, raw *rawConfig) {
 
 // readGemma2: every other block slides, beginning with the first.
 func readGemma2(c *Config, raw rawConfig) error {
-	c.AttnLogitSoftcapping, c.FinalLogitSoftcapping = raw.AttnLogitSoftcapping.or(50), raw.FinalLogitSoftcapping.or(30)
+	c.AttnLogitSoftcapping = float64(raw.AttnLogitSoftcapping.or(50))
+	c.FinalLogitSoftcapping = float64(raw.FinalLogitSoftcapping.or(30))
 	return orFirst(c.readGemma(raw, 2), c.readRope(raw, 10_000))
 }
 
 // readGemma3: one block in six sees everything, and rotates by another angle.
 // Scores are not capped; transformers does not even read that key.
 func readGemma3(c *Config, raw rawConfig) error {
-	c.FinalLogitSoftcapping = raw.FinalLogitSoftcapping.or(0)
+	c.FinalLogitSoftcapping = float64(raw.FinalLogitSoftcapping.or(0))
 	if raw.AttnLogitSoftcapping.or(0) != 0 {
 		return unsupported("attn_logit_softcapping", raw.AttnLogitSoftcapping.or(0))
 	}
@@ -117,7 +118,7 @@ func (c *Config) readGemma(raw rawConfig, pattern int) error {
 func writeGemma(c Config, raw *rawConfig) {
 	raw.HiddenAct, raw.HiddenActivation = "", c.HiddenAct
 	raw.QueryPreAttnScalar = &c.QueryPreAttnScalar
-	raw.AttnLogitSoftcapping, raw.FinalLogitSoftcapping = zeroIsNull(c.AttnLogitSoftcapping), zeroIsNull(c.FinalLogitSoftcapping)
+	raw.AttnLogitSoftcapping, raw.FinalLogitSoftcapping = zeroIsNull(decimal(c.AttnLogitSoftcapping)), zeroIsNull(decimal(c.FinalLogitSoftcapping))
 	raw.LayerTypes = c.layerTypes()
 }
 

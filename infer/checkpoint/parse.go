@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/json"
 
 	"github.com/gomlx/compute/dtypes"
@@ -37,8 +38,8 @@ type rawConfig struct {
 	AttentionBias         bool            `json:"attention_bias,omitempty"`
 	MLPBias               bool            `json:"mlp_bias,omitempty"`
 	QueryPreAttnScalar    *float64        `json:"query_pre_attn_scalar,omitempty"`
-	AttnLogitSoftcapping  given[float64]  `json:"attn_logit_softcapping,omitzero"`
-	FinalLogitSoftcapping given[float64]  `json:"final_logit_softcapping,omitzero"`
+	AttnLogitSoftcapping  given[decimal]  `json:"attn_logit_softcapping,omitzero"`
+	FinalLogitSoftcapping given[decimal]  `json:"final_logit_softcapping,omitzero"`
 	Bidirectional         bool            `json:"use_bidirectional_attention,omitempty"`
 	Quantization          json.RawMessage `json:"quantization_config,omitempty"`
 	TorchDType            string          `json:"torch_dtype,omitempty"`
@@ -79,6 +80,19 @@ func zeroIsNull[T comparable](v T) given[T] {
 		return given[T]{there: true}
 	}
 	return given[T]{there: true, value: &v}
+}
+
+// decimal is a number that is written with a decimal point even if it is whole:
+// transformers refuses 30 where its dataclass says float.
+type decimal float64
+
+// MarshalJSON implements json.Marshaler.
+func (d decimal) MarshalJSON() ([]byte, error) {
+	data, err := json.Marshal(float64(d))
+	if err == nil && !bytes.ContainsAny(data, ".e") {
+		data = append(data, ".0"...)
+	}
+	return data, err
 }
 
 // ParseConfig reads config.json. Keys it doesn't know are ignored; a model it
