@@ -9,8 +9,9 @@ import (
 )
 
 // Config is what config.json says of a decoder. All of it but Architectures and
-// the token ids shapes the graphs; it is printed to tell one graph from another,
-// so what does must be a value, not a pointer.
+// the token ids shapes the graphs. It is printed to tell one graph from another,
+// so what shapes them should be a value: the engine prints what the one pointer,
+// RopeScaling, leads to.
 type Config struct {
 	ModelType     string   // the family: a key of the table families
 	Architectures []string // Hugging Face class names; kept for export

@@ -105,7 +105,7 @@ func TestParseConfigNamesTheKeyThatItRefuses(t *testing.T) {
 	}{
 		{"model_type", map[string]any{"model_type": "gemma"}},
 		{"model_type", map[string]any{"model_type": "gemma3"}}, // with images
-		{"quantization_config", map[string]any{"quantization_config": map[string]any{"quant_method": "gptq"}}},
+		{"quantization_config.quant_method", map[string]any{"quantization_config": map[string]any{"quant_method": "gptq"}}},
 		{"model_type", map[string]any{"model_type": nil}},
 		{"vocab_size", map[string]any{"vocab_size": 0}},
 		{"vocab_size", map[string]any{"vocab_size": 1 << 40}},

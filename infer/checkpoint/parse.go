@@ -41,11 +41,15 @@ type rawConfig struct {
 	AttnLogitSoftcapping  given[decimal]  `json:"attn_logit_softcapping,omitzero"`
 	FinalLogitSoftcapping given[decimal]  `json:"final_logit_softcapping,omitzero"`
 	Bidirectional         bool            `json:"use_bidirectional_attention,omitempty"`
-	Quantization          json.RawMessage `json:"quantization_config,omitempty"`
+	Quantization          *rawQuant       `json:"quantization_config,omitempty"`
 	TorchDType            string          `json:"torch_dtype,omitempty"`
 	DType                 string          `json:"dtype,omitempty"`
 	BOSTokenID            *int            `json:"bos_token_id,omitempty"`
 	EOSTokenID            json.RawMessage `json:"eos_token_id,omitempty"`
+}
+
+type rawQuant struct {
+	Method string `json:"quant_method"`
 }
 
 // given is a key whose absence means something else than null does: without
@@ -109,8 +113,8 @@ func ParseConfig(data []byte) (Config, error) {
 	if !known {
 		return Config{}, unknownFamily(raw.ModelType)
 	}
-	if len(raw.Quantization) > 0 && string(raw.Quantization) != "null" {
-		return Config{}, unsupported("quantization_config", string(raw.Quantization))
+	if raw.Quantization != nil {
+		return Config{}, unsupported("quantization_config.quant_method", raw.Quantization.Method)
 	}
 	c := Config{
 		ModelType: raw.ModelType, Architectures: raw.Architectures,
