@@ -53,10 +53,10 @@ func (c *Catalog) load(ctx context.Context, s *source) (*infer.Model, int64, err
 	}
 	defer folder.Close()
 	config := folder.Config()
-	if tok.VocabSize() > config.VocabSize {
-		return nil, 0, fault.New(fault.Damaged, "model %q can't be loaded: its tokenizer has %d tokens and its embedding only %d rows", s.name, tok.VocabSize(), config.VocabSize)
+	if rows := tok.TextRows(); rows > config.VocabSize {
+		return nil, 0, fault.New(fault.Damaged, "model %q can't be loaded: its tokenizer has %d tokens and its embedding only %d rows", s.name, rows, config.VocabSize)
 	}
-	compute := c.dev.ComputeDType(config.DType)
+	compute := c.dev.ComputeDType(infer.StoredDType(folder))
 	bytes := weightBytes(config, compute)
 	if err := c.residents.memory.Reserve(bytes); err != nil {
 		return nil, 0, within(err, "model %q has no room", s.name)

@@ -67,6 +67,8 @@ func TestGreedyAgreesWithTransformers(t *testing.T) {
 		{"mistral-f32", dtypes.Float32}, {"llama-f32", dtypes.Float32}, {"mistral-bf16", dtypes.BFloat16},
 		{"mistral-bf16", dtypes.Float32},      // what a processor without bfloat16 computes in
 		{"mistral-bf16", dtypes.InvalidDType}, // what this one does
+		{"llama-bias-f32", dtypes.Float32}, {"qwen2-f32", dtypes.Float32}, {"qwen3-f32", dtypes.Float32},
+		{"gemma2-f32", dtypes.Float32}, {"gemma3-f32", dtypes.Float32},
 	} {
 		for _, background := range []bool{false, true} { // step by step; several steps a call
 			t.Run(fmt.Sprint(c.model, " in ", c.dtype, " background=", background), func(t *testing.T) {

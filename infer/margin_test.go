@@ -51,7 +51,7 @@ func fullPass(t *testing.T, name string, compute dtypes.DType, ids []int32) [][]
 // tokens leads by more than rounding to bfloat16 takes away: the fixture's
 // logits in bfloat16 and in float32 differ by much less than any lead.
 func TestGreedyFixtureLeadsByMoreThanRounding(t *testing.T) {
-	for _, name := range []string{"mistral-bf16", "mistral-f32", "llama-f32"} {
+	for _, name := range []string{"mistral-bf16", "mistral-f32", "llama-f32", "llama-bias-f32", "qwen2-f32", "qwen3-f32", "gemma2-f32", "gemma3-f32"} {
 		t.Run(name, func(t *testing.T) {
 			prompt, chosen := expected(t, name)
 			ids := append(append([]int32{}, prompt...), chosen...)

@@ -46,12 +46,29 @@ func NewWeights(c checkpoint.Config, dev *device.Device, all []*tensors.Tensor) 
 	return w, nil
 }
 
-// LoadWeights puts a folder's weights on the device, converted to the compute
-// dtype; dtypes.InvalidDType lets the device choose (see
-// [device.Device.ComputeDType]). Widening is exact. A tensor that is missing or
+// StoredDType is the narrowest dtype that holds every tensor of a folder's model
+// exactly, and not narrower than its config says: files may mix dtypes, norms in
+// float32 among bfloat16 for instance. What else a folder stores doesn't count.
+func StoredDType(f *checkpoint.Folder) dtypes.DType {
+	widest := f.Config().DType
+	for _, p := range arch.Params(f.Config()) {
+		// A tensor that is missing, or of another kind, is what loading it reports.
+		if info, _, err := f.Tensor(p.Name); err == nil && info.DType != widest {
+			widest = dtypes.Float32 // of float32, float16 and bfloat16, only float32 holds another
+		}
+	}
+	return widest
+}
+
+// LoadWeights puts a folder's weights on the device, all converted to the compute
+// dtype; dtypes.InvalidDType lets the device choose for the [StoredDType] (see
+// [device.Device.ComputeDType]), so that nothing is narrowed. Widening is exact. A tensor that is missing or
 // of another shape than the config says is fault.Damaged.
 func LoadWeights(ctx context.Context, dev *device.Device, f *checkpoint.Folder, compute dtypes.DType) (_ *Weights, err error) {
 	c := f.Config()
+	if compute == dtypes.InvalidDType {
+		compute = dev.ComputeDType(StoredDType(f))
+	}
 	var all []*tensors.Tensor
 	defer func() {
 		if err != nil {
@@ -68,9 +85,6 @@ func LoadWeights(ctx context.Context, dev *device.Device, f *checkpoint.Folder, 
 		}
 		if !slices.Equal(info.Shape, p.Shape) {
 			return nil, fault.New(fault.Damaged, "tensor %q is %v, by config.json it should be %v", p.Name, info.Shape, p.Shape)
-		}
-		if compute == dtypes.InvalidDType {
-			compute = dev.ComputeDType(info.DType)
 		}
 		t, err := upload(dev, info, data, compute)
 		if err != nil {

@@ -58,6 +58,25 @@ var traits = []struct {
 	{"hidden_act", func(c checkpoint.Config) any { return c.HiddenAct }},
 	{"rope_theta", func(c checkpoint.Config) any { return c.RopeTheta }},
 	{"rope_scaling", func(c checkpoint.Config) any { return ropeScaling(c) }},
+	{"rope_local_base_freq", func(c checkpoint.Config) any { return c.RopeLocalTheta }},
+	{"layer_types", func(c checkpoint.Config) any { return localLayers(c) }},
+	{"attention_bias", func(c checkpoint.Config) any { return c.AttentionBias }},
+	{"mlp_bias", func(c checkpoint.Config) any { return c.MLPBias }},
+	{"query_pre_attn_scalar", func(c checkpoint.Config) any { return c.QueryPreAttnScalar }},
+	{"attn_logit_softcapping", func(c checkpoint.Config) any { return c.AttnLogitSoftcapping }},
+	{"final_logit_softcapping", func(c checkpoint.Config) any { return c.FinalLogitSoftcapping }},
+}
+
+// localLayers lists the blocks that rotate by an angle of their own. Where all
+// blocks rotate alike, which of them have a window is only how a model is used.
+func localLayers(c checkpoint.Config) string {
+	var local []int
+	for i := range c.NumHiddenLayers {
+		if c.RopeLocalTheta > 0 && c.Window(i) > 0 {
+			local = append(local, i)
+		}
+	}
+	return fmt.Sprint(local)
 }
 
 // ropeScaling is the scaling by value; none is the zero value.

@@ -41,6 +41,12 @@ func TestCheckFitListsEveryProblem(t *testing.T) {
 		"head":            {func(c *checkpoint.Config) { c.TieWordEmbeddings = true }, "tie_word_embeddings"},
 		"activation":      {func(c *checkpoint.Config) { c.HiddenAct = "gelu" }, "hidden_act"},
 		"rope":            {func(c *checkpoint.Config) { c.RopeTheta = 1e6 }, "rope_theta"},
+		"biases":          {func(c *checkpoint.Config) { c.AttentionBias = true }, "attention_bias"},
+		"more biases":     {func(c *checkpoint.Config) { c.MLPBias = true }, "mlp_bias"},
+		"local rope":      {func(c *checkpoint.Config) { c.RopeLocalTheta = 100 }, "rope_local_base_freq"},
+		"score scale":     {func(c *checkpoint.Config) { c.QueryPreAttnScalar = 24 }, "query_pre_attn_scalar"},
+		"score cap":       {func(c *checkpoint.Config) { c.AttnLogitSoftcapping = 50 }, "attn_logit_softcapping"},
+		"logit cap":       {func(c *checkpoint.Config) { c.FinalLogitSoftcapping = 30 }, "final_logit_softcapping"},
 		"rope scaling":    {func(c *checkpoint.Config) { c.RopeScaling = &checkpoint.RopeScaling{Type: "linear", Factor: 2} }, "rope_scaling"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,6 +63,22 @@ func TestCheckFitListsEveryProblem(t *testing.T) {
 			assert.Contains(t, err.Error(), `there is no model "ja"`)
 			assert.Contains(t, err.Error(), `weight of "ja" has 4 values for the 6 layer groups of grouping "blocks"`)
 		})
+	}
+}
+
+// Which blocks have a window matters where it decides how they rotate.
+func TestBlocksWithAWindowMustBeTheSameIfTheyRotateAlone(t *testing.T) {
+	for _, local := range []float64{0, 1e4} {
+		base, other := miniature(), miniature()
+		base.RopeLocalTheta, other.RopeLocalTheta = local, local
+		base.SlidingWindow, other.SlidingWindow = 16, 8
+		base.SlidingLayers, other.SlidingLayers = []bool{true, false, true, false}, []bool{true, true, true, false}
+		err := CheckFit(paper(), map[string]checkpoint.Config{"base": base, "ja": base, "math": other})
+		if local == 0 {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, `layer_types of "math" is [0 1 2], of "base" [0 2]`)
+		}
 	}
 }
 

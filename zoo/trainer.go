@@ -127,8 +127,8 @@ func (t *trainer) finish() []*tensors.Tensor {
 }
 
 // initialWeights draws the weights of an untrained model: small normal numbers,
-// smaller still where a block writes into the residual stream, and ones for
-// the norms.
+// smaller still where a block writes into the residual stream, ones for the
+// norms, and zeros for biases.
 func initialWeights(c checkpoint.Config, seed uint64) []*tensors.Tensor {
 	const spread = 0.02
 	r := newRand(seed, "initial weights")
@@ -144,9 +144,11 @@ func initialWeights(c checkpoint.Config, seed uint64) []*tensors.Tensor {
 		}
 		values := make([]float32, size)
 		for i := range values {
-			if len(p.Shape) == 1 {
+			switch {
+			case strings.HasSuffix(p.Name, ".bias"):
+			case len(p.Shape) == 1:
 				values[i] = 1
-			} else {
+			default:
 				values[i] = float32(r.NormFloat64() * deviation)
 			}
 		}

@@ -1,8 +1,6 @@
 package arch
 
 import (
-	"math"
-
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 
@@ -23,42 +21,89 @@ type keyValues interface {
 // decoder is what the blocks of one pass share.
 type decoder struct {
 	config  checkpoint.Config
+	design  design
 	weights Weights
-	rotary  rotation
-	visible *graph.Node // bool [B or 1, 1, 1, T, C]: which columns a token sees
 	cache   keyValues
+	rotary  map[rope]rotation
+	visible map[int]*graph.Node // by window: bool [B or 1, 1, 1, T, C], which columns a token sees
 }
 
-// run passes hidden states [B, T, D] through all blocks and the final norm.
-func (d decoder) run(x *graph.Node) *graph.Node {
+// newDecoder makes what the blocks look up, once for all blocks of a kind:
+// rotations by positions float32 [B, T], and what visible gives for a window.
+func newDecoder(c checkpoint.Config, w Weights, cache keyValues, positions *graph.Node, visible func(window int) *graph.Node) decoder {
+	d := decoder{
+		config: c, design: designOf(c), weights: w, cache: cache,
+		rotary: map[rope]rotation{}, visible: map[int]*graph.Node{},
+	}
+	for _, l := range d.design.layers {
+		if _, made := d.rotary[l.rope]; !made {
+			d.rotary[l.rope] = newRotation(l.rope, c.HeadDim, positions, w[embeddingName].DType())
+		}
+		if d.visible[l.window] == nil {
+			d.visible[l.window] = visible(l.window)
+		}
+	}
+	return d
+}
+
+// run passes tokens int32 [B, T] through all blocks and the final norm, giving
+// hidden states [B, T, D].
+func (d decoder) run(tokens *graph.Node) *graph.Node {
+	x := d.embed(tokens)
 	for i := range d.config.NumHiddenLayers {
 		x = d.block(i, x)
 	}
 	return d.norm(x, finalNormName)
 }
 
-// block is one transformer block: attention, then the feed-forward net, each
-// on normed input and added to the residual stream [B, T, D].
-func (d decoder) block(i int, x *graph.Node) *graph.Node {
-	h := d.norm(x, blockParam(i, "input_layernorm"))
-	x = graph.Add(x, d.attention(i, h))
-	h = d.norm(x, blockParam(i, "post_attention_layernorm"))
-	return graph.Add(x, d.feedForward(i, h))
+// embed looks up tokens int32 [B, T], giving [B, T, D].
+func (d decoder) embed(tokens *graph.Node) *graph.Node {
+	x := graph.Gather(d.weights[embeddingName], graph.ExpandDims(tokens, -1))
+	if d.design.embeddingScale != 0 {
+		x = graph.MulScalar(x, d.design.embeddingScale)
+	}
+	return x
 }
 
-// norm is RMSNorm. The mean square is taken in float32 whatever the dtype. The
-// root is written as 1/sqrt because GoMLX has no gradient for rsqrt.
+// block is one transformer block: attention, then the feed-forward net, each
+// on normed input and added to the residual stream [B, T, D]. The names of the
+// norms are those of the checkpoints, where a norm after attention comes before
+// the feed-forward net in Llama and before the sum in Gemma.
+func (d decoder) block(i int, x *graph.Node) *graph.Node {
+	h := d.attention(i, d.norm(x, blockParam(i, "input_layernorm")))
+	if d.design.branchNorms {
+		x = graph.Add(x, d.norm(h, blockParam(i, "post_attention_layernorm")))
+		h = d.feedForward(i, d.norm(x, blockParam(i, "pre_feedforward_layernorm")))
+		return graph.Add(x, d.norm(h, blockParam(i, "post_feedforward_layernorm")))
+	}
+	x = graph.Add(x, h)
+	return graph.Add(x, d.feedForward(i, d.norm(x, blockParam(i, "post_attention_layernorm"))))
+}
+
+// norm is RMSNorm over the last axis. The mean square is taken in float32
+// whatever the dtype. The root is written as 1/sqrt because GoMLX has no gradient
+// for rsqrt. Weights that count from an offset are applied before rounding to
+// the dtype, others after it, as transformers does.
 func (d decoder) norm(x *graph.Node, name string) *graph.Node {
 	wide := graph.ConvertDType(x, dtypes.Float32)
 	mean := graph.ReduceAndKeep(graph.Mul(wide, wide), graph.ReduceMean, -1)
 	wide = graph.Mul(wide, graph.Inverse(graph.Sqrt(graph.AddScalar(mean, d.config.RMSNormEps))))
-	scale := graph.Reshape(d.weights[name], 1, 1, d.config.HiddenSize)
+	scale := graph.ExpandLeftToRank(d.weights[name], x.Rank())
+	if d.design.normOffset != 0 {
+		scale = graph.AddScalar(graph.ConvertDType(scale, dtypes.Float32), d.design.normOffset)
+		return graph.ConvertDType(graph.Mul(wide, scale), x.DType())
+	}
 	return graph.Mul(graph.ConvertDType(wide, x.DType()), scale)
 }
 
-// linear is x [B, T, in] times a weight stored [out, in].
-func (d decoder) linear(x *graph.Node, name string) *graph.Node {
-	return linear(x, d.weights[name])
+// linear is x [..., in] times a block's weight, stored [out, in], and its bias
+// [out], if it has one.
+func (d decoder) linear(i int, x *graph.Node, name string) *graph.Node {
+	y := linear(x, d.weights[blockParam(i, name)])
+	if bias := d.weights[blockBias(i, name)]; bias != nil {
+		y = graph.Add(y, graph.ExpandLeftToRank(bias, y.Rank()))
+	}
+	return y
 }
 
 // fewRows is how many rows a product may have for the weight to come first.
@@ -82,15 +127,26 @@ func linear(x, weight *graph.Node) *graph.Node {
 	return graph.Reshape(graph.TransposeAllAxes(y, 1, 0), dims...)
 }
 
+// heads splits a projection of h [B, T, D] into heads [B, T, n, E].
+func (d decoder) heads(i int, h *graph.Node, name string, n int) *graph.Node {
+	return graph.Reshape(d.linear(i, h, name), h.Shape().Dim(0), h.Shape().Dim(1), n, d.config.HeadDim)
+}
+
 // attention is grouped-query attention of h [B, T, D] over the visible columns.
 func (d decoder) attention(i int, h *graph.Node) *graph.Node {
-	c := d.config
+	c, layer := d.config, d.design.layers[i]
 	b, t := h.Shape().Dim(0), h.Shape().Dim(1)
 	group := c.NumAttentionHeads / c.NumKeyValueHeads
-	q := d.rotary.apply(graph.Reshape(d.linear(h, blockParam(i, "self_attn.q_proj")), b, t, c.NumAttentionHeads, c.HeadDim))
-	k := d.rotary.apply(graph.Reshape(d.linear(h, blockParam(i, "self_attn.k_proj")), b, t, c.NumKeyValueHeads, c.HeadDim))
-	v := graph.Reshape(d.linear(h, blockParam(i, "self_attn.v_proj")), b, t, c.NumKeyValueHeads, c.HeadDim)
-	keys, values := d.cache.look(i, k, v)
+	q := d.heads(i, h, "self_attn.q_proj", c.NumAttentionHeads)
+	k := d.heads(i, h, "self_attn.k_proj", c.NumKeyValueHeads)
+	v := d.heads(i, h, "self_attn.v_proj", c.NumKeyValueHeads)
+	if d.design.headNorms {
+		q = d.norm(q, blockParam(i, "self_attn.q_norm"))
+		k = d.norm(k, blockParam(i, "self_attn.k_norm"))
+	}
+	rotary := d.rotary[layer.rope]
+	q = rotary.apply(q)
+	keys, values := d.cache.look(i, rotary.apply(k), v)
 
 	// One plain batch of products, with the rows of a group's queries together,
 	// is what XLA has a fast kernel for.
@@ -98,15 +154,14 @@ func (d decoder) attention(i int, h *graph.Node) *graph.Node {
 	q = graph.TransposeAllAxes(graph.Reshape(q, b, t, c.NumKeyValueHeads, group, c.HeadDim), 0, 2, 3, 1, 4)
 	q = graph.Reshape(q, heads, group*t, c.HeadDim)
 	keys, values = graph.Reshape(keys, heads, columns, c.HeadDim), graph.Reshape(values, heads, columns, c.HeadDim)
-	scores := batched(q, keys, 2)
-	scores = graph.Reshape(graph.ConvertDType(scores, dtypes.Float32), b, c.NumKeyValueHeads, group, t, columns)
-	scores = graph.MulScalar(scores, 1/math.Sqrt(float64(c.HeadDim)))
+	scores := graph.Reshape(graph.ConvertDType(batched(q, keys, 2), dtypes.Float32), b, c.NumKeyValueHeads, group, t, columns)
+	scores = softCap(graph.MulScalar(scores, d.design.scoreScale), d.design.scoreCap)
 	low := graph.BroadcastToShape(graph.Const(h.Graph(), float32(masked)), scores.Shape())
-	scores = graph.Where(graph.BroadcastToShape(d.visible, withBool(scores)), scores, low)
+	scores = graph.Where(graph.BroadcastToShape(d.visible[layer.window], withBool(scores)), scores, low)
 	shares := graph.Reshape(graph.ConvertDType(graph.Softmax(scores, -1), h.DType()), heads, group*t, columns)
 	mixed := graph.Reshape(batched(shares, values, 1), b, c.NumKeyValueHeads, group, t, c.HeadDim)
 	mixed = graph.TransposeAllAxes(mixed, 0, 3, 1, 2, 4)
-	return d.linear(graph.Reshape(mixed, b, t, c.NumAttentionHeads*c.HeadDim), blockParam(i, "self_attn.o_proj"))
+	return d.linear(i, graph.Reshape(mixed, b, t, c.NumAttentionHeads*c.HeadDim), "self_attn.o_proj")
 }
 
 // batched multiplies x [N, M, A] with each of y, contracting y's given axis.
@@ -114,23 +169,18 @@ func batched(x, y *graph.Node, axis int) *graph.Node {
 	return graph.Dot(x, y).WithAccumulatorDType(x.DType()).General([]int{2}, []int{0}, []int{axis}, []int{0})
 }
 
-// feedForward is SwiGLU: down(silu(gate(h)) * up(h)).
+// feedForward is a gated net: down(act(gate(h)) * up(h)).
 func (d decoder) feedForward(i int, h *graph.Node) *graph.Node {
-	gate := d.linear(h, blockParam(i, "mlp.gate_proj"))
-	up := d.linear(h, blockParam(i, "mlp.up_proj"))
-	return d.linear(graph.Mul(graph.Mul(gate, graph.Sigmoid(gate)), up), blockParam(i, "mlp.down_proj"))
+	gate := d.linear(i, h, "mlp.gate_proj")
+	up := d.linear(i, h, "mlp.up_proj")
+	return d.linear(i, graph.Mul(d.design.activation(gate), up), "mlp.down_proj")
 }
 
 // head gives the logits float32 [..., V] of final hidden states [..., D].
-func head(c checkpoint.Config, w Weights, x *graph.Node) *graph.Node {
-	weight := w[headName]
-	if c.TieWordEmbeddings {
-		weight = w[embeddingName]
+func (d decoder) head(x *graph.Node) *graph.Node {
+	weight := d.weights[headName]
+	if d.config.TieWordEmbeddings {
+		weight = d.weights[embeddingName]
 	}
-	return graph.ConvertDType(linear(x, weight), dtypes.Float32)
-}
-
-// embed looks up tokens int32 [B, T], giving [B, T, D].
-func embed(w Weights, tokens *graph.Node) *graph.Node {
-	return graph.Gather(w[embeddingName], graph.ExpandDims(tokens, -1))
+	return softCap(graph.ConvertDType(linear(x, weight), dtypes.Float32), d.design.logitCap)
 }

@@ -8,6 +8,9 @@
 // (serving goes through that). Both are the same decoder block; only where keys
 // and values come from differs.
 //
+// The families differ in their design: each has a file that maps its config to one,
+// and the block builds what the design says.
+//
 // Shapes in comments use B rows (sequences), T tokens, C cache columns,
 // D hidden width, H heads, K key/value heads, R = H/K, E head width, F
 // feed-forward width, V vocabulary.

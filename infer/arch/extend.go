@@ -32,21 +32,22 @@ func CacheShapes(c checkpoint.Config, dtype dtypes.DType, rows, columns int) []s
 // A prompt shorter than T is padded on the left; start then lies behind the
 // padding, which nothing looks at.
 func Extend(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node) (*graph.Node, Cache) {
-	x, written := hidden(c, w, cache, tokens, start, column)
+	d, written := extending(c, w, cache, tokens, start, column)
+	x := d.run(tokens)
 	rest := graph.AxisRange()
 	last := graph.Reshape(graph.Slice(x, rest, graph.AxisRange(-1), rest), x.Shape().Dim(0), c.HiddenSize)
-	return head(c, w, last), written
+	return d.head(last), written
 }
 
 // Score is Extend with the logits after each of the tokens, float32 [B, T, V].
 func Score(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node) (*graph.Node, Cache) {
-	x, written := hidden(c, w, cache, tokens, start, column)
-	return head(c, w, x), written
+	d, written := extending(c, w, cache, tokens, start, column)
+	return d.head(d.run(tokens)), written
 }
 
-// hidden is the pass that [Extend] and [Score] share, up to the final norm: hidden states
-// [B, T, D], and the extended cache.
-func hidden(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node) (*graph.Node, Cache) {
+// extending gives the decoder of a pass that extends a cache, and the cache that
+// it will have filled once it has run.
+func extending(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node) (decoder, Cache) {
 	g := tokens.Graph()
 	b, t := tokens.Shape().Dim(0), tokens.Shape().Dim(1)
 	columns := cache[0].Shape().Dim(2)
@@ -56,18 +57,15 @@ func hidden(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *
 	begun := graph.GreaterOrEqual(
 		graph.BroadcastToDims(key, b, 1, 1, t, columns),
 		graph.BroadcastToDims(graph.Reshape(start, b, 1, 1, 1, 1), b, 1, 1, t, columns))
-	visible := graph.LogicalAnd(begun, graph.BroadcastToDims(causal(c, query, key), b, 1, 1, t, columns))
+	visible := func(window int) *graph.Node {
+		return graph.LogicalAnd(begun, graph.BroadcastToDims(causal(window, query, key), b, 1, 1, t, columns))
+	}
 
 	positions := graph.Sub(
 		graph.BroadcastToDims(graph.Add(graph.Iota(g, shapes.Make(dtypes.Int32, 1, t), 1), column), b, t),
 		graph.BroadcastToDims(graph.Reshape(start, b, 1), b, t)) // negative in the padding
 	written := append(Cache(nil), cache...)
-	d := decoder{
-		config: c, weights: w, cache: writing{written, column},
-		rotary:  newRotation(c, graph.ConvertDType(positions, dtypes.Float32), w[embeddingName].DType()),
-		visible: visible,
-	}
-	return d.run(embed(w, tokens)), written
+	return newDecoder(c, w, writing{written, column}, graph.ConvertDType(positions, dtypes.Float32), visible), written
 }
 
 // writing is attention through the cache, after adding the tokens of the pass

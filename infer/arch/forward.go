@@ -17,20 +17,16 @@ func Forward(c checkpoint.Config, w Weights, tokens *graph.Node) *graph.Node {
 	positions := graph.Iota(g, shapes.Make(dtypes.Float32, 1, t), 1)
 	query := graph.Iota(g, shapes.Make(dtypes.Int32, 1, 1, 1, t, t), 3)
 	column := graph.Iota(g, shapes.Make(dtypes.Int32, 1, 1, 1, t, t), 4)
-	d := decoder{
-		config: c, weights: w, cache: justThese{},
-		rotary:  newRotation(c, positions, w[embeddingName].DType()),
-		visible: causal(c, query, column),
-	}
-	return head(c, w, d.run(embed(w, tokens)))
+	d := newDecoder(c, w, justThese{}, positions, func(window int) *graph.Node { return causal(window, query, column) })
+	return d.head(d.run(tokens))
 }
 
 // causal tells which columns a query sees: itself, those before it, and with a
 // sliding window only the last ones.
-func causal(c checkpoint.Config, query, column *graph.Node) *graph.Node {
+func causal(window int, query, column *graph.Node) *graph.Node {
 	visible := graph.LessOrEqual(column, query)
-	if c.SlidingWindow > 0 {
-		near := graph.LessThan(graph.Sub(query, column), graph.Const(query.Graph(), int32(c.SlidingWindow)))
+	if window > 0 {
+		near := graph.LessThan(graph.Sub(query, column), graph.Const(query.Graph(), int32(window)))
 		visible = graph.LogicalAnd(visible, near)
 	}
 	return visible

@@ -58,7 +58,9 @@ func TestForwardAgreesWithTransformers(t *testing.T) {
 	for _, c := range []struct {
 		model     string
 		tolerance float64
-	}{{"mistral-f32", 1e-4}, {"llama-f32", 1e-4}, {"mistral-bf16", 0.15}} {
+	}{{"mistral-f32", 1e-4}, {"llama-f32", 1e-4}, {"mistral-bf16", 0.15},
+		{"llama-bias-f32", 1e-4}, {"qwen2-f32", 1e-4}, {"qwen3-f32", 1e-4}, {"gemma2-f32", 1e-4}, {"gemma3-f32", 1e-4},
+	} {
 		t.Run(c.model, func(t *testing.T) {
 			config, params, want := fixture(t, c.model)
 			logits, err := graph.CallOnce(devicetest.Open(t).Backend(), func(in []*graph.Node) *graph.Node {
@@ -78,7 +80,7 @@ func TestForwardAgreesWithTransformers(t *testing.T) {
 // of the prompt beside another row, then the rest token by token.
 func TestExtendAgreesWithTransformers(t *testing.T) {
 	const columns, width, first = 16, 8, 5 // first tokens of the prompt come in the prefill
-	for _, model := range []string{"mistral-f32", "llama-f32"} {
+	for _, model := range []string{"mistral-f32", "llama-f32", "llama-bias-f32", "qwen2-f32", "qwen3-f32", "gemma2-f32", "gemma3-f32"} {
 		t.Run(model, func(t *testing.T) {
 			config, params, want := fixture(t, model)
 			be := devicetest.Open(t).Backend()

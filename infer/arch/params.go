@@ -42,39 +42,62 @@ const (
 	headName      = "lm_head.weight"
 )
 
-// blockParam is the name of a block's tensor.
+// blockParam is the name of a block's weights.
 func blockParam(block int, name string) string {
 	return fmt.Sprintf("model.layers.%d.%s.weight", block, name)
+}
+
+// blockBias is the name of a block's bias.
+func blockBias(block int, name string) string {
+	return fmt.Sprintf("model.layers.%d.%s.bias", block, name)
 }
 
 // Params lists the tensors of a model in a fixed order. A tied head is the
 // embedding and not listed again.
 func Params(c checkpoint.Config) []Param {
-	hidden, inner := c.HiddenSize, c.IntermediateSize
-	queries, keys := c.NumAttentionHeads*c.HeadDim, c.NumKeyValueHeads*c.HeadDim
+	d, hidden := designOf(c), c.HiddenSize
 	params := []Param{{embeddingName, []int{c.VocabSize, hidden}, Group{Part: Embedding}}}
 	for i := range c.NumHiddenLayers {
-		for _, p := range []struct {
-			name  string
-			shape []int
-		}{
-			{"input_layernorm", []int{hidden}},
-			{"self_attn.q_proj", []int{queries, hidden}},
-			{"self_attn.k_proj", []int{keys, hidden}},
-			{"self_attn.v_proj", []int{keys, hidden}},
-			{"self_attn.o_proj", []int{hidden, queries}},
-			{"post_attention_layernorm", []int{hidden}},
-			{"mlp.gate_proj", []int{inner, hidden}},
-			{"mlp.up_proj", []int{inner, hidden}},
-			{"mlp.down_proj", []int{hidden, inner}},
-		} {
-			params = append(params, Param{blockParam(i, p.name), p.shape, Group{Block, i}})
-		}
+		params = append(params, blockParams(c, d, i)...)
 	}
 	params = append(params, Param{finalNormName, []int{hidden}, Group{Part: Head}})
 	if !c.TieWordEmbeddings {
 		params = append(params, Param{headName, []int{c.VocabSize, hidden}, Group{Part: Head}})
 	}
+	return params
+}
+
+// blockParams lists the tensors of one block.
+func blockParams(c checkpoint.Config, d design, block int) (params []Param) {
+	hidden, inner := c.HiddenSize, c.IntermediateSize
+	queries, keys := c.NumAttentionHeads*c.HeadDim, c.NumKeyValueHeads*c.HeadDim
+	group := Group{Block, block}
+	norm := func(name string, width int) {
+		params = append(params, Param{blockParam(block, name), []int{width}, group})
+	}
+	linear := func(name string, out, in int, bias bool) {
+		params = append(params, Param{blockParam(block, name), []int{out, in}, group})
+		if bias {
+			params = append(params, Param{blockBias(block, name), []int{out}, group})
+		}
+	}
+	norm("input_layernorm", hidden)
+	linear("self_attn.q_proj", queries, hidden, d.qkvBias)
+	linear("self_attn.k_proj", keys, hidden, d.qkvBias)
+	linear("self_attn.v_proj", keys, hidden, d.qkvBias)
+	if d.headNorms {
+		norm("self_attn.q_norm", c.HeadDim)
+		norm("self_attn.k_norm", c.HeadDim)
+	}
+	linear("self_attn.o_proj", hidden, queries, d.outputBias)
+	norm("post_attention_layernorm", hidden)
+	if d.branchNorms {
+		norm("pre_feedforward_layernorm", hidden)
+		norm("post_feedforward_layernorm", hidden)
+	}
+	linear("mlp.gate_proj", inner, hidden, d.mlpBias)
+	linear("mlp.up_proj", inner, hidden, d.mlpBias)
+	linear("mlp.down_proj", hidden, inner, d.mlpBias)
 	return params
 }
 

@@ -26,6 +26,7 @@ func compile(source string) (_ *exec.Template, err error) {
 	if err := checkDepth(source); err != nil {
 		return nil, err
 	}
+	source = callConditionals(source)
 	settings := config.New()
 	settings.TrimBlocks = true
 	loader, err := loaders.NewMemoryLoader(map[string]string{"/" + templateName: leftStrip(source)})
@@ -72,6 +73,7 @@ func execute(t *exec.Template, out io.Writer, values map[string]any) (err error)
 		return items, err
 	}
 	values["strftime_now"] = strftimeNow
+	values[chooseName] = choose
 	err = t.Execute(out, exec.NewContext(values))
 	switch {
 	case raised != nil:

@@ -1,8 +1,6 @@
 package checkpoint
 
 import (
-	"encoding/json"
-	"fmt"
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
@@ -10,9 +8,12 @@ import (
 	"github.com/mergeway/mergeway/fault"
 )
 
-// Config is what config.json says of a decoder of the Llama family.
+// Config is what config.json says of a decoder. All of it but Architectures and
+// the token ids shapes the graphs. It is printed to tell one graph from another,
+// so what shapes them should be a value: the engine prints what the one pointer,
+// RopeScaling, leads to.
 type Config struct {
-	ModelType     string   // "mistral" or "llama"
+	ModelType     string   // the family: a key of the table families
 	Architectures []string // Hugging Face class names; kept for export
 
 	VocabSize         int // rows of the embedding and of the head
@@ -26,22 +27,30 @@ type Config struct {
 	MaxPositionEmbeddings int
 	RMSNormEps            float64
 	RopeTheta             float64
+	RopeLocalTheta        float64      // in its place, and without scaling, in blocks with a sliding window; 0: the same
 	RopeScaling           *RopeScaling // nil: none
 	SlidingWindow         int          // a token sees this many positions, itself included; 0: all
+	SlidingLayers         []bool       // which blocks have that window; nil: all of them
 	TieWordEmbeddings     bool         // the head is the embedding
-	HiddenAct             string       // "silu"
+	AttentionBias         bool         // the projections of q, k, v and o have biases
+	MLPBias               bool         // those of the feed-forward net have
+	HiddenAct             string       // "silu" (also called "swish") or "gelu_pytorch_tanh"
 	DType                 dtypes.DType // of the stored weights
+
+	QueryPreAttnScalar    float64 // attention scores are divided by its root; 0: HeadDim
+	AttnLogitSoftcapping  float64 // attention scores lie within ± this; 0: anywhere
+	FinalLogitSoftcapping float64 // logits lie within ± this; 0: anywhere
 
 	BOSTokenID  int   // -1: none
 	EOSTokenIDs []int // any of these ends a reply; empty: none
 }
 
-// RopeScaling stretches the rotary position embedding beyond the trained context.
-type RopeScaling struct {
-	Type                          string // "linear" or "llama3"
-	Factor                        float64
-	LowFreqFactor, HighFreqFactor float64 // llama3
-	OriginalMaxPositionEmbeddings int     // llama3
+// Window is how many positions a token sees in a block, itself included; 0: all.
+func (c Config) Window(block int) int {
+	if len(c.SlidingLayers) > 0 && (block >= len(c.SlidingLayers) || !c.SlidingLayers[block]) {
+		return 0
+	}
+	return c.SlidingWindow
 }
 
 // Bounds on what a config may ask for, far above any model of the family: they
@@ -52,176 +61,11 @@ const (
 	maxLayers      = 1 << 10
 )
 
-// rawConfig is config.json on disk: classic keys, and those of transformers 5.
-type rawConfig struct {
-	ModelType             string          `json:"model_type"`
-	Architectures         []string        `json:"architectures,omitempty"`
-	VocabSize             int             `json:"vocab_size"`
-	HiddenSize            int             `json:"hidden_size"`
-	IntermediateSize      int             `json:"intermediate_size"`
-	NumHiddenLayers       int             `json:"num_hidden_layers"`
-	NumAttentionHeads     int             `json:"num_attention_heads"`
-	NumKeyValueHeads      *int            `json:"num_key_value_heads,omitempty"`
-	HeadDim               *int            `json:"head_dim,omitempty"`
-	MaxPositionEmbeddings int             `json:"max_position_embeddings"`
-	RMSNormEps            *float64        `json:"rms_norm_eps,omitempty"`
-	RopeTheta             *float64        `json:"rope_theta,omitempty"`
-	RopeScaling           *rawRope        `json:"rope_scaling,omitempty"`
-	RopeParameters        *rawRope        `json:"rope_parameters,omitempty"`
-	SlidingWindow         *int            `json:"sliding_window"`
-	UseSlidingWindow      *bool           `json:"use_sliding_window,omitempty"`
-	TieWordEmbeddings     bool            `json:"tie_word_embeddings"`
-	HiddenAct             string          `json:"hidden_act,omitempty"`
-	AttentionBias         bool            `json:"attention_bias,omitempty"`
-	MLPBias               bool            `json:"mlp_bias,omitempty"`
-	TorchDType            string          `json:"torch_dtype,omitempty"`
-	DType                 string          `json:"dtype,omitempty"`
-	BOSTokenID            *int            `json:"bos_token_id,omitempty"`
-	EOSTokenID            json.RawMessage `json:"eos_token_id,omitempty"`
-}
-
-type rawRope struct {
-	Type            string   `json:"type,omitempty"`
-	RopeType        string   `json:"rope_type,omitempty"`
-	RopeTheta       *float64 `json:"rope_theta,omitempty"`
-	Factor          float64  `json:"factor,omitempty"`
-	LowFreqFactor   float64  `json:"low_freq_factor,omitempty"`
-	HighFreqFactor  float64  `json:"high_freq_factor,omitempty"`
-	OriginalMaxSize int      `json:"original_max_position_embeddings,omitempty"`
-}
-
-// ParseConfig reads config.json. Keys it doesn't know are ignored; a model it
-// can't run faithfully is refused with the key that says so.
-func ParseConfig(data []byte) (Config, error) {
-	if len(data) > maxConfigBytes {
-		return Config{}, fault.New(fault.Damaged, "config.json has %d bytes, more than %d", len(data), maxConfigBytes)
-	}
-	var raw rawConfig
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return Config{}, fault.Wrap(err, fault.Damaged, "config.json does not parse")
-	}
-	c := Config{
-		ModelType: raw.ModelType, Architectures: raw.Architectures,
-		VocabSize: raw.VocabSize, HiddenSize: raw.HiddenSize, IntermediateSize: raw.IntermediateSize,
-		NumHiddenLayers: raw.NumHiddenLayers, NumAttentionHeads: raw.NumAttentionHeads,
-		NumKeyValueHeads:      orDefault(raw.NumKeyValueHeads, raw.NumAttentionHeads),
-		MaxPositionEmbeddings: raw.MaxPositionEmbeddings,
-		RMSNormEps:            orDefault(raw.RMSNormEps, 1e-6),
-		RopeTheta:             orDefault(raw.RopeTheta, 10000),
-		TieWordEmbeddings:     raw.TieWordEmbeddings,
-		HiddenAct:             raw.HiddenAct,
-		BOSTokenID:            orDefault(raw.BOSTokenID, -1),
-	}
-	if c.HiddenAct == "" {
-		c.HiddenAct = "silu"
-	}
-	if raw.AttentionBias {
-		return Config{}, unsupported("attention_bias", true)
-	}
-	if raw.MLPBias {
-		return Config{}, unsupported("mlp_bias", true)
-	}
-	if c.NumAttentionHeads > 0 {
-		c.HeadDim = c.HiddenSize / c.NumAttentionHeads
-	}
-	c.HeadDim = orDefault(raw.HeadDim, c.HeadDim)
-	// Llama ignores a window in its config; Mistral honours it.
-	if c.ModelType == "mistral" && orDefault(raw.UseSlidingWindow, true) {
-		c.SlidingWindow = orDefault(raw.SlidingWindow, 0)
-	}
-	if err := c.readRope(raw); err != nil {
-		return Config{}, err
-	}
-	var err error
-	if c.DType, err = parseDType(raw); err != nil {
-		return Config{}, err
-	}
-	if c.EOSTokenIDs, err = parseTokenIDs("eos_token_id", raw.EOSTokenID); err != nil {
-		return Config{}, err
-	}
-	return c, c.Validate()
-}
-
-func (c *Config) readRope(raw rawConfig) error {
-	for _, rope := range []*rawRope{raw.RopeScaling, raw.RopeParameters} {
-		if rope == nil {
-			continue
-		}
-		c.RopeTheta = orDefault(rope.RopeTheta, c.RopeTheta)
-		kind := rope.RopeType
-		if kind == "" {
-			kind = rope.Type
-		}
-		switch kind {
-		case "", "default":
-		case "linear", "llama3":
-			c.RopeScaling = &RopeScaling{
-				Type: kind, Factor: rope.Factor,
-				LowFreqFactor: rope.LowFreqFactor, HighFreqFactor: rope.HighFreqFactor,
-				OriginalMaxPositionEmbeddings: rope.OriginalMaxSize,
-			}
-		default:
-			return unsupported("rope_scaling.rope_type", kind)
-		}
-	}
-	return nil
-}
-
-func parseDType(raw rawConfig) (dtypes.DType, error) {
-	name := raw.DType
-	if name == "" {
-		name = raw.TorchDType
-	}
-	switch name {
-	case "bfloat16":
-		return dtypes.BFloat16, nil
-	case "float16":
-		return dtypes.Float16, nil
-	case "float32", "":
-		return dtypes.Float32, nil
-	}
-	return dtypes.InvalidDType, unsupported("dtype", name)
-}
-
-// parseTokenIDs reads a token id that may be absent, null, a number or a list.
-func parseTokenIDs(key string, raw json.RawMessage) ([]int, error) {
-	if len(raw) == 0 || string(raw) == "null" {
-		return nil, nil
-	}
-	var one int
-	if json.Unmarshal(raw, &one) == nil {
-		return []int{one}, nil
-	}
-	var many []*int
-	if err := json.Unmarshal(raw, &many); err != nil {
-		return nil, fault.Wrap(err, fault.Damaged, "%s is neither a token id nor a list of them", key)
-	}
-	var ids []int
-	for _, id := range many {
-		if id == nil { // encoding/json would make it token 0
-			return nil, fault.New(fault.Damaged, "%s is a list with null in it", key)
-		}
-		ids = append(ids, *id)
-	}
-	return ids, nil
-}
-
-func orDefault[T any](p *T, otherwise T) T {
-	if p == nil {
-		return otherwise
-	}
-	return *p
-}
-
-func unsupported(key string, value any) error {
-	return fault.Bad(key, "config.json: %s = %v is not supported", key, value)
-}
-
 // Validate checks that the numbers make a model of a supported architecture.
 // The error names the key.
 func (c Config) Validate() error {
-	if c.ModelType != "mistral" && c.ModelType != "llama" {
-		return fault.Bad("model_type", "config.json: model_type %q is not supported (mistral and llama are)", c.ModelType)
+	if _, known := families[c.ModelType]; !known {
+		return unknownFamily(c.ModelType)
 	}
 	for _, d := range []struct {
 		key        string
@@ -246,19 +90,33 @@ func (c Config) Validate() error {
 			c.NumKeyValueHeads, c.NumAttentionHeads)
 	case c.HeadDim%2 != 0:
 		return fault.Bad("head_dim", "config.json: head_dim = %d is odd; rotary embedding needs pairs", c.HeadDim)
-	case c.HiddenAct != "silu" && c.HiddenAct != "swish":
+	case c.HiddenAct != "silu" && c.HiddenAct != "swish" && c.HiddenAct != "gelu_pytorch_tanh":
 		return unsupported("hidden_act", c.HiddenAct)
 	case c.SlidingWindow < 0:
 		return fault.Bad("sliding_window", "config.json: sliding_window = %d is negative", c.SlidingWindow)
+	case c.SlidingLayers != nil && len(c.SlidingLayers) != c.NumHiddenLayers:
+		return fault.Bad("layer_types", "config.json: layer_types has %d entries for %d blocks", len(c.SlidingLayers), c.NumHiddenLayers)
 	case !(c.RMSNormEps > 0 && c.RMSNormEps < 1):
 		return fault.Bad("rms_norm_eps", "config.json: rms_norm_eps = %g is not in (0, 1)", c.RMSNormEps)
 	case !(c.RopeTheta > 0) || math.IsInf(c.RopeTheta, 0):
 		return fault.Bad("rope_theta", "config.json: rope_theta = %g is not positive", c.RopeTheta)
 	}
-	if s := c.RopeScaling; s != nil {
-		llama3 := s.Type != "llama3" || (s.LowFreqFactor > 0 && s.HighFreqFactor > s.LowFreqFactor && s.OriginalMaxPositionEmbeddings > 0)
-		if !(s.Factor >= 1) || !llama3 {
-			return fault.Bad("rope_scaling", "config.json: rope_scaling %+v is out of range", *s)
+	for _, v := range []struct {
+		key   string
+		value float64
+	}{
+		{"rope_local_base_freq", c.RopeLocalTheta},
+		{"query_pre_attn_scalar", c.QueryPreAttnScalar},
+		{"attn_logit_softcapping", c.AttnLogitSoftcapping},
+		{"final_logit_softcapping", c.FinalLogitSoftcapping},
+	} {
+		if !(v.value >= 0) || math.IsInf(v.value, 0) {
+			return fault.Bad(v.key, "config.json: %s = %g is not positive", v.key, v.value)
+		}
+	}
+	if c.RopeScaling != nil {
+		if err := c.RopeScaling.validate(); err != nil {
+			return err
 		}
 	}
 	return c.checkTokenIDs()
@@ -274,57 +132,4 @@ func (c Config) checkTokenIDs() error {
 		}
 	}
 	return nil
-}
-
-// JSON writes a config.json that ParseConfig and transformers read.
-func (c Config) JSON() ([]byte, error) {
-	raw := rawConfig{
-		ModelType: c.ModelType, Architectures: c.Architectures,
-		VocabSize: c.VocabSize, HiddenSize: c.HiddenSize, IntermediateSize: c.IntermediateSize,
-		NumHiddenLayers: c.NumHiddenLayers, NumAttentionHeads: c.NumAttentionHeads,
-		NumKeyValueHeads: &c.NumKeyValueHeads, HeadDim: &c.HeadDim,
-		MaxPositionEmbeddings: c.MaxPositionEmbeddings,
-		RMSNormEps:            &c.RMSNormEps, RopeTheta: &c.RopeTheta,
-		TieWordEmbeddings: c.TieWordEmbeddings, HiddenAct: c.HiddenAct,
-	}
-	if c.SlidingWindow > 0 {
-		raw.SlidingWindow = &c.SlidingWindow
-	}
-	if s := c.RopeScaling; s != nil {
-		raw.RopeScaling = &rawRope{RopeType: s.Type, Factor: s.Factor, LowFreqFactor: s.LowFreqFactor,
-			HighFreqFactor: s.HighFreqFactor, OriginalMaxSize: s.OriginalMaxPositionEmbeddings}
-	}
-	switch c.DType {
-	case dtypes.BFloat16, dtypes.Float16, dtypes.Float32:
-		raw.TorchDType = TorchDType(c.DType)
-	default:
-		return nil, fmt.Errorf("a config can't be written with dtype %s", c.DType)
-	}
-	if c.BOSTokenID >= 0 {
-		raw.BOSTokenID = &c.BOSTokenID
-	}
-	var err error
-	switch len(c.EOSTokenIDs) {
-	case 0:
-	case 1:
-		raw.EOSTokenID, err = json.Marshal(c.EOSTokenIDs[0])
-	default:
-		raw.EOSTokenID, err = json.Marshal(c.EOSTokenIDs)
-	}
-	if err != nil {
-		return nil, err
-	}
-	data, err := json.MarshalIndent(raw, "", "  ")
-	return append(data, '\n'), err
-}
-
-// TorchDType is the name that config.json uses for a dtype of weights.
-func TorchDType(d dtypes.DType) string {
-	switch d {
-	case dtypes.BFloat16:
-		return "bfloat16"
-	case dtypes.Float16:
-		return "float16"
-	}
-	return "float32"
 }

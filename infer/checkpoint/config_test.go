@@ -1,10 +1,12 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,6 +104,8 @@ func TestParseConfigNamesTheKeyThatItRefuses(t *testing.T) {
 		changed map[string]any
 	}{
 		{"model_type", map[string]any{"model_type": "gemma"}},
+		{"model_type", map[string]any{"model_type": "gemma3"}}, // with images
+		{"quantization_config.quant_method", map[string]any{"quantization_config": map[string]any{"quant_method": "gptq"}}},
 		{"model_type", map[string]any{"model_type": nil}},
 		{"vocab_size", map[string]any{"vocab_size": 0}},
 		{"vocab_size", map[string]any{"vocab_size": 1 << 40}},
@@ -125,7 +129,15 @@ func TestParseConfigNamesTheKeyThatItRefuses(t *testing.T) {
 		{"rope_scaling", scaling("llama3", 8, 0, 4, 8192)},
 		{"rope_scaling", scaling("llama3", 8, 4, 4, 8192)},
 		{"rope_scaling", scaling("llama3", 8, 1, 4, 0)},
-		{"rope_scaling.rope_type", scaling("yarn", 8, 1, 4, 8192)},
+		{"rope_scaling", scaling("dynamic", 0.5, 0, 0, 0)},
+		{"rope_scaling", scaling("yarn", 0.5, 0, 0, 16)},
+		{"rope_scaling", scaling("yarn", 8, 0, 0, 0)},
+		{"rope_scaling", map[string]any{"rope_scaling": map[string]any{"type": "yarn", "factor": 4, "attention_factor": 0}}},
+		{"rope_scaling", map[string]any{"rope_scaling": map[string]any{"type": "yarn", "factor": 4, "beta_fast": 1, "beta_slow": 2}}},
+		{"rope_parameters", map[string]any{"rope_parameters": map[string]any{"full_attention": map[string]any{"rope_theta": 5}}}},
+		{"partial_rotary_factor", map[string]any{"partial_rotary_factor": 0.5}},
+		{"partial_rotary_factor", map[string]any{"rope_parameters": map[string]any{"partial_rotary_factor": 0.5}}},
+		{"rope_scaling.rope_type", scaling("longrope", 8, 1, 4, 8192)},
 		{"attention_bias", map[string]any{"attention_bias": true}},
 		{"mlp_bias", map[string]any{"mlp_bias": true}},
 		{"dtype", map[string]any{"torch_dtype": "int8"}},
@@ -142,6 +154,177 @@ func TestParseConfigNamesTheKeyThatItRefuses(t *testing.T) {
 			require.True(t, errors.As(err, &f))
 			require.Equal(t, c.key, f.Param)
 			require.ErrorContains(t, err, strings.TrimSuffix(c.key, ".rope_type"))
+		})
+	}
+}
+
+// of is a config.json of a family: that of keys without what only Mistral says.
+func of(family string, changed map[string]any) []byte {
+	all := map[string]any{"model_type": family, "head_dim": 8, "rope_theta": nil}
+	maps.Copy(all, changed)
+	return absent(keys(all), "sliding_window", changed)
+}
+
+// absent takes a key out unless it is among those that were changed.
+func absent(data []byte, key string, changed map[string]any) []byte {
+	if _, wanted := changed[key]; wanted {
+		return data
+	}
+	var all map[string]any
+	if err := json.Unmarshal(data, &all); err != nil {
+		panic(err)
+	}
+	delete(all, key)
+	data, err := json.Marshal(all)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
+// What each family means by the keys that are its own, present, null or missing:
+// as transformers 5.23 has it in its configuration_*.py.
+func TestParseConfigReadsFamilies(t *testing.T) {
+	sliding, full := "sliding_attention", "full_attention"
+	gemma := func(c *Config) {
+		c.HiddenAct, c.QueryPreAttnScalar = "gelu_pytorch_tanh", 256
+		c.SlidingWindow, c.SlidingLayers = 4096, []bool{true, false}
+	}
+	gemma2 := func(c *Config) { gemma(c); c.AttnLogitSoftcapping, c.FinalLogitSoftcapping = 50, 30 }
+	gemma3 := func(c *Config) { gemma(c); c.SlidingLayers = nil; c.RopeTheta, c.RopeLocalTheta = 1e6, 1e4 }
+	yarn := map[string]any{"rope_type": "yarn", "factor": 4.0}
+	for _, c := range []struct {
+		name, family string
+		changed      map[string]any
+		want         func(c *Config)
+	}{
+		{"a missing window is one of 4096", "mistral", nil, func(c *Config) { c.SlidingWindow = 4096 }},
+		{"null is no window", "mistral", map[string]any{"sliding_window": nil}, func(*Config) {}},
+		{"layer_types are not heeded", "mistral", map[string]any{"sliding_window": 6, "layer_types": []string{full, sliding}}, func(c *Config) { c.SlidingWindow = 6 }},
+
+		{"no window", "llama", nil, func(*Config) {}},
+		{"biases", "llama", map[string]any{"attention_bias": true, "mlp_bias": true}, func(c *Config) { c.AttentionBias, c.MLPBias = true, true }},
+		{"yarn", "llama", map[string]any{"rope_scaling": yarn}, func(c *Config) {
+			c.RopeScaling = &RopeScaling{Type: "yarn", Factor: 4, OriginalMaxPositionEmbeddings: 128, BetaFast: 32, BetaSlow: 1, AttentionFactor: 0.1*math.Log(4) + 1}
+		}},
+		{"yarn with all keys", "llama", map[string]any{"rope_parameters": map[string]any{
+			"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 64, "beta_fast": 16, "beta_slow": 2, "truncate": false, "attention_factor": 1.5, "rope_theta": 7.0,
+		}}, func(c *Config) {
+			c.RopeTheta = 7
+			c.RopeScaling = &RopeScaling{Type: "yarn", Factor: 2, OriginalMaxPositionEmbeddings: 64, BetaFast: 16, BetaSlow: 2, AttentionFactor: 1.5, NoTruncate: true}
+		}},
+		{"yarn with scales", "llama", map[string]any{"rope_scaling": map[string]any{"type": "yarn", "factor": 4.0, "mscale": 2.0, "mscale_all_dim": 0.5}}, func(c *Config) {
+			c.RopeScaling = &RopeScaling{Type: "yarn", Factor: 4, OriginalMaxPositionEmbeddings: 128, BetaFast: 32, BetaSlow: 1,
+				AttentionFactor: (0.1*2*math.Log(4) + 1) / (0.1*0.5*math.Log(4) + 1)}
+		}},
+		{"dynamic", "llama", map[string]any{"rope_scaling": map[string]any{"type": "dynamic", "factor": 4.0}}, func(c *Config) { c.RopeScaling = &RopeScaling{Type: "dynamic", Factor: 4} }},
+		{"llama3 counts from the context unless told", "llama", map[string]any{"rope_scaling": map[string]any{"type": "llama3", "factor": 4.0, "low_freq_factor": 1, "high_freq_factor": 4}},
+			func(c *Config) {
+				c.RopeScaling = &RopeScaling{Type: "llama3", Factor: 4, LowFreqFactor: 1, HighFreqFactor: 4, OriginalMaxPositionEmbeddings: 128}
+			}},
+
+		{"the window is off", "qwen2", map[string]any{"sliding_window": 6, "max_window_layers": 0}, func(*Config) {}},
+		{"biases need no key", "qwen2", map[string]any{"attention_bias": true}, func(*Config) {}},
+		{"switched on, but for the lower 28 blocks", "qwen2", map[string]any{"use_sliding_window": true, "sliding_window": 6}, func(*Config) {}},
+		{"in the upper blocks", "qwen2", map[string]any{"use_sliding_window": true, "sliding_window": 6, "max_window_layers": 1},
+			func(c *Config) { c.SlidingWindow, c.SlidingLayers = 6, []bool{false, true} }},
+		{"in all blocks", "qwen2", map[string]any{"use_sliding_window": true, "max_window_layers": 0}, func(c *Config) { c.SlidingWindow = 4096 }},
+		{"switched on, and null", "qwen2", map[string]any{"use_sliding_window": true, "sliding_window": nil, "max_window_layers": 0}, func(*Config) {}},
+		{"layer_types", "qwen2", map[string]any{"use_sliding_window": true, "sliding_window": 6, "layer_types": []string{sliding, full}},
+			func(c *Config) { c.SlidingWindow, c.SlidingLayers = 6, []bool{true, false} }},
+		{"heads are 128 wide", "qwen3", map[string]any{"head_dim": nil}, func(c *Config) { c.HeadDim = 128 }},
+		{"biases", "qwen3", map[string]any{"attention_bias": true}, func(c *Config) { c.AttentionBias = true }},
+
+		{"defaults", "gemma2", map[string]any{"head_dim": nil, "tie_word_embeddings": nil}, func(c *Config) { gemma2(c); c.HeadDim, c.TieWordEmbeddings = 256, true }},
+		{"no caps", "gemma2", map[string]any{"attn_logit_softcapping": "null", "final_logit_softcapping": "null"}, func(c *Config) { gemma(c) }},
+		{"caps", "gemma2", map[string]any{"attn_logit_softcapping": 5, "final_logit_softcapping": 6.5, "query_pre_attn_scalar": 24},
+			func(c *Config) {
+				gemma2(c)
+				c.AttnLogitSoftcapping, c.FinalLogitSoftcapping, c.QueryPreAttnScalar = 5, 6.5, 24
+			}},
+		{"the activation has its own key", "gemma2", map[string]any{"hidden_act": "gelu", "hidden_activation": "silu"}, func(c *Config) { gemma2(c); c.HiddenAct = "silu" }},
+		{"no windows", "gemma2", map[string]any{"sliding_window": nil, "layer_types": []string{full, full}}, func(c *Config) { gemma2(c); c.SlidingWindow, c.SlidingLayers = 0, nil }},
+
+		{"five of six blocks slide", "gemma3_text", map[string]any{"num_hidden_layers": 7}, func(c *Config) {
+			gemma3(c)
+			c.NumHiddenLayers, c.SlidingLayers = 7, []bool{true, true, true, true, true, false, true}
+		}},
+		{"every other block", "gemma3_text", map[string]any{"sliding_window_pattern": 2}, func(c *Config) { gemma3(c); c.SlidingLayers = []bool{true, false} }},
+		{"two rotations", "gemma3_text", map[string]any{"rope_theta": 5.0, "rope_local_base_freq": 3.0, "rope_scaling": map[string]any{"rope_type": "linear", "factor": 8.0}},
+			func(c *Config) {
+				gemma3(c)
+				c.RopeTheta, c.RopeLocalTheta, c.RopeScaling = 5, 3, &RopeScaling{Type: "linear", Factor: 8}
+			}},
+		{"two rotations in transformers 5", "gemma3_text", map[string]any{"rope_parameters": map[string]any{
+			full: map[string]any{"rope_type": "linear", "factor": 8.0, "rope_theta": 5.0}, sliding: map[string]any{"rope_type": "default", "rope_theta": 3.0},
+		}}, func(c *Config) {
+			gemma3(c)
+			c.RopeTheta, c.RopeLocalTheta, c.RopeScaling = 5, 3, &RopeScaling{Type: "linear", Factor: 8}
+		}},
+	} {
+		t.Run(c.family+": "+c.name, func(t *testing.T) {
+			data := of(c.family, c.changed)
+			data = bytes.ReplaceAll(data, []byte(`"null"`), []byte(`null`)) // keys takes nil for a missing key
+			got, err := ParseConfig(data)
+			require.NoError(t, err)
+			want := small()
+			want.ModelType, want.RopeTheta = c.family, 1e4
+			c.want(&want)
+			require.Equal(t, want, got)
+
+			written, err := got.JSON()
+			require.NoError(t, err)
+			again, err := ParseConfig(written)
+			require.NoError(t, err)
+			require.Equal(t, got, again, "written and read again: %s", written)
+		})
+	}
+}
+
+// transformers refuses a whole number where it wants a float.
+func TestCapsAreWrittenWithADecimalPoint(t *testing.T) {
+	c, err := ParseConfig(of("gemma2", map[string]any{"final_logit_softcapping": 1e30}))
+	require.NoError(t, err)
+	data, err := c.JSON()
+	require.NoError(t, err)
+	require.Contains(t, string(data), `"attn_logit_softcapping": 50.0,`)
+	require.Contains(t, string(data), `"final_logit_softcapping": 1e+30,`)
+}
+
+func TestParseConfigNamesTheKeyOfAFamilyThatItRefuses(t *testing.T) {
+	types := func(types ...string) map[string]any { return map[string]any{"layer_types": types} }
+	for _, c := range []struct {
+		family, key string
+		changed     map[string]any
+	}{
+		{"qwen2", "mlp_bias", map[string]any{"mlp_bias": true}},
+		{"qwen2", "sliding_window", types("sliding_attention", "full_attention")}, // and it is off
+		{"qwen2", "sliding_window", map[string]any{"use_sliding_window": true, "sliding_window": -1, "max_window_layers": 0}},
+		{"qwen3", "layer_types", types("full_attention")},
+		{"qwen3", "layer_types", types("full_attention", "chunked_attention")},
+		{"gemma2", "num_hidden_layers", map[string]any{"num_hidden_layers": 1 << 40}},
+		{"gemma2", "sliding_window", map[string]any{"sliding_window": nil}},
+		{"gemma2", "query_pre_attn_scalar", map[string]any{"query_pre_attn_scalar": 0}},
+		{"gemma2", "query_pre_attn_scalar", map[string]any{"query_pre_attn_scalar": -1}},
+		{"gemma2", "attn_logit_softcapping", map[string]any{"attn_logit_softcapping": -1}},
+		{"gemma2", "final_logit_softcapping", map[string]any{"final_logit_softcapping": -1}},
+		{"gemma2", "use_bidirectional_attention", map[string]any{"use_bidirectional_attention": true}},
+		{"gemma2", "hidden_act", map[string]any{"hidden_activation": "relu"}},
+		{"gemma3_text", "attn_logit_softcapping", map[string]any{"attn_logit_softcapping": 50}},
+		{"gemma3_text", "sliding_window_pattern", map[string]any{"sliding_window_pattern": 0}},
+		{"gemma3_text", "rope_local_base_freq", map[string]any{"rope_local_base_freq": 0}},
+		{"gemma3_text", "rope_parameters", map[string]any{"rope_parameters": map[string]any{"rope_theta": 5.0}}},
+		{"gemma3_text", "rope_parameters.sliding_attention.rope_type", map[string]any{"rope_parameters": map[string]any{
+			"sliding_attention": map[string]any{"rope_type": "linear", "factor": 2},
+		}}},
+	} {
+		t.Run(fmt.Sprint(c.family, c.changed), func(t *testing.T) {
+			_, err := ParseConfig(of(c.family, c.changed))
+			require.Equal(t, fault.Invalid, fault.CodeOf(err), "%v", err)
+			var f *fault.Error
+			require.True(t, errors.As(err, &f))
+			require.Equal(t, c.key, f.Param)
+			require.ErrorContains(t, err, "config.json: ")
 		})
 	}
 }
@@ -234,6 +417,8 @@ func FuzzConfig(f *testing.F) {
 	f.Add(keys(map[string]any{"rope_parameters": map[string]any{"rope_type": "linear", "factor": 1e300, "rope_theta": 5e-324}, "sliding_window": 4096}))
 	f.Add([]byte(`{"eos_token_id":[[]],"bos_token_id":null,"head_dim":1e2}`))
 	f.Add([]byte(`{"rope_scaling":{"type":"yarn"}}`))
+	f.Add(of("qwen2", map[string]any{"use_sliding_window": true, "max_window_layers": 1, "rope_scaling": map[string]any{"type": "yarn", "factor": 4, "mscale": 1e300, "mscale_all_dim": 1}}))
+	f.Add(of("gemma3_text", map[string]any{"layer_types": []string{"full_attention", "sliding_attention"}, "final_logit_softcapping": 1e-300}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := ParseConfig(data)
 		if err != nil {

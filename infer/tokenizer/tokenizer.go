@@ -243,6 +243,19 @@ func (t *Tokenizer) IsSpecial(id int32) bool { return t.control[id] }
 // VocabSize is the number of tokens, added ones included.
 func (t *Tokenizer) VocabSize() int { return int(t.special.VocabSize()) }
 
+// TextRows is how many rows an embedding must have for every token that text can
+// become. Special tokens may lie beyond: Gemma 3's tokenizer has one for images
+// that its text models have no row for.
+func (t *Tokenizer) TextRows() int {
+	rows := 0
+	for _, id := range t.ids {
+		if !t.control[id] {
+			rows = max(rows, int(id)+1)
+		}
+	}
+	return rows
+}
+
 // BOS is the token that begins a sequence, if the model has one.
 func (t *Tokenizer) BOS() (int32, bool) { return deref(t.bos) }
 

@@ -157,6 +157,18 @@ func TestLookUp(t *testing.T) {
 	require.False(t, ok, "tokenizer.json doesn't say")
 }
 
+func TestTextNeedsNoRowsForSpecialTokensBeyondTheRest(t *testing.T) {
+	file := fallback(t, "日")
+	rows := firstByte + 257
+	require.Equal(t, rows, from(t, file).TextRows())
+	file["added_tokens"] = append(file["added_tokens"].([]object),
+		object{"id": rows, "content": "<image>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true})
+	require.Equal(t, rows, from(t, file).TextRows())
+	require.Equal(t, rows+1, from(t, file).VocabSize())
+	file["added_tokens"].([]object)[len(specials)]["special"] = false
+	require.Equal(t, rows+1, from(t, file).TextRows())
+}
+
 func TestUnigramVocabulariesAreRead(t *testing.T) {
 	tok := from(t, object{"version": "1.0", "added_tokens": []any{}, "model": object{
 		"type": "Unigram", "unk_id": 0, "byte_fallback": false, "vocab": []any{[]any{"<unk>", 0.0}, []any{"ab", -1.0}, []any{"a", -2.0}},

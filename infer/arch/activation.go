@@ -1,0 +1,33 @@
+package arch
+
+import (
+	"math"
+
+	"github.com/gomlx/gomlx/core/graph"
+)
+
+// activations are the functions that hidden_act and hidden_activation name.
+var activations = map[string]func(*graph.Node) *graph.Node{
+	"silu":              silu,
+	"swish":             silu,
+	"gelu_pytorch_tanh": geluTanh,
+}
+
+// silu is x·σ(x).
+func silu(x *graph.Node) *graph.Node { return graph.Mul(x, graph.Sigmoid(x)) }
+
+// geluTanh is x·Φ(x) with the approximation of Φ that PyTorch calls "tanh":
+// (1 + tanh(√(2/π)·(x + 0.044715·x³))) / 2.
+func geluTanh(x *graph.Node) *graph.Node {
+	inner := graph.Add(x, graph.MulScalar(graph.Mul(x, graph.Mul(x, x)), 0.044715))
+	share := graph.MulScalar(graph.AddScalar(graph.Tanh(graph.MulScalar(inner, math.Sqrt(2/math.Pi))), 1), 0.5)
+	return graph.Mul(x, share)
+}
+
+// softCap bounds x to ± limit, nearly leaving small values alone; 0 leaves all.
+func softCap(x *graph.Node, limit float64) *graph.Node {
+	if limit == 0 {
+		return x
+	}
+	return graph.MulScalar(graph.Tanh(graph.DivScalar(x, limit)), limit)
+}
