@@ -10,6 +10,7 @@ type batch struct {
 	weights    *Weights
 	background bool
 	prefills   []*prefill
+	beam       *beam // the rows are hypotheses of one beam search, and nobody joins
 
 	rows   []*sequence // by row of the cache; nil: free
 	start  []int32     // column of each row's first token
@@ -30,6 +31,9 @@ func (b *batch) alive() []*sequence {
 
 // count is the number of sequences that decode or whose prompts are computed.
 func (b *batch) count() int {
+	if b.beam != nil && !b.beam.lead.done {
+		return b.beam.Width
+	}
 	n := len(b.alive())
 	for _, p := range b.prefills {
 		for _, s := range p.rows {
@@ -102,6 +106,7 @@ func (b *batch) prefill(e *Engine, p *prefill) error {
 			return err
 		}
 		p.settle(e, out)
+		p.after = out
 	}
 	if err := b.join(e, p); err != nil {
 		return err // for want of memory: p is done, and joins in a later turn
@@ -123,7 +128,9 @@ func (p *prefill) settle(e *Engine, out output) {
 			e.savePrompt(p, r)
 		}
 	}
-	advance(p.rows, out)
+	if p.rows[0].beam == nil {
+		advance(p.rows, out)
+	}
 }
 
 // join gives the rows of a finished prefill that go on rows of the batch.
@@ -136,6 +143,9 @@ func (b *batch) join(e *Engine, p *prefill) error {
 	}
 	if len(joining) == 0 {
 		return nil
+	}
+	if b.beam != nil {
+		return b.beam.begin(e, b, p, slices.Clone(p.after.logits[0]))
 	}
 	if b.cache == nil {
 		return b.adopt(e, p, joining)
@@ -245,6 +255,9 @@ func (b *batch) fit(e *Engine, joining []*sequence, least, steps int) error {
 
 // decode gives every row its next token, or with steps its next ones.
 func (b *batch) decode(e *Engine, steps int) error {
+	if b.beam != nil {
+		return b.beam.run(e, b)
+	}
 	want := wanted(b.rows)
 	if want != noLogits {
 		steps = 1

@@ -22,7 +22,8 @@ type prefill struct {
 	head    *prefill // computes what all rows begin with, first
 	shared  *load    // waits for the head
 	loads   []load
-	score   bool // log probabilities of the prompts are wanted
+	score   bool   // log probabilities of the prompts are wanted
+	after   output // what follows the prompts, once they are done
 }
 
 // load is a copy of a saved prefix into rows.
@@ -285,7 +286,7 @@ func lastOf(logits [][]float32, n int) [][]float32 {
 // wanted tells which logits sequences need for their next token.
 func wanted(rows []*sequence) logits {
 	for _, s := range rows {
-		if s != nil && !s.done && !s.request.Sampling.onDevice() {
+		if s != nil && !s.done && !s.onDevice() {
 			return lastLogits
 		}
 	}

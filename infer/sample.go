@@ -2,6 +2,7 @@ package infer
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -42,6 +43,13 @@ func newSampler(r Request, seed uint64, ends []int32) (*sampler, error) {
 		}
 	}
 	return s, nil
+}
+
+// fork gives a sampler that goes its own way from here. Grammars can't be forked.
+func (s *sampler) fork() *sampler {
+	other := *s
+	other.counts = maps.Clone(s.counts)
+	return &other
 }
 
 // close frees the matcher.
@@ -165,9 +173,8 @@ type candidate struct {
 // once in ten thousand million times.
 const negligible = 1e-16
 
-// candidates gives the tokens that may be drawn, most probable first; ties are
-// broken by id, so the order is one. A token that crosses a threshold of mass
-// belongs to them.
+// candidates gives the tokens that may be drawn, in an order that depends on the
+// logits alone. A token that crosses a threshold of mass belongs to them.
 func (s *sampler) candidates(logits []float32) []candidate {
 	highest := float64(logits[argmax(logits)])
 	least := max(negligible, s.MinP)
@@ -193,7 +200,6 @@ func (s *sampler) candidates(logits []float32) []candidate {
 	if s.TopP > 0 && s.TopP < 1 {
 		all = nucleus(all, total, s.TopP)
 	}
-	slices.SortFunc(all, byShare)
 	return all
 }
 

@@ -218,8 +218,8 @@ func (e *Engine) begin(batches *[]*batch, rows []*sequence) {
 		}
 		p := e.newPrefill(rows, unit)
 		b := batchOf(*batches, w)
-		if b == nil {
-			b = &batch{weights: w, background: background}
+		if b == nil || rows[0].beam != nil {
+			b = &batch{weights: w, background: background, beam: rows[0].beam}
 			*batches = append(*batches, b)
 		}
 		b.prefills = append(b.prefills, p)
@@ -235,7 +235,7 @@ func (e *Engine) begin(batches *[]*batch, rows []*sequence) {
 // batchOf finds a model's batch; nil if it has none.
 func batchOf(all []*batch, w *Weights) *batch {
 	for _, b := range all {
-		if b.weights == w {
+		if b.weights == w && b.beam == nil {
 			return b
 		}
 	}
@@ -302,6 +302,9 @@ func (e *Engine) openTo(s *sequence, running []*batch) (n int, open bool) {
 // those of one model whose lengths are alike.
 func together(a, b *sequence) bool {
 	const short = 64 // tokens; below it padding costs little
+	if a.beam != nil || b.beam != nil {
+		return a == b
+	}
 	if a.model.Weights != b.model.Weights || a.toScore() != b.toScore() {
 		return false
 	}

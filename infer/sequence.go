@@ -23,6 +23,7 @@ type sequence struct {
 	longest int     // tokens the reply may have
 	ends    []int32 // token ids that end the reply
 	sampler *sampler
+	beam    *beam // nil: tokens are picked one after another
 
 	// tokens are the prompt and the reply so far. A cache holds all of them but
 	// the newest, so that with them alone a sequence can be taken up again.
@@ -75,6 +76,9 @@ func (s *sequence) made() int { return len(s.tokens) - len(s.request.Prompt) }
 // remaining is the number of tokens that the reply may still get.
 func (s *sequence) remaining() int { return s.longest - s.made() }
 
+// onDevice tells whether the device's own choice of the next token will do.
+func (s *sequence) onDevice() bool { return s.beam == nil && s.request.Sampling.onDevice() }
+
 // noteCached notes how much of the prompt needed no work, the first time that it
 // is computed.
 func (s *sequence) noteCached(tokens int) {
@@ -92,7 +96,7 @@ func (s *sequence) newest() int32 { return s.tokens[len(s.tokens)-1] }
 // next picks the reply's next token: the most probable one, or what sampling
 // makes of the logits. It may run beside that of other sequences.
 func (s *sequence) next(mostProbable int32, logits []float32) (choice, error) {
-	if s.request.Sampling.onDevice() {
+	if s.onDevice() {
 		return choice{token: mostProbable}, nil
 	}
 	return s.sampler.next(logits, s.made())
