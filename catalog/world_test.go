@@ -127,6 +127,8 @@ type world struct {
 	store  *store.Bolt
 	merger *merger
 	budget int64
+	serve  func(*device.Memory) *infer.Engine // makes an engine; nil: nobody asks the models anything
+	engine *infer.Engine
 	clock  time.Time
 }
 
@@ -159,8 +161,14 @@ func (w *world) open() {
 	var err error
 	w.store, err = store.OpenBolt(filepath.Join(w.data, "state.db"))
 	require.NoError(w.t, err)
+	memory := device.NewMemory(w.budget)
+	var forget func(*infer.Weights)
+	if w.serve != nil {
+		w.engine = w.serve(memory)
+		forget = w.engine.Forget
+	}
 	w.Catalog, err = catalog.Open(w.t.Context(), catalog.Options{
-		Device: devicetest.Open(w.t), Executor: w.merger, Store: w.store, ModelsDir: w.dir, Memory: device.NewMemory(w.budget),
+		Device: devicetest.Open(w.t), Executor: w.merger, Store: w.store, ModelsDir: w.dir, Memory: memory, Forget: forget,
 		Now: func() time.Time { return w.clock }, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(w.t, err)
@@ -170,6 +178,9 @@ func (w *world) open() {
 func (w *world) close() {
 	if w.Catalog == nil {
 		return
+	}
+	if w.engine != nil {
+		w.engine.Close()
 	}
 	w.Close()
 	_, used := w.Budget()

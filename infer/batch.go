@@ -45,6 +45,13 @@ func (b *batch) count() int {
 	return n
 }
 
+// hasCache tells whether memory comes free when the batch goes.
+func (b *batch) hasCache() bool {
+	return b.cache != nil || slices.ContainsFunc(b.prefills, func(p *prefill) bool {
+		return p.cache != nil || p.head != nil && p.head.cache != nil
+	})
+}
+
 // each calls do for every sequence that has not ended.
 func (b *batch) each(do func(*sequence)) {
 	for _, s := range b.rows {

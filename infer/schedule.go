@@ -79,8 +79,11 @@ func (e *Engine) searchUnit(b *batch) error {
 // parameters is the number of a model's weights.
 func parameters(w *Weights) int { return int(w.Bytes()) / w.DType().Size() }
 
-// searchTokens is how many prompt tokens of a search are computed at a time.
-func (e *Engine) searchTokens(w *Weights) int {
+// unit is how many prompt tokens are computed at a time.
+func (e *Engine) unit(w *Weights, background bool) int {
+	if !background {
+		return e.options.ChunkTokens
+	}
 	return max(e.options.ChunkTokens, min(maxSearchTokens, searchWork/max(1, parameters(w))))
 }
 
@@ -107,25 +110,32 @@ func (e *Engine) fail(b *batch, err error) {
 }
 
 // giveWay makes room for a batch that had too little: a search's batch begins
-// again later; without one, the batch's own latest sequence does. It tells
-// whether that can help: a sequence alone on the device has all there is.
+// again later; without one, those of the batch that came last wait again. It tells
+// whether that can help: a sequence that is alone with the device has all there is.
 func (e *Engine) giveWay(b *batch) bool {
-	if !b.background && len(e.searchBatches) > 0 {
-		last := e.searchBatches[len(e.searchBatches)-1]
-		e.putBack(last.requeue(e), true)
-		e.searchBatches = e.searchBatches[:len(e.searchBatches)-1]
+	e.searchTight = true
+	if i := slices.IndexFunc(e.searchBatches, (*batch).hasCache); i >= 0 && !b.background {
+		e.putBack(e.searchBatches[i].requeue(e), true)
+		e.searchBatches = slices.Delete(e.searchBatches, i, i+1)
 		return true
 	}
-	if b.count() <= 1 && len(e.userBatches)+len(e.searchBatches) <= 1 {
+	if b.count() <= 1 && !e.cachesBeside(b) {
 		return false
 	}
-	e.searchTight = true
 	e.tight = e.tight || !b.background
-	if len(b.prefills) > 0 {
-		p := b.prefills[len(b.prefills)-1]
-		b.prefills = b.prefills[:len(b.prefills)-1]
+	if n := len(b.prefills); n > 0 {
+		p := b.prefills[n-1]
+		b.prefills = b.prefills[:n-1]
 		p.close(e)
-		e.putBack(p.rows, b.background)
+		wait := p.rows
+		if n == 1 && b.cache == nil && !e.cachesBeside(b) { // nobody's end would make room: fewer at a time
+			wait = p.rows[(len(p.rows)+1)/2:]
+			b.prefills = append(b.prefills, e.newPrefill(p.rows[:(len(p.rows)+1)/2], e.unit(b.weights, b.background)))
+			if len(wait) == 0 {
+				return false
+			}
+		}
+		e.putBack(wait, b.background)
 		return true
 	}
 	alive := b.alive()
@@ -133,6 +143,12 @@ func (e *Engine) giveWay(b *batch) bool {
 	b.rows[slices.Index(b.rows, latest)] = nil
 	e.putBack([]*sequence{latest}, b.background)
 	return true
+}
+
+// cachesBeside tells whether other batches have caches, which their end will free.
+func (e *Engine) cachesBeside(b *batch) bool {
+	others := slices.Concat(e.userBatches, e.searchBatches)
+	return slices.ContainsFunc(others, func(other *batch) bool { return other != b && other.hasCache() })
 }
 
 // putBack lets sequences wait again, before all others.
@@ -212,11 +228,7 @@ func (e *Engine) admit() {
 func (e *Engine) begin(batches *[]*batch, rows []*sequence) {
 	err := device.Try("form a batch", func() error {
 		w, background := rows[0].model.Weights, rows[0].request.Background
-		unit := e.options.ChunkTokens
-		if background {
-			unit = e.searchTokens(w)
-		}
-		p := e.newPrefill(rows, unit)
+		p := e.newPrefill(rows, e.unit(w, background))
 		b := batchOf(*batches, w)
 		if b == nil || rows[0].beam != nil {
 			b = &batch{weights: w, background: background, beam: rows[0].beam}
