@@ -46,6 +46,8 @@ type Options struct {
 	// and what others keep of them has to go. May be nil.
 	Forget func(*infer.Weights)
 	Logger *slog.Logger // slog.Default if nil
+	// TTL is how long a model stays that nobody asks for. 0: until memory is short.
+	TTL time.Duration
 	// Now tells the time. Default: time.Now.
 	Now func() time.Time
 }
@@ -97,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 		dev: o.Device, executor: o.Executor, store: o.Store, dir: o.ModelsDir, log: o.Logger, now: o.Now,
 		sources: map[string]*source{},
 	}
-	c.residents = newResidents(o.Memory, func(r *resident) {
+	c.residents = newResidents(o.Memory, o.Now, func(r *resident) {
 		c.executor.Forget(r.model.Weights)
 		if o.Forget != nil {
 			o.Forget(r.model.Weights)
@@ -108,6 +110,9 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 		}
 	})
 	c.ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if o.TTL > 0 {
+		c.working.Go(func() { c.expire(o.TTL) })
+	}
 	return c, nil
 }
 

@@ -20,6 +20,7 @@ const (
 	Unloaded State = "unloaded" // made when somebody asks for it
 	Loading  State = "loading"  // being made
 	Ready    State = "ready"    // its weights are on the device
+	Draining State = "draining" // unloaded; the requests that hold it go on to their end
 	Failed   State = "failed"   // the last attempt failed; the next request tries again
 )
 
@@ -31,6 +32,7 @@ type Entry struct {
 	Target  string // of an alias: the id of the source or recipe it stands for
 	Created time.Time
 	State   State
+	Pinned  bool   // stays on the device however short memory is
 	Bytes   int64  // of its weights on the device; 0 unless ready
 	Error   string // why it failed
 }

@@ -13,6 +13,7 @@ type Lease struct {
 	Entry Entry // as it was asked for
 	Model *infer.Model
 
+	key     string // of its resident
 	release func()
 	once    sync.Once
 }
@@ -55,7 +56,7 @@ func (c *Catalog) Acquire(ctx context.Context, name string) (*Lease, error) {
 		return nil, r.err
 	}
 	what.entry.State, what.entry.Bytes, what.entry.Error = Ready, r.bytes, ""
-	return &Lease{Entry: what.entry, Model: r.model, release: func() { c.residents.release(r) }}, nil
+	return &Lease{Entry: what.entry, Model: r.model, key: r.key, release: func() { c.residents.release(r) }}, nil
 }
 
 // start runs work that Close waits for.

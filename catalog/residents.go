@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"sync"
+	"time"
 
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/device"
@@ -14,13 +15,16 @@ type residents struct {
 	memory *device.Memory
 	freed  func(*resident) // frees a model that nobody holds; called without the lock
 
-	mu    sync.Mutex
-	clock int64 // counts uses, so that the least recent is known
-	byKey map[string]*resident
+	now func() time.Time
+
+	mu       sync.Mutex
+	clock    int64 // counts uses, so that the least recent is known
+	byKey    map[string]*resident
+	draining map[string]int // models out of the table that somebody still holds
 }
 
-func newResidents(memory *device.Memory, freed func(*resident)) *residents {
-	rs := &residents{memory: memory, freed: freed, byKey: map[string]*resident{}}
+func newResidents(memory *device.Memory, now func() time.Time, freed func(*resident)) *residents {
+	rs := &residents{memory: memory, now: now, freed: freed, byKey: map[string]*resident{}, draining: map[string]int{}}
 	memory.OnPressure(rs.evict)
 	return rs
 }
@@ -34,9 +38,11 @@ type resident struct {
 
 	// The lock of residents guards what follows.
 	bytes   int64
-	holders int   // leases, callers that wait for it, and who is making it
-	last    int64 // residents.clock at the latest use
-	dropped bool  // out of the table; freed by its last holder
+	holders int       // leases, callers that wait for it, and who is making it
+	last    int64     // residents.clock at the latest use
+	idle    time.Time // when the last holder let go
+	pinned  bool      // stays however short memory is
+	dropped bool      // out of the table; freed by its last holder
 }
 
 // hold gives the resident of a key with one more holder. fresh says that it was
@@ -91,8 +97,21 @@ func (rs *residents) release(r *resident) {
 // letGo is release for who holds the lock.
 func (rs *residents) letGo(r *resident) {
 	r.holders--
-	if r.holders == 0 && r.dropped && r.model != nil {
+	r.idle = rs.now()
+	if r.holders > 0 || !r.dropped {
+		return
+	}
+	rs.drained(r)
+	if r.model != nil {
 		rs.free(r)
+	}
+}
+
+// drained notes that nobody holds a dropped resident any more. The caller holds
+// the lock.
+func (rs *residents) drained(r *resident) {
+	if rs.draining[r.key]--; rs.draining[r.key] <= 0 {
+		delete(rs.draining, r.key)
 	}
 }
 
@@ -115,7 +134,7 @@ func (rs *residents) evict() bool {
 func (rs *residents) leastRecent() *resident {
 	var oldest *resident
 	for _, r := range rs.byKey {
-		if r.holders == 0 && r.model != nil && (oldest == nil || r.last < oldest.last) {
+		if r.holders == 0 && r.model != nil && !r.pinned && (oldest == nil || r.last < oldest.last) {
 			oldest = r
 		}
 	}
@@ -140,16 +159,52 @@ func (rs *residents) free(r *resident) {
 	left(r.bytes)
 }
 
-// drop takes a model out of the table; its last holder frees it.
-func (rs *residents) drop(key string) {
+// drop takes a model out of the table; its last holder frees it. It tells whether
+// it was there.
+func (rs *residents) drop(key string) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	r := rs.byKey[key]
 	if r == nil {
-		return
+		return false
 	}
 	rs.forget(r)
-	if r.holders == 0 && r.model != nil {
+	switch {
+	case r.holders > 0:
+		rs.draining[key]++
+	case r.model != nil:
+		rs.free(r)
+	}
+	return true
+}
+
+// pin keeps a model whatever memory others want, or no longer does; it tells
+// whether the model is there.
+func (rs *residents) pin(key string, pinned bool) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r := rs.byKey[key]
+	if r == nil || r.failed() {
+		return false
+	}
+	r.pinned = pinned
+	return true
+}
+
+// expire frees the models that nobody has held for so long.
+func (rs *residents) expire(ttl time.Duration) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var old []*resident
+	for _, r := range rs.byKey {
+		if r.holders == 0 && r.model != nil && !r.pinned && rs.now().Sub(r.idle) >= ttl {
+			old = append(old, r)
+		}
+	}
+	for _, r := range old {
+		rs.forget(r)
+	}
+	for _, r := range old {
 		rs.free(r)
 	}
 }
@@ -174,8 +229,12 @@ func (rs *residents) describe(key string, e *Entry) {
 	e.State = Unloaded
 	r := rs.byKey[key]
 	if r == nil {
+		if rs.draining[key] > 0 {
+			e.State = Draining
+		}
 		return
 	}
+	e.Pinned = r.pinned
 	select {
 	case <-r.done:
 		if r.err != nil {

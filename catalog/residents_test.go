@@ -3,6 +3,7 @@ package catalog
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,7 +18,7 @@ func TestRoomThatIsBeingMadeIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
 		memory := device.NewMemory(10)
-		rs := newResidents(memory, func(*resident) { <-goOn })
+		rs := newResidents(memory, time.Now, func(*resident) { <-goOn })
 		require.NoError(t, memory.Reserve(10))
 		large, fresh := rs.hold("large")
 		require.True(t, fresh)
@@ -41,7 +42,7 @@ func TestRoomThatIsBeingMadeIsWaitedFor(t *testing.T) {
 func TestWhoMakesAModelHoldsItUntilItIsMade(t *testing.T) {
 	var freed []string
 	memory := device.NewMemory(10)
-	rs := newResidents(memory, func(r *resident) { freed = append(freed, r.key) })
+	rs := newResidents(memory, time.Now, func(r *resident) { freed = append(freed, r.key) })
 	require.NoError(t, memory.Reserve(10))
 	r, _ := rs.hold("outcast")
 	rs.release(r)

@@ -129,7 +129,9 @@ type world struct {
 	budget int64
 	serve  func(*device.Memory) *infer.Engine // makes an engine; nil: nobody asks the models anything
 	engine *infer.Engine
+	ttl    time.Duration
 	clock  time.Time
+	later  atomic.Int64 // nanoseconds that have passed on the clock
 }
 
 // newWorld has the models base, a and b of one shape, and other of another.
@@ -169,7 +171,7 @@ func (w *world) open() {
 	}
 	w.Catalog, err = catalog.Open(w.t.Context(), catalog.Options{
 		Device: devicetest.Open(w.t), Executor: w.merger, Store: w.store, ModelsDir: w.dir, Memory: memory, Forget: forget,
-		Now: func() time.Time { return w.clock }, Logger: slog.New(slog.DiscardHandler),
+		TTL: w.ttl, Now: func() time.Time { return w.clock.Add(time.Duration(w.later.Load())) }, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(w.t, err)
 }
@@ -195,6 +197,9 @@ func (w *world) restart() {
 	w.close()
 	w.open()
 }
+
+// advance lets time pass.
+func (w *world) advance(by time.Duration) { w.later.Add(int64(by)) }
 
 // acquire gets a model that must be there.
 func (w *world) acquire(name string) *catalog.Lease {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,7 @@ type settings struct {
 	Redis      string
 	Backend    string
 	Budget     byteSize
+	TTL        time.Duration
 	Slots      int
 	MaxContext int
 	QueueLimit int
@@ -45,6 +47,7 @@ func (s *settings) bind(cmd *cobra.Command, logLevel string) {
 	f.StringVar(&s.Redis, "redis", "", "keep them in Redis instead, e.g. redis://localhost:6379/0")
 	f.StringVar(&s.Backend, "backend", "xla:cpu", "GoMLX backend: xla:cpu or xla:cuda")
 	f.Var(&s.Budget, "budget", "device memory for weights and KV caches together")
+	f.DurationVar(&s.TTL, "ttl", 0, "unload models that nobody has asked for so long, e.g. 30m (0: when memory is short)")
 	f.IntVar(&s.Slots, "slots", 0, "sequences decoded together (0: the engine's default)")
 	f.IntVar(&s.MaxContext, "max-context", 0, "longest prompt plus reply in tokens (0: the engine's default)")
 	f.IntVar(&s.QueueLimit, "queue", 0, "requests waiting before new ones get 429 (0: the engine's default)")
@@ -110,7 +113,7 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 	r.onClose(executor.Close)
 	r.catalog, err = catalog.Open(ctx, catalog.Options{
 		Device: r.device, Executor: executor, Store: r.store,
-		ModelsDir: s.Models, Memory: memory, Forget: r.engine.Forget, Logger: r.log,
+		ModelsDir: s.Models, Memory: memory, Forget: r.engine.Forget, TTL: s.TTL, Logger: r.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the models in %s: %w", s.Models, err)
