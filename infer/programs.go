@@ -12,6 +12,7 @@ import (
 
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/device"
 )
 
 // programs are the compiled graphs, one set for each architecture shape: all
@@ -36,6 +37,18 @@ func shapeKey(c checkpoint.Config) string {
 	scaling := c.RopeScaling
 	c.RopeScaling = nil
 	return fmt.Sprintf("%+v %+v", c, scaling)
+}
+
+// inPlace says that n results from number output on may take the places of the
+// parameters from number input on, which callers donate: a KV cache that is not
+// updated in place is copied by every step. Where the backend can't be told so,
+// that is what happens.
+func inPlace(in []*graph.Node, input, output, n int) {
+	for i := range n {
+		if err := device.Alias(in[0].Graph(), input+i, output+i); err != nil {
+			return
+		}
+	}
 }
 
 // get gives the executable of a kind for a config, making it when first asked.
@@ -75,6 +88,7 @@ func (p *programs) close() {
 func (p *programs) extend(c checkpoint.Config) (*graph.Exec, error) {
 	return p.get("extend", c, func(in []*graph.Node) []*graph.Node {
 		w, cache, rest := parts(c, in)
+		inPlace(in, len(w), 2, len(cache))
 		logits, cache := arch.Extend(c, w, cache, rest[0], rest[1], rest[2])
 		return append([]*graph.Node{graph.ArgMax(logits, -1), logits}, cache...)
 	})
@@ -84,6 +98,7 @@ func (p *programs) extend(c checkpoint.Config) (*graph.Exec, error) {
 func (p *programs) score(c checkpoint.Config) (*graph.Exec, error) {
 	return p.get("score", c, func(in []*graph.Node) []*graph.Node {
 		w, cache, rest := parts(c, in)
+		inPlace(in, len(w), 2, len(cache))
 		logits, cache := arch.Score(c, w, cache, rest[0], rest[1], rest[2])
 		last := graph.Squeeze(graph.Slice(logits, graph.AxisRange(), graph.AxisRange(-1)), 1)
 		return append([]*graph.Node{graph.ArgMax(last, -1), logits}, cache...)
@@ -97,7 +112,8 @@ func (p *programs) score(c checkpoint.Config) (*graph.Exec, error) {
 //	out: tokens int32 [steps, B], cache…
 func (p *programs) decode(c checkpoint.Config, steps int) (*graph.Exec, error) {
 	return p.get(fmt.Sprintf("decode%d", steps), c, func(in []*graph.Node) []*graph.Node {
-		_, cache, rest := parts(c, in)
+		w, cache, rest := parts(c, in)
+		inPlace(in, len(w), 1, len(cache))
 		last, start, column := rest[0], rest[1], rest[2]
 		g, rows := last.Graph(), last.Shape().Dim(0)
 		out := graph.Zeros(g, shapes.Make(dtypes.Int32, steps, rows))
@@ -169,6 +185,7 @@ func (p *programs) join(c checkpoint.Config) (*graph.Exec, error) {
 	return p.get("join", c, func(in []*graph.Node) []*graph.Node {
 		n := (len(in) - 2) / 2
 		cache, other, which, column := in[:n], in[n:2*n], in[2*n], in[2*n+1]
+		inPlace(in, 0, 0, n)
 		g := which.Graph()
 		origin := graph.Const(g, int32(0))
 		out := make([]*graph.Node, n)
@@ -215,6 +232,7 @@ func (p *programs) load(c checkpoint.Config) (*graph.Exec, error) {
 		n := (len(in) - 3) / 2
 		cache, prefix := in[:n], in[n:2*n]
 		first, end, count := in[2*n], in[2*n+1], in[2*n+2]
+		inPlace(in, 0, 0, n)
 		g := first.Graph()
 		rows, columns := cache[0].Shape().Dim(0), cache[0].Shape().Dim(2)
 		width := prefix[0].Shape().Dim(2)
