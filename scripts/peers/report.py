@@ -12,6 +12,8 @@ import statistics
 MARKERS = "<!-- engine:begin -->", "<!-- engine:end -->"
 NAMES = {"mergeway": "mergeway", "search": "mergeway, a search's", "llama": "llama.cpp", "vllm": "vLLM"}
 
+BUSY = 0.05  # share of the cores that others may use before the figures are doubted
+
 
 class Work:
     """What every engine was given."""
@@ -129,6 +131,8 @@ def main():
     ]
     if a.missing.strip():
         lines += ["", f"Not measured, because it could not be installed or did not run: {', '.join(NAMES[m] for m in a.missing.split())}."]
+    if max(e["others"] for e in engines.values()) > BUSY:
+        lines += ["", "**Others used the cores meanwhile: these ratios say little.** Run it again on a quiet machine."]
     if mergeway["late_compiles"]:
         lines += ["", f"mergeway compiled {mergeway['late_compiles']} programs while it was measured."]
     print("\n".join(lines))
