@@ -1,0 +1,11 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Where scripts/bench engine keeps what it compares with. Source it after
+# scripts/lib.sh; it changes nothing on disk.
+
+peers=$repo/scripts/peers
+bench=$cache/bench
+tools=$bench/tools     # a venv with numpy, cmake and ninja
+llama=$bench/llama     # programs and libraries of llama.cpp
+vllm=$bench/vllm       # a venv with vLLM
+model=$bench/model     # a Hugging Face folder
+gguf=$bench/model.gguf # the same for llama.cpp
