@@ -19,6 +19,7 @@ func FuzzChatRequest(f *testing.F) {
 	for _, seed := range []string{
 		ask(""), ask(`"stream": true, "stream_options": {"include_usage": true}`), ask(`"n": 2, "stop": ["a"], "temperature": 0`),
 		`{"model": "base", "messages": [{"role": "system", "content": [{"type": "text", "text": "個"}]}]}`,
+		ask(`"logprobs": true, "top_logprobs": 3, "logit_bias": {"5": 1}, "stop_token_ids": [2], "top_k": -1`), ask(`"logit_bias": {"05": 1e999}`),
 		`{"model": "best", "messages": [{"role": "assistant", "content": null, "tool_calls": [{}]}]}`,
 		`{"model": "gpt-5", "messages": [null]}`, ask(`"temperature": NaN`), ask(`"max_tokens": 1e400`),
 		`{"model": "base", "model": 1}`, `{"MODEL": "base"}`, `{`, `[]`, `null`, ``, "{\"model\": \"\xff\"}", `{"model": "\ud800"}`, ask(``) + ask(``),
