@@ -16,7 +16,7 @@ import (
 // createChat answers a conversation with the assistant's next turn.
 //
 //	@Summary		Answer a conversation
-//	@Description	OpenAI's chat completions. With "stream": true the reply is a stream of events: chunks whose delta adds to the message, then data: [DONE]. An error after the first byte is an event {"error": ...}, and no [DONE] follows.
+//	@Description	OpenAI's chat completions. With "stream": true the reply is a stream of events: chunks whose delta adds to the message, then data: [DONE]. With "logprobs": true each chunk has the log probabilities of its own tokens, and may have no text: that of half a character. An error after the first byte is an event {"error": ...}, and no [DONE] follows.
 //	@Tags			chat
 //	@Security		BearerAuth
 //	@Accept			json

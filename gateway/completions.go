@@ -18,7 +18,7 @@ const defaultCompletionTokens = 16
 // createCompletion continues text.
 //
 //	@Summary		Continue a text
-//	@Description	OpenAI's text completions. A prompt of text gets the model's beginning-of-text token, a prompt of token ids is taken as it is. Choices come prompt by prompt, n for each.
+//	@Description	OpenAI's text completions. A prompt of text gets the model's beginning-of-text token, a prompt of token ids is taken as it is. Choices come prompt by prompt, n for each. With "echo": true the prompt goes before each reply and, with logprobs, its tokens before the reply's; "max_tokens": 0 then scores the prompt and generates nothing.
 //	@Tags			chat
 //	@Security		BearerAuth
 //	@Accept			json

@@ -178,12 +178,16 @@ func (g *Gateway) collect(ctx context.Context, j job) (outcome, error) {
 		results: make([]infer.Result, len(texts)), prompts: gen.prompts,
 		tokenizer: gen.lease.Model.Tokenizer, fingerprint: gen.fingerprint(),
 	}
+	values := 0
 	for p := range gen.pieces {
 		if p.Err != nil {
 			return outcome{}, asPromptFault(p.Err, j.param)
 		}
 		gen.count(p)
 		texts[p.index].WriteString(p.Text)
+		if values += countLogprobs(p.Chunk); values > g.limits.ReplyLogprobs {
+			return outcome{}, tooManyLogprobs(g.limits)
+		}
 		r := &out.results[p.index]
 		r.Logprobs = append(r.Logprobs, p.Logprobs...)
 		r.PromptLogprobs = append(r.PromptLogprobs, p.PromptLogprobs...)

@@ -21,6 +21,7 @@ type Limits struct {
 	StopTokens     int           // stop token ids of one request
 	LogitBias      int           // tokens with a bias in one request
 	Logprobs       int           // alternatives to each token; OpenAI's and the engine's bound is 20
+	ReplyLogprobs  int           // log probabilities that one whole reply may hold, alternatives included
 	PageSize       int           // entries of one page of a list
 	InFlight       int           // generation requests at once
 	Watchers       int           // clients following searches at once
@@ -47,6 +48,7 @@ func DefaultLimits() Limits {
 		StopTokens:     256,
 		LogitBias:      1024,
 		Logprobs:       infer.MaxTopLogprobs,
+		ReplyLogprobs:  1 << 20,
 		PageSize:       1000,
 		InFlight:       256,
 		Watchers:       64,
@@ -83,6 +85,7 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-stop-token-ids", Number: &l.StopTokens, Help: "stop token ids of one request, up to 256"},
 		{Key: "max-logit-bias", Number: &l.LogitBias, Help: "tokens with a bias in one request, up to 1024"},
 		{Key: "max-logprobs", Number: &l.Logprobs, Help: "alternatives to each token with their log probabilities, up to 20"},
+		{Key: "max-reply-logprobs", Number: &l.ReplyLogprobs, Help: "log probabilities, alternatives included, of one reply that is not streamed"},
 		{Key: "max-page-size", Number: &l.PageSize, Help: "entries of one page of a list"},
 		{Key: "max-in-flight", Number: &l.InFlight, Help: "generation requests at once; more get 429"},
 		{Key: "max-watchers", Number: &l.Watchers, Help: "clients following searches at once; more get 429"},

@@ -32,6 +32,22 @@ func finite(t infer.TokenLogprob) float32 {
 	return leastLogprob
 }
 
+// countLogprobs counts the log probabilities of a chunk. A few short fields of a
+// request can ask for gigabytes of them.
+func countLogprobs(c infer.Chunk) int {
+	n := len(c.PromptLogprobs) + len(c.Logprobs)
+	for _, tokens := range [][]infer.TokenLogprob{c.PromptLogprobs, c.Logprobs} {
+		for _, t := range tokens {
+			n += len(t.Top)
+		}
+	}
+	return n
+}
+
+func tooManyLogprobs(l Limits) error {
+	return fault.Bad("logprobs", "the reply has more than %d log probabilities: ask for fewer alternatives, tokens or choices, or for a stream", l.ReplyLogprobs)
+}
+
 // chatLogprobs gives tokens in the form of a chat. The token that ended the
 // reply is no content.
 func chatLogprobs(t *tokenizer.Tokenizer, tokens []infer.TokenLogprob) *ChatLogprobs {

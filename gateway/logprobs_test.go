@@ -32,7 +32,7 @@ func sayScored(t *testing.T) func(context.Context, infer.Request, func(infer.Chu
 	third := float32(1) / 3
 	return func(_ context.Context, r infer.Request, send func(infer.Chunk) bool) {
 		c := infer.Chunk{Text: "本", Tokens: 1, Cached: 2, Logprobs: []infer.TokenLogprob{scored(book, -third, scored(book, -third), scored(first, -2))}}
-		if r.PromptLogprobs {
+		if r.PromptLogprobs && len(r.Prompt) > 0 {
 			for i, id := range r.Prompt {
 				c.PromptLogprobs = append(c.PromptLogprobs, scored(id, -float32(i), scored(book, -0.5)))
 			}
@@ -139,6 +139,23 @@ func TestChatLogprobs(t *testing.T) {
 		b.engine.script = say()
 		require.Contains(t, b.send("POST", chatPath, ask(`"logprobs": true`)).body, `"logprobs":{"content":[]`)
 	})
+}
+
+func TestAWholeReplyHoldsSoManyLogprobs(t *testing.T) {
+	const held = 3 + 2 + 2 + 2 // the tokens of sayScored, and their alternatives
+	for limit, status := range map[int]int{held: http.StatusOK, held - 1: http.StatusBadRequest} {
+		b := newBench(t, func(o *Options) { o.Limits.ReplyLogprobs = limit })
+		b.engine.script = sayScored(t)
+		r := b.send("POST", chatPath, ask(`"logprobs": true, "top_logprobs": 2`))
+		require.Equal(t, status, r.status, r.body)
+		if status != http.StatusOK {
+			r.requireError(t, status, "invalid", "logprobs")
+		}
+		require.Zero(t, b.engine.streams())
+		r = b.send("POST", chatPath, ask(`"logprobs": true, "top_logprobs": 2, "stream": true`))
+		_, done := chunks(t, r.body)
+		require.True(t, done, "a stream holds none")
+	}
 }
 
 // pointers are log probabilities as the wire has them.
