@@ -16,7 +16,7 @@ import (
 // createChat answers a conversation with the assistant's next turn.
 //
 //	@Summary		Answer a conversation
-//	@Description	OpenAI's chat completions. With "stream": true the reply is a stream of events: chunks whose delta adds to the message, then data: [DONE]. An error after the first byte is an event {"error": ...}, and no [DONE] follows.
+//	@Description	OpenAI's chat completions. With "stream": true the reply is a stream of events: chunks whose delta adds to the message, then data: [DONE]. With "logprobs": true each chunk has the log probabilities of its own tokens, and may have no text: that of half a character. An error after the first byte is an event {"error": ...}, and no [DONE] follows.
 //	@Tags			chat
 //	@Security		BearerAuth
 //	@Accept			json
@@ -40,9 +40,9 @@ func (g *Gateway) createChat(c *gin.Context) error {
 	c.Set(modelKey, j.model)
 	head := replyHead{id: "chatcmpl-" + rand.Text(), created: time.Now().Unix(), model: j.model}
 	if body.Stream {
-		return g.streamChat(c, j, head, body.wantsUsage())
+		return g.streamChat(c, j, head, body)
 	}
-	return g.wholeChat(c, j, head)
+	return g.wholeChat(c, j, head, body.Logprobs)
 }
 
 // replyHead is what all chunks of a reply share.
@@ -75,8 +75,18 @@ func (g *Gateway) chatJob(body ChatRequest) (job, error) {
 			sampling.MaxTokens = *field.value
 		}
 	}
+	if body.TopLogprobs != nil {
+		sampling.TopLogprobs = *body.TopLogprobs
+	}
+	if err := topLogprobs("top_logprobs", sampling.TopLogprobs, g.limits); err != nil {
+		return job{}, err
+	}
+	sampling.Logprobs = body.Logprobs
+	if sampling.TopLogprobs > 0 && !sampling.Logprobs {
+		return job{}, fault.Bad("top_logprobs", "top_logprobs is only for requests with logprobs: true")
+	}
 	return job{
-		model: body.Model, param: "messages", sampling: sampling, n: n,
+		model: body.Model, param: "messages", request: infer.Request{Sampling: sampling}, n: n, keep: n,
 		encode: func(m *infer.Model) ([][]int32, error) {
 			ids, err := g.encodeChat(m, messages)
 			return [][]int32{ids}, asParamFault(err, "messages")
@@ -132,7 +142,7 @@ func asParamFault(err error, param string) error {
 }
 
 // wholeChat answers in one piece.
-func (g *Gateway) wholeChat(c *gin.Context, j job, head replyHead) error {
+func (g *Gateway) wholeChat(c *gin.Context, j job, head replyHead, logprobs bool) error {
 	all, err := g.collect(c.Request.Context(), j)
 	if err != nil {
 		return err
@@ -141,10 +151,12 @@ func (g *Gateway) wholeChat(c *gin.Context, j job, head replyHead) error {
 		ID: head.id, Object: "chat.completion", Created: head.created, Model: head.model,
 		SystemFingerprint: all.fingerprint, Usage: all.usage,
 	}
-	for i := range all.texts {
-		reply.Choices = append(reply.Choices, ChatChoice{
-			Index: i, Message: ReplyMessage{Role: "assistant", Content: all.texts[i]}, FinishReason: all.reasons[i],
-		})
+	for i, r := range all.results {
+		choice := ChatChoice{Index: i, Message: ReplyMessage{Role: "assistant", Content: r.Text}, FinishReason: r.FinishReason}
+		if logprobs {
+			choice.Logprobs = chatLogprobs(all.tokenizer, r.Logprobs)
+		}
+		reply.Choices = append(reply.Choices, choice)
 	}
 	c.PureJSON(http.StatusOK, reply)
 	return nil

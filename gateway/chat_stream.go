@@ -6,14 +6,19 @@ import (
 	"fmt"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/mergeway/mergeway/infer/tokenizer"
 )
 
 // streamChat answers with server-sent events: the role of each choice, then
 // text as it comes, then each choice's finish reason, then the usage if it was
 // asked for, then [DONE].
-func (g *Gateway) streamChat(c *gin.Context, j job, head replyHead, usage bool) error {
-	w := chatWriter{chunk: ChatChunk{ID: head.id, Object: "chat.completion.chunk", Created: head.created, Model: head.model}}
-	if usage {
+func (g *Gateway) streamChat(c *gin.Context, j job, head replyHead, body ChatRequest) error {
+	w := chatWriter{
+		chunk:    ChatChunk{ID: head.id, Object: "chat.completion.chunk", Created: head.created, Model: head.model},
+		logprobs: body.Logprobs,
+	}
+	if body.wantsUsage() {
 		w.chunk.Usage = json.RawMessage("null") // until the last chunk
 	}
 	return g.streamJob(c, j, &w)
@@ -72,7 +77,9 @@ func (g *Gateway) streamJob(c *gin.Context, j job, w chunkWriter) error {
 
 // chatWriter writes chat.completion.chunk events.
 type chatWriter struct {
-	chunk ChatChunk // what all chunks share
+	chunk     ChatChunk // what all chunks share
+	logprobs  bool
+	tokenizer *tokenizer.Tokenizer
 }
 
 // send writes the shared part with one choice.
@@ -84,7 +91,7 @@ func (w *chatWriter) send(s *eventStream, choice ChunkChoice) error {
 
 // begin opens each choice with its role.
 func (w *chatWriter) begin(s *eventStream, gen *generation) error {
-	w.chunk.SystemFingerprint = gen.fingerprint()
+	w.chunk.SystemFingerprint, w.tokenizer = gen.fingerprint(), gen.lease.Model.Tokenizer
 	for i := range gen.tokens {
 		empty := ""
 		if err := w.send(s, ChunkChoice{Index: i, Delta: Delta{Role: "assistant", Content: &empty}}); err != nil {
@@ -95,10 +102,17 @@ func (w *chatWriter) begin(s *eventStream, gen *generation) error {
 }
 
 // piece adds text to a choice, and ends it if the engine said so: a finish
-// reason always comes in a chunk of its own, with an empty delta.
+// reason always comes in a chunk of its own, with an empty delta. Tokens that
+// complete no character have log probabilities, but no text.
 func (w *chatWriter) piece(s *eventStream, p piece) error {
-	if p.Text != "" {
-		if err := w.send(s, ChunkChoice{Index: p.index, Delta: Delta{Content: &p.Text}}); err != nil {
+	choice := ChunkChoice{Index: p.index, Delta: Delta{Content: &p.Text}}
+	if w.logprobs {
+		if scored := chatLogprobs(w.tokenizer, p.Logprobs); len(scored.Content) > 0 {
+			choice.Logprobs = scored
+		}
+	}
+	if p.Text != "" || choice.Logprobs != nil {
+		if err := w.send(s, choice); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package gateway
 import (
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -19,7 +18,7 @@ const defaultCompletionTokens = 16
 // createCompletion continues text.
 //
 //	@Summary		Continue a text
-//	@Description	OpenAI's text completions. A prompt of text gets the model's beginning-of-text token, a prompt of token ids is taken as it is. Choices come prompt by prompt, n for each.
+//	@Description	OpenAI's text completions. A prompt of text gets the model's beginning-of-text token, a prompt of token ids is taken as it is. Choices come prompt by prompt, n for each. With "echo": true the prompt goes before each reply and, with logprobs, its tokens before the reply's; "max_tokens": 0 then scores the prompt and generates nothing.
 //	@Tags			chat
 //	@Security		BearerAuth
 //	@Accept			json
@@ -36,7 +35,7 @@ func (g *Gateway) createCompletion(c *gin.Context) error {
 	if err := g.readGeneration(c, &body, unsupportedInCompletions); err != nil {
 		return err
 	}
-	j, err := g.completionJob(body)
+	j, form, err := g.completionJob(body)
 	if err != nil {
 		return err
 	}
@@ -46,15 +45,18 @@ func (g *Gateway) createCompletion(c *gin.Context) error {
 		if body.wantsUsage() {
 			reply.Usage = json.RawMessage("null") // until the last chunk
 		}
-		return g.streamJob(c, j, &completionWriter{chunk: reply})
+		return g.streamJob(c, j, &completionWriter{chunk: reply, form: form})
 	}
 	all, err := g.collect(c.Request.Context(), j)
 	if err != nil {
 		return err
 	}
 	reply.SystemFingerprint = all.fingerprint
-	for i := range all.texts {
-		reply.Choices = append(reply.Choices, CompletionChoice{Index: i, Text: all.texts[i], FinishReason: &all.reasons[i]})
+	choices := newCompletionChoices(form, all.tokenizer, all.prompts, j.keep)
+	for i, r := range all.results {
+		reply.Choices = append(reply.Choices, choices.add(i, infer.Chunk{
+			Text: r.Text, FinishReason: r.FinishReason, Logprobs: r.Logprobs, PromptLogprobs: r.PromptLogprobs,
+		}))
 	}
 	if reply.Usage, err = json.Marshal(all.usage); err != nil {
 		return err
@@ -63,132 +65,68 @@ func (g *Gateway) createCompletion(c *gin.Context) error {
 	return nil
 }
 
-// completionJob checks a request and says what the engine has to do for it.
-func (g *Gateway) completionJob(body CompletionRequest) (job, error) {
+// completionJob checks a request and says what the engine has to do for it, and
+// how its choices are shown.
+func (g *Gateway) completionJob(body CompletionRequest) (job, completionForm, error) {
+	form := completionForm{echo: body.Echo, logprobs: body.Logprobs != nil}
 	if err := g.checkModelName(body.Model); err != nil {
-		return job{}, err
+		return job{}, form, err
 	}
-	prompts, err := readPrompts(body.Prompt)
+	var err error
+	if form.prompts, err = readPrompts(body.Prompt); err != nil {
+		return job{}, form, err
+	}
+	if len(form.prompts) == 0 || len(form.prompts) > g.limits.Prompts {
+		return job{}, form, fault.Bad("prompt", "%d prompts: there must be 1 to %d", len(form.prompts), g.limits.Prompts)
+	}
+	request, n, err := body.request(g.limits)
 	if err != nil {
-		return job{}, err
+		return job{}, form, err
 	}
-	if len(prompts) == 0 || len(prompts) > g.limits.Prompts {
-		return job{}, fault.Bad("prompt", "%d prompts: there must be 1 to %d", len(prompts), g.limits.Prompts)
-	}
-	sampling, n, err := body.sampling(g.limits)
+	best, err := body.bestOf(n, g.limits)
 	if err != nil {
-		return job{}, err
+		return job{}, form, err
 	}
-	if len(prompts)*n > g.limits.Choices {
-		return job{}, fault.Bad("n", "%d prompts with %d choices each: at most %d choices in all", len(prompts), n, g.limits.Choices)
+	if len(form.prompts)*best > g.limits.Choices {
+		param := "n"
+		if best > n {
+			param = "best_of"
+		}
+		return job{}, form, fault.Bad(param, "%d prompts with %d choices each: at most %d choices in all", len(form.prompts), best, g.limits.Choices)
 	}
-	if err := maxTokens("max_tokens", body.MaxTokens, 1, g.limits); err != nil {
-		return job{}, err
+	request.Sampling.Logprobs = form.logprobs || best > n
+	return job{
+		model: body.Model, param: "prompt", request: request, n: best, keep: n,
+		encode: func(m *infer.Model) ([][]int32, error) { return g.encodePrompts(m, form.prompts) },
+	}, form, nil
+}
+
+// request says what each choice asks of the engine, and how many are shown.
+func (r CompletionRequest) request(l Limits) (infer.Request, int, error) {
+	sampling, n, err := r.sampling(l)
+	if err != nil {
+		return infer.Request{}, 0, err
+	}
+	least := 1
+	if r.Echo { // then a reply without a reply shows the prompt's log probabilities
+		least = 0
+	}
+	if err := maxTokens("max_tokens", r.MaxTokens, least, l); err != nil {
+		return infer.Request{}, 0, err
 	}
 	sampling.MaxTokens = defaultCompletionTokens
-	if body.MaxTokens != nil {
-		sampling.MaxTokens = *body.MaxTokens
+	if r.MaxTokens != nil {
+		sampling.MaxTokens = *r.MaxTokens
 	}
-	return job{
-		model: body.Model, param: "prompt", sampling: sampling, n: n,
-		encode: func(m *infer.Model) ([][]int32, error) { return g.encodePrompts(m, prompts) },
-	}, nil
-}
-
-// prompt is text, or token ids.
-type prompt struct {
-	text string
-	ids  []int32
-}
-
-// readPrompts reads the four forms of a prompt.
-func readPrompts(raw json.RawMessage) ([]prompt, error) {
-	if isNull(raw) {
-		return nil, fault.Bad("prompt", "prompt is missing")
+	if r.Logprobs != nil {
+		sampling.TopLogprobs = *r.Logprobs
 	}
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return []prompt{{text: text}}, nil
+	if err := topLogprobs("logprobs", sampling.TopLogprobs, l); err != nil {
+		return infer.Request{}, 0, err
 	}
-	if ids, ok := tokenIDs(raw); ok {
-		return []prompt{{ids: ids}}, nil
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, fault.Bad("prompt", "prompt must be a string, a list of strings, a list of token ids or a list of lists of token ids")
-	}
-	prompts := make([]prompt, len(list))
-	for i, entry := range list {
-		if ids, ok := tokenIDs(entry); ok {
-			prompts[i].ids = ids
-		} else if isNull(entry) || json.Unmarshal(entry, &prompts[i].text) != nil {
-			return nil, fault.Bad(fmt.Sprintf("prompt[%d]", i), "prompt[%d] is neither a string nor a list of token ids", i)
-		}
-	}
-	return prompts, nil
-}
-
-// tokenIDs reads a list of at least one token id.
-func tokenIDs(raw json.RawMessage) ([]int32, bool) {
-	var list []*int32 // pointers, so that null is seen and refused
-	if json.Unmarshal(raw, &list) != nil || len(list) == 0 {
-		return nil, false
-	}
-	ids := make([]int32, len(list))
-	for i, id := range list {
-		if id == nil {
-			return nil, false
-		}
-		ids[i] = *id
-	}
-	return ids, true
-}
-
-// encodePrompts gives each prompt in the model's tokens. Ids are believed only
-// as far as the vocabulary reaches.
-func (g *Gateway) encodePrompts(m *infer.Model, prompts []prompt) ([][]int32, error) {
-	out := make([][]int32, len(prompts))
-	for i, p := range prompts {
-		ids, err := g.encodeText(m, p.text, p.ids)
-		if err != nil {
-			return nil, asParamFault(err, "prompt")
-		}
-		out[i] = ids
-	}
-	return out, nil
-}
-
-// completionWriter writes text_completion events.
-type completionWriter struct {
-	chunk Completion // what all chunks share
-}
-
-func (w *completionWriter) begin(_ *eventStream, gen *generation) error {
-	w.chunk.SystemFingerprint = gen.fingerprint()
-	return nil
-}
-
-func (w *completionWriter) piece(s *eventStream, p piece) error {
-	choice := CompletionChoice{Index: p.index, Text: p.Text}
-	if p.FinishReason != "" {
-		choice.FinishReason = &p.FinishReason
-	} else if p.Text == "" {
-		return nil
-	}
-	chunk := w.chunk
-	chunk.Choices = []CompletionChoice{choice}
-	return s.data(chunk)
-}
-
-func (w *completionWriter) end(s *eventStream, gen *generation) error {
-	if w.chunk.Usage == nil {
-		return nil
-	}
-	chunk := w.chunk
-	chunk.Choices = []CompletionChoice{}
-	var err error
-	if chunk.Usage, err = json.Marshal(gen.usage()); err != nil {
-		return err
-	}
-	return s.data(chunk)
+	return infer.Request{
+		Sampling:       sampling,
+		PromptLogprobs: r.Echo && r.Logprobs != nil,
+		NoReply:        sampling.MaxTokens == 0,
+	}, n, nil
 }

@@ -17,6 +17,8 @@
 //   - errors.go is the one table from fault codes to HTTP
 //   - limits.go holds every limit, with the key that sets it
 //   - stream.go writes server-sent events; generation.go drives the engine
+//   - sampling.go and bias.go read how tokens are to be picked; logprobs.go,
+//     completion_choice.go and best_of.go are what is made of their probabilities
 //   - middleware.go, auth.go, origin.go stand before every handler
 //   - web/ holds the pages, embedded in the binary
 package gateway

@@ -9,6 +9,7 @@ import (
 	"github.com/mergeway/mergeway/catalog"
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/tokenizer"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/store"
 )
@@ -67,8 +68,17 @@ func (f *fakeCatalog) Acquire(ctx context.Context, name string) (*catalog.Lease,
 	if e.State == catalog.Failed {
 		return nil, fault.New(fault.Damaged, "%s", e.Error)
 	}
-	return &catalog.Lease{Entry: e, Model: &infer.Model{Name: name}}, nil
+	return &catalog.Lease{Entry: e, Model: &infer.Model{Name: name, Tokenizer: miniature()}}, nil
 }
+
+// miniature is the tokenizer of the shipped models, so that tokens have texts.
+var miniature = sync.OnceValue(func() *tokenizer.Tokenizer {
+	t, err := tokenizer.Load("../zoo/models/base")
+	if err != nil {
+		panic(err) // it is in the repository
+	}
+	return t
+})
 
 func (f *fakeCatalog) PutRecipe(_ context.Context, name string, r merge.Recipe) (store.Recipe, error) {
 	f.mu.Lock()

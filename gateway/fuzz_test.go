@@ -19,31 +19,48 @@ func FuzzChatRequest(f *testing.F) {
 	for _, seed := range []string{
 		ask(""), ask(`"stream": true, "stream_options": {"include_usage": true}`), ask(`"n": 2, "stop": ["a"], "temperature": 0`),
 		`{"model": "base", "messages": [{"role": "system", "content": [{"type": "text", "text": "個"}]}]}`,
+		ask(`"logprobs": true, "top_logprobs": 3, "logit_bias": {"5": 1}, "stop_token_ids": [2], "top_k": -1`), ask(`"logit_bias": {"05": 1e999}`),
 		`{"model": "best", "messages": [{"role": "assistant", "content": null, "tool_calls": [{}]}]}`,
 		`{"model": "gpt-5", "messages": [null]}`, ask(`"temperature": NaN`), ask(`"max_tokens": 1e400`),
 		`{"model": "base", "model": 1}`, `{"MODEL": "base"}`, `{`, `[]`, `null`, ``, "{\"model\": \"\xff\"}", `{"model": "\ud800"}`, ask(``) + ask(``),
 	} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		b := newBench(t)
-		b.catalog.entries = b.catalog.entries[:2] // without the one that is broken
-		b.gateway.encodeChat = func(_ *infer.Model, messages []chat.Message) ([]int32, error) {
-			return make([]int32, len(messages)), nil // without the words that break the fake template
-		}
-		r := httptest.NewRequest("POST", "http://127.0.0.1"+chatPath, bytes.NewReader(body))
-		r.RemoteAddr = "127.0.0.1:5000"
-		r.Header.Set("Content-Type", "application/json")
-		w := httptest.NewRecorder()
-		b.gateway.Handler().ServeHTTP(w, r)
-		if w.Code == http.StatusOK {
-			return
-		}
-		require.True(t, w.Code >= 400 && w.Code < 500, "%d %s", w.Code, w.Body)
-		var e ErrorReply
-		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e), w.Body)
-		require.NotEmpty(t, e.Error.Message)
-		require.NotEmpty(t, e.Error.Code)
-		require.NotEmpty(t, e.Error.Type)
-	})
+	f.Fuzz(func(t *testing.T, body []byte) { fuzzGeneration(t, chatPath, body) })
+}
+
+// FuzzCompletionRequest is the same for text completions.
+func FuzzCompletionRequest(f *testing.F) {
+	for _, seed := range []string{
+		complete(`"a"`, ""), complete(`["a", [5]]`, `"stream": true, "n": 2, "best_of": 2`), complete(`[5, 6]`, `"echo": true, "logprobs": 2, "max_tokens": 0`),
+		complete(`"a"`, `"best_of": 3, "logprobs": 20, "logit_bias": {"5": 1}`), complete(`"a"`, `"logit_bias": {"05": 1e999}, "logprobs": true`),
+		complete(`[null]`, ""), complete(`[[9999999999]]`, `"suffix": "b"`), `{"prompt": {}}`, `{`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) { fuzzGeneration(t, completionsPath, body) })
+}
+
+func fuzzGeneration(t *testing.T, path string, body []byte) {
+	b := newBench(t)
+	b.catalog.entries = b.catalog.entries[:2] // without the one that is broken
+	b.gateway.encodeChat = func(_ *infer.Model, messages []chat.Message) ([]int32, error) {
+		return make([]int32, len(messages)), nil // without the words that break the fake template
+	}
+	b.engine.script = sayScored(t)
+	r := httptest.NewRequest("POST", "http://127.0.0.1"+path, bytes.NewReader(body))
+	r.RemoteAddr = "127.0.0.1:5000"
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	b.gateway.Handler().ServeHTTP(w, r)
+	if w.Code == http.StatusOK {
+		require.NotContains(t, w.Body.String(), `{"error"`, "a stream that broke")
+		return
+	}
+	require.True(t, w.Code >= 400 && w.Code < 500, "%d %s", w.Code, w.Body)
+	var e ErrorReply
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e), w.Body)
+	require.NotEmpty(t, e.Error.Message)
+	require.NotEmpty(t, e.Error.Code)
+	require.NotEmpty(t, e.Error.Type)
 }

@@ -3,31 +3,36 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/mergeway/mergeway/catalog"
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/tokenizer"
 )
 
 // job is a validated request to generate: which model, what to say to it, and
 // how many choices.
 type job struct {
-	model    string
-	param    string                                  // the request field that holds the prompt, for errors about it
-	encode   func(m *infer.Model) ([][]int32, error) // the prompts, in the model's tokens
-	sampling infer.Sampling
-	n        int // choices for each prompt
+	model   string
+	param   string                                  // the request field that holds the prompt, for errors about it
+	encode  func(m *infer.Model) ([][]int32, error) // the prompts, in the model's tokens
+	request infer.Request                           // what all choices ask of the engine, but for prompt and seed
+	n       int                                     // choices for each prompt
+	keep    int                                     // so many of them are shown: the most probable ones
 }
 
 // generation is a running job: one model held, one stream of the engine for
 // each choice, all of them merged into pieces.
 type generation struct {
-	lease        *catalog.Lease
-	pieces       <-chan piece // closed when every choice has ended
-	promptTokens int
-	tokens       []int // completion tokens of each choice so far
+	lease   *catalog.Lease
+	pieces  <-chan piece // closed when every choice has ended
+	prompts [][]int32
+	n       int   // choices for each prompt
+	tokens  []int // completion tokens of each choice so far
+	cached  []int // prompt tokens that each choice found computed
 
 	cancel context.CancelFunc
 	ended  sync.WaitGroup // the engine's streams
@@ -64,13 +69,18 @@ func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job) (*
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	gen := &generation{lease: lease, tokens: make([]int, len(prompts)*j.n), cancel: cancel, left: func() { g.abandoned.Add(1) }}
+	choices := len(prompts) * j.n
+	gen := &generation{
+		lease: lease, prompts: prompts, n: j.n, tokens: make([]int, choices), cached: make([]int, choices),
+		cancel: cancel, left: func() { g.abandoned.Add(1) },
+	}
 	pieces := make(chan piece)
 	gen.pieces = pieces
 	for p, prompt := range prompts {
-		gen.promptTokens += len(prompt)
 		for i := range j.n {
-			chunks, err := g.engine.Stream(ctx, lease.Model, infer.Request{Prompt: prompt, Sampling: forChoice(j.sampling, i)})
+			request := j.request
+			request.Prompt, request.Sampling = prompt, forChoice(request.Sampling, i)
+			chunks, err := g.engine.Stream(ctx, lease.Model, request)
 			if err != nil {
 				cancel()
 				gen.ended.Wait()
@@ -117,15 +127,24 @@ func (gen *generation) close(complete bool) {
 }
 
 // count notes how far a choice has come.
-func (gen *generation) count(p piece) { gen.tokens[p.index] = max(gen.tokens[p.index], p.Tokens) }
+func (gen *generation) count(p piece) {
+	gen.tokens[p.index] = max(gen.tokens[p.index], p.Tokens)
+	gen.cached[p.index] = max(gen.cached[p.index], p.Cached)
+}
 
-// usage is what the whole request cost.
+// usage is what the whole request cost. A prompt counts once, however many
+// choices it has, and the work for it is that of the choice which had the most.
 func (gen *generation) usage() Usage {
-	completion := 0
-	for _, n := range gen.tokens {
-		completion += n
+	var u Usage
+	for i, prompt := range gen.prompts {
+		u.PromptTokens += len(prompt)
+		u.PromptTokensDetails.CachedTokens += slices.Min(gen.cached[i*gen.n : (i+1)*gen.n])
 	}
-	return Usage{PromptTokens: gen.promptTokens, CompletionTokens: completion, TotalTokens: gen.promptTokens + completion}
+	for _, n := range gen.tokens {
+		u.CompletionTokens += n
+	}
+	u.TotalTokens = u.PromptTokens + u.CompletionTokens
+	return u
 }
 
 // fingerprint names the model that really answers, whatever it was asked as.
@@ -139,9 +158,11 @@ func (gen *generation) fingerprint() string {
 
 // outcome is a job that ran to its end.
 type outcome struct {
-	texts, reasons []string // of each choice
-	fingerprint    string
-	usage          Usage
+	results     []infer.Result // of each choice that is shown, prompt by prompt
+	prompts     [][]int32
+	tokenizer   *tokenizer.Tokenizer // lives longer than the lease
+	fingerprint string
+	usage       Usage
 }
 
 // collect runs a job to its end.
@@ -153,22 +174,35 @@ func (g *Gateway) collect(ctx context.Context, j job) (outcome, error) {
 	complete := false
 	defer func() { gen.close(complete) }()
 	texts := make([]strings.Builder, len(gen.tokens))
-	out := outcome{fingerprint: gen.fingerprint(), texts: make([]string, len(texts)), reasons: make([]string, len(texts))}
+	out := outcome{
+		results: make([]infer.Result, len(texts)), prompts: gen.prompts,
+		tokenizer: gen.lease.Model.Tokenizer, fingerprint: gen.fingerprint(),
+	}
+	values := 0
 	for p := range gen.pieces {
 		if p.Err != nil {
 			return outcome{}, asPromptFault(p.Err, j.param)
 		}
 		gen.count(p)
 		texts[p.index].WriteString(p.Text)
+		if values += countLogprobs(p.Chunk); values > g.limits.ReplyLogprobs {
+			return outcome{}, tooManyLogprobs(g.limits)
+		}
+		r := &out.results[p.index]
+		r.Logprobs = append(r.Logprobs, p.Logprobs...)
+		r.PromptLogprobs = append(r.PromptLogprobs, p.PromptLogprobs...)
 		if p.FinishReason != "" {
-			out.reasons[p.index] = p.FinishReason
+			r.FinishReason = p.FinishReason
 		}
 	}
 	if ctx.Err() != nil {
 		return outcome{}, fmt.Errorf("generating: %w", context.Cause(ctx))
 	}
 	for i := range texts {
-		out.texts[i] = texts[i].String()
+		out.results[i].Text = texts[i].String()
+	}
+	if j.keep < j.n {
+		out.results = mostProbable(out.results, j.n, j.keep)
 	}
 	out.usage = gen.usage()
 	complete = true

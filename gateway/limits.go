@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
 )
 
 // Limits holds every bound of the gateway as a number. Start from
@@ -17,6 +18,10 @@ type Limits struct {
 	MaxTokens      int           // largest max_tokens
 	Stops          int           // stop strings of one request
 	StopBytes      int           // longest stop string
+	StopTokens     int           // stop token ids of one request
+	LogitBias      int           // tokens with a bias in one request
+	Logprobs       int           // alternatives to each token; OpenAI's and the engine's bound is 20
+	ReplyLogprobs  int           // log probabilities that one whole reply may hold, alternatives included
 	PageSize       int           // entries of one page of a list
 	InFlight       int           // generation requests at once
 	Watchers       int           // clients following searches at once
@@ -40,6 +45,10 @@ func DefaultLimits() Limits {
 		MaxTokens:      1 << 20,
 		Stops:          16,
 		StopBytes:      1024,
+		StopTokens:     256,
+		LogitBias:      1024,
+		Logprobs:       infer.MaxTopLogprobs,
+		ReplyLogprobs:  1 << 20,
 		PageSize:       1000,
 		InFlight:       256,
 		Watchers:       64,
@@ -73,6 +82,10 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-max-tokens", Number: &l.MaxTokens, Help: "largest max_tokens a request may ask for"},
 		{Key: "max-stops", Number: &l.Stops, Help: "stop strings of one request"},
 		{Key: "max-stop-bytes", Number: &l.StopBytes, Help: "longest stop string"},
+		{Key: "max-stop-token-ids", Number: &l.StopTokens, Help: "stop token ids of one request, up to 256"},
+		{Key: "max-logit-bias", Number: &l.LogitBias, Help: "tokens with a bias in one request, up to 1024"},
+		{Key: "max-logprobs", Number: &l.Logprobs, Help: "alternatives to each token with their log probabilities, up to 20"},
+		{Key: "max-reply-logprobs", Number: &l.ReplyLogprobs, Help: "log probabilities, alternatives included, of one reply that is not streamed"},
 		{Key: "max-page-size", Number: &l.PageSize, Help: "entries of one page of a list"},
 		{Key: "max-in-flight", Number: &l.InFlight, Help: "generation requests at once; more get 429"},
 		{Key: "max-watchers", Number: &l.Watchers, Help: "clients following searches at once; more get 429"},

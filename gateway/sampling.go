@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -13,6 +12,7 @@ import (
 // Bounds that OpenAI's API fixes.
 const (
 	maxTemperature     = 2
+	maxPenalty         = 2
 	defaultTemperature = 1
 	defaultTopP        = 1
 )
@@ -20,28 +20,36 @@ const (
 // sampling checks the fields that chat and completions share and gives the
 // engine's terms for one choice, and the number of choices.
 func (f SamplingFields) sampling(l Limits) (infer.Sampling, int, error) {
-	s := infer.Sampling{Temperature: defaultTemperature, TopP: defaultTopP, IgnoreEOS: f.IgnoreEOS}
-	if f.Temperature != nil {
-		s.Temperature = *f.Temperature
+	s := infer.Sampling{Temperature: defaultTemperature, TopP: defaultTopP, IncludeStop: f.IncludeStop, IgnoreEOS: f.IgnoreEOS}
+	if err := f.numbers(&s); err != nil {
+		return s, 0, err
 	}
-	if !(s.Temperature >= 0 && s.Temperature <= maxTemperature) {
-		return s, 0, fault.Bad("temperature", "temperature is %v: it must be between 0 and %d", s.Temperature, maxTemperature)
+	if f.TopK != nil {
+		s.TopK = max(0, *f.TopK) // vLLM's "all" is -1, transformers' is 0
+		if *f.TopK < -1 || *f.TopK > math.MaxInt32 {
+			return s, 0, fault.Bad("top_k", "top_k is %d: it must be a number of tokens, or 0 or -1 for all", *f.TopK)
+		}
 	}
-	if f.TopP != nil {
-		s.TopP = *f.TopP
+	if err := maxTokens("min_tokens", f.MinTokens, 0, l); err != nil {
+		return s, 0, err
 	}
-	if !(s.TopP > 0 && s.TopP <= 1) {
-		return s, 0, fault.Bad("top_p", "top_p is %v: it must be above 0 and at most 1", s.TopP)
+	if f.MinTokens != nil {
+		s.MinTokens = *f.MinTokens
 	}
 	if f.Seed != nil {
 		seed := uint64(*f.Seed)
 		s.Seed = &seed
 	}
-	stop, err := stopStrings(f.Stop, l)
-	if err != nil {
+	var err error
+	if s.LogitBias, err = logitBias(f.LogitBias, l); err != nil {
 		return s, 0, err
 	}
-	s.Stop = stop
+	if s.Stop, err = stopStrings(f.Stop, l); err != nil {
+		return s, 0, err
+	}
+	if s.StopTokenIDs, err = stopTokens(f.StopTokenIDs, l); err != nil {
+		return s, 0, err
+	}
 	n := 1
 	if f.N != nil {
 		n = *f.N
@@ -55,12 +63,44 @@ func (f SamplingFields) sampling(l Limits) (infer.Sampling, int, error) {
 	return s, n, nil
 }
 
+// numbers checks the fields that are fractions, and keeps those that are given.
+func (f SamplingFields) numbers(s *infer.Sampling) error {
+	for _, field := range []struct {
+		param       string
+		value       *float64
+		into        *float64
+		least, most float64
+		open        bool // least itself is too little
+	}{
+		{"temperature", f.Temperature, &s.Temperature, 0, maxTemperature, false},
+		{"top_p", f.TopP, &s.TopP, 0, 1, true},
+		{"min_p", f.MinP, &s.MinP, 0, 1, false},
+		{"typical_p", f.TypicalP, &s.TypicalP, 0, 1, true},
+		{"presence_penalty", f.PresencePenalty, &s.PresencePenalty, -maxPenalty, maxPenalty, false},
+		{"frequency_penalty", f.FrequencyPenalty, &s.FrequencyPenalty, -maxPenalty, maxPenalty, false},
+		{"repetition_penalty", f.RepetitionPenalty, &s.RepetitionPenalty, 0, maxPenalty, true},
+	} {
+		if field.value == nil {
+			continue
+		}
+		v := *field.value
+		switch {
+		case field.open && !(v > field.least && v <= field.most):
+			return fault.Bad(field.param, "%s is %v: it must be above %v and at most %v", field.param, v, field.least, field.most)
+		case !(v >= field.least && v <= field.most):
+			return fault.Bad(field.param, "%s is %v: it must be between %v and %v", field.param, v, field.least, field.most)
+		}
+		*field.into = v
+	}
+	return nil
+}
+
 // wantsUsage tells whether a stream ends with a usage chunk.
 func (f SamplingFields) wantsUsage() bool {
 	return f.StreamOptions != nil && f.StreamOptions.IncludeUsage
 }
 
-// maxTokens checks one of the fields that bound the reply's length.
+// maxTokens checks one of the fields that bound a reply's length.
 func maxTokens(param string, value *int, least int, l Limits) error {
 	if value != nil && (*value < least || *value > l.MaxTokens) {
 		return fault.Bad(param, "%s is %d: it must be between %d and %d", param, *value, least, l.MaxTokens)
@@ -115,53 +155,3 @@ func forChoice(s infer.Sampling, i int) infer.Sampling {
 // seedStride spreads the seeds of one request's choices: 2^64 over the golden
 // ratio, so that neighbouring requests' seeds don't meet.
 var seedStride = uint64(math.Floor(math.MaxUint64/math.Phi)) | 1
-
-// text reads a message's content: a string, or a list of text parts.
-func (m ChatMessage) text(param string) (string, error) {
-	if !isNull(m.ToolCalls) && !isEmpty(m.ToolCalls) {
-		return "", &fault.Error{Code: unsupported, Param: param + ".tool_calls", Message: "tool calls are not supported by this server"}
-	}
-	param += ".content"
-	switch {
-	case isNull(m.Content):
-		return "", fault.Bad(param, "%s is missing: only a tool call may come without content", param)
-	case m.Content[0] == '"':
-		var text string
-		if err := json.Unmarshal(m.Content, &text); err != nil {
-			return "", fault.Bad(param, "%s is not a string", param)
-		}
-		return text, nil
-	case m.Content[0] == '[':
-		return joinParts(m.Content, param)
-	}
-	return "", fault.Bad(param, "%s must be a string or a list of parts", param)
-}
-
-// joinParts puts a list of text parts together; nothing stands between them.
-func joinParts(raw json.RawMessage, param string) (string, error) {
-	var parts []struct {
-		Type string  `json:"type"`
-		Text *string `json:"text"`
-	}
-	if err := json.Unmarshal(raw, &parts); err != nil {
-		return "", fault.Bad(param, "%s has a part that is not an object with type and text", param)
-	}
-	if len(parts) == 0 {
-		return "", fault.Bad(param, "%s is an empty list", param)
-	}
-	var text bytes.Buffer
-	for i, p := range parts {
-		at := fmt.Sprintf("%s[%d]", param, i)
-		switch {
-		case p.Type == "text" && p.Text != nil:
-			text.WriteString(*p.Text)
-		case p.Type == "text":
-			return "", fault.Bad(at+".text", "%s has no text", at)
-		case p.Type == "image_url" || p.Type == "input_audio" || p.Type == "file":
-			return "", fault.Bad(at, "%s is of type %s, and this model reads text only", at, p.Type)
-		default:
-			return "", fault.Bad(at+".type", "%s has the unknown type %q", at, clip(p.Type, 40))
-		}
-	}
-	return text.String(), nil
-}

@@ -20,17 +20,7 @@ type feature struct {
 // unsupportedFeatures, common to chat and completions. Fields that only hint
 // (user, metadata, service_tier, ...) are ignored instead.
 var unsupportedFeatures = []feature{
-	{"presence_penalty", isNumber(0)},
-	{"frequency_penalty", isNumber(0)},
-	{"repetition_penalty", isNumber(1)},
-	{"logit_bias", isEmpty},
-	{"best_of", isNumber(1)},
 	{"use_beam_search", isFalse},
-	{"top_k", anyOf(isNumber(0), isNumber(-1))},
-	{"min_p", isNumber(0)},
-	{"min_tokens", isNumber(0)},
-	{"stop_token_ids", isEmpty},
-	{"include_stop_str_in_output", isFalse},
 	{"skip_special_tokens", isTrue},
 	{"bad_words", isEmpty},
 	{"allowed_token_ids", isEmpty},
@@ -48,8 +38,7 @@ var unsupportedFeatures = []feature{
 
 // unsupportedInChat adds the fields that only a chat has.
 var unsupportedInChat = append([]feature{
-	{"logprobs", isFalse},
-	{"top_logprobs", isNumber(0)},
+	{"best_of", isNumber(1)},
 	{"tools", isEmpty},
 	{"tool_choice", isString("none", "auto")},
 	{"functions", isEmpty},
@@ -67,8 +56,6 @@ var unsupportedInChat = append([]feature{
 
 // unsupportedInCompletions adds the fields that only a text completion has.
 var unsupportedInCompletions = append([]feature{
-	{"logprobs", never},
-	{"echo", isFalse},
 	{"suffix", isString("")},
 	{"prompt_embeds", isEmpty},
 	{"add_special_tokens", isTrue},
@@ -154,15 +141,4 @@ func isType(want string) func(json.RawMessage) bool {
 func isTextOnly(v json.RawMessage) bool {
 	var list []string
 	return json.Unmarshal(v, &list) == nil && len(list) == 1 && list[0] == "text"
-}
-
-func anyOf(tests ...func(json.RawMessage) bool) func(json.RawMessage) bool {
-	return func(v json.RawMessage) bool {
-		for _, t := range tests {
-			if t(v) {
-				return true
-			}
-		}
-		return false
-	}
 }

@@ -8,23 +8,35 @@ import (
 // honoured. Fields that would change the meaning of the reply and can't be
 // honoured yet are refused by name (see unsupported.go); all others are ignored.
 type ChatRequest struct {
-	Model               string        `json:"model" binding:"required" example:"base"`                   // a source, alias or recipe, by name, id or digest
-	Messages            []ChatMessage `json:"messages" binding:"required"`                               // the conversation so far
-	MaxCompletionTokens *int          `json:"max_completion_tokens" minimum:"1" extensions:"x-nullable"` // most tokens of the reply; up to the context if absent
-	MaxTokens           *int          `json:"max_tokens" minimum:"1" extensions:"x-nullable"`            // the older name of max_completion_tokens
+	Model               string        `json:"model" binding:"required" example:"base"`                       // a source, alias or recipe, by name, id or digest
+	Messages            []ChatMessage `json:"messages" binding:"required"`                                   // the conversation so far
+	MaxCompletionTokens *int          `json:"max_completion_tokens" minimum:"1" extensions:"x-nullable"`     // most tokens of the reply; up to the context if absent
+	MaxTokens           *int          `json:"max_tokens" minimum:"1" extensions:"x-nullable"`                // the older name of max_completion_tokens
+	Logprobs            bool          `json:"logprobs"`                                                      // give the log probability of each token
+	TopLogprobs         *int          `json:"top_logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"` // and of so many of the most probable ones; needs logprobs
 	SamplingFields
 }
 
 // SamplingFields are what chat and text completions have in common.
 type SamplingFields struct {
-	Temperature   *float64        `json:"temperature" minimum:"0" maximum:"2" extensions:"x-nullable"` // 0 is greedy; 1 if absent
-	TopP          *float64        `json:"top_p" minimum:"0" maximum:"1" extensions:"x-nullable"`       // above 0; 1 if absent
-	Seed          *int64          `json:"seed" extensions:"x-nullable"`                                // makes the reply reproducible
-	Stop          json.RawMessage `json:"stop" swaggertype:"array,string"`                             // a string or a list; none appears in the reply
-	N             *int            `json:"n" minimum:"1" extensions:"x-nullable"`                       // number of replies; 1 if absent
-	IgnoreEOS     bool            `json:"ignore_eos"`                                                  // generate on to max_tokens
-	Stream        bool            `json:"stream"`                                                      // reply with server-sent events
-	StreamOptions *StreamOptions  `json:"stream_options" extensions:"x-nullable"`                      // only with stream
+	Temperature       *float64            `json:"temperature" minimum:"0" maximum:"2" extensions:"x-nullable"`        // 0 is greedy; 1 if absent
+	TopP              *float64            `json:"top_p" minimum:"0" maximum:"1" extensions:"x-nullable"`              // above 0; 1 if absent
+	Seed              *int64              `json:"seed" extensions:"x-nullable"`                                       // makes the reply reproducible
+	TopK              *int                `json:"top_k" minimum:"-1" extensions:"x-nullable"`                         // only the k most probable tokens; 0, -1 or absent: all
+	MinP              *float64            `json:"min_p" minimum:"0" maximum:"1" extensions:"x-nullable"`              // only tokens of at least this share of the most probable one's probability
+	TypicalP          *float64            `json:"typical_p" minimum:"0" maximum:"1" extensions:"x-nullable"`          // above 0: locally typical tokens of this mass; 1 if absent
+	PresencePenalty   *float64            `json:"presence_penalty" minimum:"-2" maximum:"2" extensions:"x-nullable"`  // subtracted from the logits of tokens that the reply has
+	FrequencyPenalty  *float64            `json:"frequency_penalty" minimum:"-2" maximum:"2" extensions:"x-nullable"` // subtracted for each time that the reply has a token
+	RepetitionPenalty *float64            `json:"repetition_penalty" minimum:"0" maximum:"2" extensions:"x-nullable"` // above 0: logits of tokens in prompt or reply are divided by it, negative ones multiplied; 1 if absent
+	LogitBias         map[string]*float64 `json:"logit_bias" swaggertype:"object,number" extensions:"x-nullable"`     // token ids, written as strings, and what is added to their logits: -100 to 100
+	MinTokens         *int                `json:"min_tokens" minimum:"0" extensions:"x-nullable"`                     // the reply does not end before it has so many
+	Stop              json.RawMessage     `json:"stop" swaggertype:"array,string"`                                    // a string or a list; the reply ends before any of them
+	StopTokenIDs      []*int64            `json:"stop_token_ids" swaggertype:"array,integer" extensions:"x-nullable"` // the reply ends at any of these tokens
+	IncludeStop       bool                `json:"include_stop_str_in_output"`                                         // the reply ends with the stop string, not before it
+	N                 *int                `json:"n" minimum:"1" extensions:"x-nullable"`                              // number of replies; 1 if absent
+	IgnoreEOS         bool                `json:"ignore_eos"`                                                         // generate on to max_tokens
+	Stream            bool                `json:"stream"`                                                             // reply with server-sent events
+	StreamOptions     *StreamOptions      `json:"stream_options" extensions:"x-nullable"`                             // only with stream
 }
 
 // ChatMessage is one turn of a conversation.
@@ -52,10 +64,10 @@ type ChatCompletion struct {
 
 // ChatChoice is one of the n replies.
 type ChatChoice struct {
-	Index        int          `json:"index"`
-	Message      ReplyMessage `json:"message"`
-	Logprobs     *struct{}    `json:"logprobs" swaggerignore:"true"` // always null
-	FinishReason string       `json:"finish_reason" enums:"stop,length"`
+	Index        int           `json:"index"`
+	Message      ReplyMessage  `json:"message"`
+	Logprobs     *ChatLogprobs `json:"logprobs" extensions:"x-nullable"` // if asked for
+	FinishReason string        `json:"finish_reason" enums:"stop,length"`
 }
 
 // ReplyMessage is the assistant's turn.
@@ -78,10 +90,10 @@ type ChatChunk struct {
 
 // ChunkChoice is what a chunk adds to one of the n replies.
 type ChunkChoice struct {
-	Index        int       `json:"index"`
-	Delta        Delta     `json:"delta"`
-	Logprobs     *struct{} `json:"logprobs" swaggerignore:"true"` // always null
-	FinishReason *string   `json:"finish_reason" extensions:"x-nullable"`
+	Index        int           `json:"index"`
+	Delta        Delta         `json:"delta"`
+	Logprobs     *ChatLogprobs `json:"logprobs" extensions:"x-nullable"` // of the tokens of this chunk, if asked for
+	FinishReason *string       `json:"finish_reason" extensions:"x-nullable"`
 }
 
 // Delta is the new part of a message: the role first, then text, at last nothing.

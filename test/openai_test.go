@@ -23,6 +23,15 @@ func TestOpenAIPythonClient(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// What is said about tokens, and all of sampling.
+func TestOpenAIPythonClientOnTokens(t *testing.T) {
+	python := openaiPython(t)
+	s := start(t, options{})
+	out, err := python(fromRoot("test", "python", "openai_generation.py"), s.url+"/v1", "ja-general").CombinedOutput()
+	t.Logf("%s", out)
+	require.NoError(t, err)
+}
+
 // openaiPython gives a way to run Python with the openai package, or skips the
 // test where there is none.
 func openaiPython(t *testing.T) func(args ...string) *exec.Cmd {

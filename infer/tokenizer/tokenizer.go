@@ -28,6 +28,7 @@ type Tokenizer struct {
 	bos     *int32
 	eos     *int32
 	unknown *int32 // what text that the vocabulary lacks becomes
+	byName  tokenNames
 }
 
 const maxFileBytes = 256 << 20

@@ -92,6 +92,9 @@ func polish(document *openapi3.T) {
 	}
 	// Types of other rooms know nothing of requests: what has no default there.
 	document.Components.Schemas["search.Spec"].Value.Required = []string{"task", "base", "sources"}
+	for _, list := range []string{"token_logprobs", "top_logprobs"} { // nothing precedes a prompt's first token
+		document.Components.Schemas["gateway.CompletionLogprobs"].Value.Properties[list].Value.Items.Value.Nullable = true
+	}
 	for _, schema := range document.Components.Schemas {
 		for _, property := range schema.Value.Properties {
 			v := property.Value
