@@ -63,12 +63,10 @@ func TestChatRefusesByName(t *testing.T) {
 		{"functions", ask(`"functions": [{"name": "f"}]`), "functions", "unsupported_parameter"},
 		{"a named tool", ask(`"tool_choice": {"type": "function", "function": {"name": "f"}}`), "tool_choice", "unsupported_parameter"},
 		{"best_of", ask(`"best_of": 2`), "best_of", "unsupported_parameter"},
-		{"beam search", ask(`"use_beam_search": true`), "use_beam_search", "unsupported_parameter"},
 		{"skip_special_tokens", ask(`"skip_special_tokens": false`), "skip_special_tokens", "unsupported_parameter"},
 		{"guided_json", ask(`"guided_json": {}`), "guided_json", "unsupported_parameter"},
 		{"audio", ask(`"modalities": ["text", "audio"]`), "modalities", "unsupported_parameter"},
 		{"echo", ask(`"echo": true`), "echo", "unsupported_parameter"},
-		{"length_penalty", ask(`"length_penalty": 2`), "length_penalty", "unsupported_parameter"},
 		{"prompt_logprobs", ask(`"prompt_logprobs": 1`), "prompt_logprobs", "unsupported_parameter"},
 	}
 	b := newBench(t)

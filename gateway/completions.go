@@ -94,9 +94,16 @@ func (g *Gateway) completionJob(body CompletionRequest) (job, completionForm, er
 		}
 		return job{}, form, fault.Bad(param, "%d prompts with %d choices each: at most %d choices in all", len(form.prompts), best, g.limits.Choices)
 	}
+	beams, err := body.beams(best, n)
+	if err != nil {
+		return job{}, form, err
+	}
+	if beams != nil && (form.logprobs || body.Echo) {
+		return job{}, form, fault.Bad("use_beam_search", "a beam search gives neither logprobs nor an echo")
+	}
 	request.Sampling.Logprobs = form.logprobs || best > n
 	return job{
-		model: body.Model, param: "prompt", request: request, n: best, keep: n,
+		model: body.Model, param: "prompt", request: request, n: best, keep: n, beams: beams,
 		encode: func(m *infer.Model) ([][]int32, error) { return g.encodePrompts(m, form.prompts) },
 	}, form, nil
 }

@@ -134,7 +134,6 @@ func TestCompletionRefusesByName(t *testing.T) {
 		{"best_of 1000000000", complete(`"a"`, `"best_of": 1000000000`), "best_of", "invalid"},
 		{"best_of in a stream", complete(`"a"`, `"best_of": 2, "stream": true`), "best_of", "invalid"},
 		{"too many in all to choose from", complete(`["a", "b"]`, `"best_of": 200`), "best_of", "invalid"},
-		{"beam search", complete(`"a"`, `"use_beam_search": true`), "use_beam_search", "unsupported_parameter"},
 		{"suffix", complete(`"a"`, `"suffix": "b"`), "suffix", "unsupported_parameter"},
 		{"add_special_tokens", complete(`"a"`, `"add_special_tokens": false`), "add_special_tokens", "unsupported_parameter"},
 		{"prompt_embeds", complete(`"a"`, `"prompt_embeds": ["x"]`), "prompt_embeds", "unsupported_parameter"},

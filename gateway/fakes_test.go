@@ -71,6 +71,25 @@ func (f *fakeCatalog) Acquire(ctx context.Context, name string) (*catalog.Lease,
 	return &catalog.Lease{Entry: e, Model: &infer.Model{Name: name, Tokenizer: miniature()}}, nil
 }
 
+func (f *fakeCatalog) Load(ctx context.Context, name string, pinned bool) (catalog.Entry, error) {
+	return f.change(ctx, name, func(e *catalog.Entry) { e.State, e.Pinned = catalog.Ready, pinned })
+}
+
+func (f *fakeCatalog) Unload(ctx context.Context, name string) (catalog.Entry, error) {
+	return f.change(ctx, name, func(e *catalog.Entry) { e.State, e.Pinned = catalog.Unloaded, false })
+}
+
+func (f *fakeCatalog) change(ctx context.Context, name string, change func(*catalog.Entry)) (catalog.Entry, error) {
+	if _, err := f.Get(ctx, name); err != nil {
+		return catalog.Entry{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.IndexFunc(f.entries, func(e catalog.Entry) bool { return e.ID == name })
+	change(&f.entries[i])
+	return f.entries[i], nil
+}
+
 // miniature is the tokenizer of the shipped models, so that tokens have texts.
 var miniature = sync.OnceValue(func() *tokenizer.Tokenizer {
 	t, err := tokenizer.Load("../zoo/models/base")
@@ -149,7 +168,10 @@ type fakeEngine struct {
 	script func(ctx context.Context, r infer.Request, send func(infer.Chunk) bool)
 	refuse error // what Stream returns at once
 
+	beams func(infer.Request, infer.BeamOptions) []infer.Result
+
 	mu       sync.Mutex
+	asked    []infer.BeamOptions
 	requests []infer.Request
 	running  int
 }
@@ -176,6 +198,11 @@ func (f *fakeEngine) Stream(ctx context.Context, _ *infer.Model, r infer.Request
 		})
 	}()
 	return out, nil
+}
+
+func (f *fakeEngine) Beam(_ context.Context, _ *infer.Model, r infer.Request, o infer.BeamOptions) ([]infer.Result, error) {
+	f.asked = append(f.asked, o)
+	return f.beams(r, o), nil
 }
 
 func (f *fakeEngine) seen() []infer.Request {

@@ -25,6 +25,8 @@ type Catalog interface {
 	List(ctx context.Context) ([]catalog.Entry, error)
 	Get(ctx context.Context, name string) (catalog.Entry, error)
 	Acquire(ctx context.Context, name string) (*catalog.Lease, error)
+	Load(ctx context.Context, name string, pinned bool) (catalog.Entry, error)
+	Unload(ctx context.Context, name string) (catalog.Entry, error)
 
 	PutRecipe(ctx context.Context, name string, r merge.Recipe) (store.Recipe, error)
 	GetRecipe(ctx context.Context, id string) (store.Recipe, error)
@@ -40,6 +42,7 @@ type Catalog interface {
 // Engine is what the gateway needs of an infer.Engine.
 type Engine interface {
 	Stream(ctx context.Context, m *infer.Model, r infer.Request) (<-chan infer.Chunk, error)
+	Beam(ctx context.Context, m *infer.Model, r infer.Request, o infer.BeamOptions) ([]infer.Result, error)
 }
 
 // Searches is what the gateway needs of a search.Service.

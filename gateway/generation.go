@@ -22,6 +22,7 @@ type job struct {
 	request infer.Request                           // what all choices ask of the engine, but for prompt and seed
 	n       int                                     // choices for each prompt
 	keep    int                                     // so many of them are shown: the most probable ones
+	beams   *infer.BeamOptions                      // find them by beam search; nil: pick token by token
 }
 
 // generation is a running job: one model held, one stream of the engine for
@@ -148,8 +149,10 @@ func (gen *generation) usage() Usage {
 }
 
 // fingerprint names the model that really answers, whatever it was asked as.
-func (gen *generation) fingerprint() string {
-	e := gen.lease.Entry
+func (gen *generation) fingerprint() string { return fingerprint(gen.lease) }
+
+func fingerprint(lease *catalog.Lease) string {
+	e := lease.Entry
 	if e.Target != "" {
 		return e.Target
 	}
@@ -167,6 +170,9 @@ type outcome struct {
 
 // collect runs a job to its end.
 func (g *Gateway) collect(ctx context.Context, j job) (outcome, error) {
+	if j.beams != nil {
+		return g.collectBeams(ctx, j)
+	}
 	gen, err := g.begin(ctx, j)
 	if err != nil {
 		return outcome{}, err

@@ -38,10 +38,12 @@ func (g *Gateway) routes() *gin.Engine {
 	generate := api.Group("/", g.refuseWhileDraining, g.atMost(g.limits.InFlight, "generations"), within(g.limits.GenerateTime))
 	generate.POST("/chat/completions", g.handle(g.createChat))
 	generate.POST("/completions", g.handle(g.createCompletion))
+	generate.POST("/models/*model", g.handle(g.actOnModel)) // making one may take as long as a reply
 
 	quick := api.Group("/", within(g.limits.RequestTimeout))
 	quick.GET("/models", g.handle(g.listModels))
 	quick.GET("/models/*model", g.handle(g.getModel)) // ids may hold slashes
+	quick.DELETE("/models/*model", g.handle(g.deleteModel))
 
 	quick.POST("/recipes", g.handle(g.createRecipe))
 	quick.GET("/recipes", g.handle(g.listRecipes))

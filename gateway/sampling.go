@@ -21,6 +21,9 @@ const (
 // engine's terms for one choice, and the number of choices.
 func (f SamplingFields) sampling(l Limits) (infer.Sampling, int, error) {
 	s := infer.Sampling{Temperature: defaultTemperature, TopP: defaultTopP, IncludeStop: f.IncludeStop, IgnoreEOS: f.IgnoreEOS}
+	if f.UseBeamSearch {
+		s.Temperature = 0
+	}
 	if err := f.numbers(&s); err != nil {
 		return s, 0, err
 	}

@@ -20,12 +20,10 @@ type feature struct {
 // unsupportedFeatures, common to chat and completions. Fields that only hint
 // (user, metadata, service_tier, ...) are ignored instead.
 var unsupportedFeatures = []feature{
-	{"use_beam_search", isFalse},
 	{"skip_special_tokens", isTrue},
 	{"bad_words", isEmpty},
 	{"allowed_token_ids", isEmpty},
 	{"logits_processors", isEmpty},
-	{"length_penalty", isNumber(1)},
 	{"truncate_prompt_tokens", never},
 	{"prompt_logprobs", never},
 	{"guided_json", never},

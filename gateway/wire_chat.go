@@ -34,6 +34,9 @@ type SamplingFields struct {
 	StopTokenIDs      []*int64            `json:"stop_token_ids" swaggertype:"array,integer" extensions:"x-nullable"` // the reply ends at any of these tokens
 	IncludeStop       bool                `json:"include_stop_str_in_output"`                                         // the reply ends with the stop string, not before it
 	N                 *int                `json:"n" minimum:"1" extensions:"x-nullable"`                              // number of replies; 1 if absent
+	UseBeamSearch     bool                `json:"use_beam_search"`                                                    // find the n most probable replies; n (or best_of) is the width, temperature 0, no stream
+	LengthPenalty     *float64            `json:"length_penalty" extensions:"x-nullable"`                             // of a beam search: above 0 favours long replies; 1 if absent
+	EarlyStopping     bool                `json:"early_stopping"`                                                     // of a beam search: end at the first n whole replies
 	IgnoreEOS         bool                `json:"ignore_eos"`                                                         // generate on to max_tokens
 	Stream            bool                `json:"stream"`                                                             // reply with server-sent events
 	StreamOptions     *StreamOptions      `json:"stream_options" extensions:"x-nullable"`                             // only with stream

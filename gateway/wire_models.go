@@ -12,7 +12,8 @@ type Model struct {
 	Name   string `json:"name,omitempty" example:"two-of-each"` // what people call a recipe
 	Kind   string `json:"kind" enums:"source,alias,recipe"`
 	Target string `json:"target,omitempty"` // what an alias stands for
-	State  string `json:"state" enums:"ready,unloaded,loading,failed"`
+	State  string `json:"state" enums:"ready,unloaded,loading,draining,failed"`
+	Pinned bool   `json:"pinned"`          // stays on the device however short memory is
 	Bytes  int64  `json:"bytes"`           // memory of its weights while it is ready
 	Error  string `json:"error,omitempty"` // why it failed
 }
@@ -26,6 +27,6 @@ type ModelList struct {
 func newModel(e catalog.Entry) Model {
 	return Model{
 		ID: e.ID, Object: "model", Created: e.Created.Unix(), OwnedBy: "mergeway", Name: e.Name,
-		Kind: string(e.Kind), Target: e.Target, State: string(e.State), Bytes: e.Bytes, Error: e.Error,
+		Kind: string(e.Kind), Target: e.Target, State: string(e.State), Pinned: e.Pinned, Bytes: e.Bytes, Error: e.Error,
 	}
 }

@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+)
+
+// beams checks the fields of a beam search: width hypotheses, of which n are
+// shown. nil if none is asked for.
+func (f SamplingFields) beams(width, n int) (*infer.BeamOptions, error) {
+	if !f.UseBeamSearch {
+		return nil, nil
+	}
+	switch {
+	case f.Stream:
+		return nil, fault.Bad("stream", "a beam search can't be streamed: nothing is known before its end")
+	case f.Temperature != nil && *f.Temperature != 0:
+		return nil, fault.Bad("temperature", "temperature is %v: a beam search draws nothing, so it must be 0 or absent", *f.Temperature)
+	case width > infer.MaxBeams:
+		return nil, fault.Bad("n", "a beam search of width %d: at most %d", width, infer.MaxBeams)
+	}
+	o := &infer.BeamOptions{Width: width, Keep: n, LengthPenalty: 1, EarlyStopping: f.EarlyStopping}
+	if f.LengthPenalty != nil {
+		o.LengthPenalty = *f.LengthPenalty
+	}
+	return o, nil
+}
+
+// collectBeams is collect for a beam search: one for each prompt.
+func (g *Gateway) collectBeams(ctx context.Context, j job) (outcome, error) {
+	if g.draining() {
+		return outcome{}, errDraining()
+	}
+	lease, err := g.catalog.Acquire(ctx, j.model)
+	if err != nil {
+		return outcome{}, asModelFault(err, j.model)
+	}
+	defer lease.Release()
+	prompts, err := j.encode(lease.Model)
+	if err != nil {
+		return outcome{}, asPromptFault(err, j.param)
+	}
+	out := outcome{prompts: prompts, tokenizer: lease.Model.Tokenizer, fingerprint: fingerprint(lease)}
+	for _, prompt := range prompts {
+		r := j.request
+		r.Prompt = prompt
+		results, err := g.engine.Beam(ctx, lease.Model, r, *j.beams)
+		if err != nil {
+			return outcome{}, asPromptFault(err, j.param)
+		}
+		if len(results) != j.keep {
+			return outcome{}, fmt.Errorf("a beam search for %d replies gave %d", j.keep, len(results))
+		}
+		out.results = append(out.results, results...)
+		out.usage.PromptTokens += len(prompt)
+		out.usage.PromptTokensDetails.CachedTokens += results[0].CachedTokens
+		for _, r := range results {
+			out.usage.CompletionTokens += r.CompletionTokens
+		}
+	}
+	out.usage.TotalTokens = out.usage.PromptTokens + out.usage.CompletionTokens
+	return out, nil
+}
