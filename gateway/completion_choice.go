@@ -49,9 +49,11 @@ func (w *completionChoices) add(index int, c infer.Chunk) CompletionChoice {
 		if w.form.echo {
 			text := w.promptText(index / w.perPrompt)
 			out.Text = text + out.Text
+			w.streams[index] = w.tokenizer.NewStream()
 			w.place(out.Logprobs, index, c.PromptLogprobs)
-			w.streams[index], w.ends[index] = nil, utf8.RuneCountInString(text)
+			w.ends[index] = utf8.RuneCountInString(text)
 		}
+		w.streams[index] = w.tokenizer.NewStreamAfter(w.encoded[index/w.perPrompt])
 	}
 	w.place(out.Logprobs, index, c.Logprobs)
 	return out
@@ -62,9 +64,6 @@ func (w *completionChoices) add(index int, c infer.Chunk) CompletionChoice {
 func (w *completionChoices) place(out *CompletionLogprobs, index int, tokens []infer.TokenLogprob) {
 	if out == nil {
 		return
-	}
-	if w.streams[index] == nil {
-		w.streams[index] = w.tokenizer.NewStream()
 	}
 	for _, t := range tokens {
 		out.add(w.tokenizer, t, w.ends[index])

@@ -135,5 +135,6 @@ func (r CompletionRequest) request(l Limits) (infer.Request, int, error) {
 		Sampling:       sampling,
 		PromptLogprobs: r.Echo && r.Logprobs != nil,
 		NoReply:        sampling.MaxTokens == 0,
+		Continues:      true,
 	}, n, nil
 }

@@ -262,7 +262,7 @@ func (bm *beam) finish() {
 			shown, r.FinishReason = shown[:len(shown)-1], FinishStop
 		}
 		stop := stopper{stops: s.stop.stops, include: s.stop.include}
-		text, stopped := stop.push(s.model.Tokenizer.Decode(shown, true))
+		text, stopped := stop.push(s.textOf(shown))
 		if stopped {
 			r.FinishReason = FinishStop
 		} else {
@@ -272,4 +272,17 @@ func (bm *beam) finish() {
 		bm.results = append(bm.results, r)
 	}
 	s.end(Chunk{FinishReason: FinishStop})
+}
+
+// textOf decodes a whole reply.
+func (s *sequence) textOf(reply []int32) string {
+	if !s.request.Continues {
+		return s.model.Tokenizer.Decode(reply, true)
+	}
+	stream := s.model.Tokenizer.NewStreamAfter(s.request.Prompt)
+	text := ""
+	for _, id := range reply {
+		text += stream.Push(id)
+	}
+	return text + stream.Flush()
 }

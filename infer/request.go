@@ -21,6 +21,9 @@ type Request struct {
 	// PromptLogprobs asks for the log probability of each token of the prompt, in
 	// the first chunk. Nothing of the prompt is taken from saved prefixes then.
 	PromptLogprobs bool
+	// Continues says that the reply goes on from the prompt's text, and is not a
+	// text of its own: its first word keeps the space before it.
+	Continues bool
 	// NoReply ends the request when the prompt has been computed.
 	NoReply bool
 }

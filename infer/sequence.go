@@ -52,6 +52,9 @@ func newSequence(ctx context.Context, m *Model, r Request, longest int) (*sequen
 			include: r.Sampling.IncludeStop,
 		},
 	}
+	if r.Continues {
+		s.stream = m.Tokenizer.NewStreamAfter(r.Prompt)
+	}
 	s.ends = slices.Clone(r.Sampling.StopTokenIDs)
 	if !r.Sampling.IgnoreEOS {
 		for _, id := range m.Weights.Config().EOSTokenIDs {

@@ -20,6 +20,23 @@ type Stream struct {
 // NewStream starts a new text. Special tokens leave no trace in it.
 func (t *Tokenizer) NewStream() *Stream { return &Stream{tokenizer: t} }
 
+// contextTokens are how many tokens before a text its first one can depend on.
+const contextTokens = 8
+
+// NewStreamAfter starts a text that goes on from other tokens, whose own text it
+// does not give again: the first of its words keeps the space that decoders drop
+// at the start of a text.
+func (t *Tokenizer) NewStreamAfter(before []int32) *Stream {
+	s := t.NewStream()
+	for _, id := range before[max(0, len(before)-contextTokens):] {
+		if !t.control[id] {
+			s.ids = append(s.ids, id)
+		}
+	}
+	s.shown = len(s.ids)
+	return s
+}
+
 // Push adds a token and gives the text that has become whole; often "".
 func (s *Stream) Push(id int32) string {
 	if s.tokenizer.control[id] { // no text, and not in the way of a character's bytes

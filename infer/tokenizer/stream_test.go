@@ -185,3 +185,22 @@ func TestFlushShowsNothingTwice(t *testing.T) {
 	require.Equal(t, "\uFFFD", s.Flush())
 	require.Empty(t, s.Flush())
 }
+
+// What SentencePiece-like decoders drop at the start of a text stays where a
+// reply goes on from its prompt.
+func TestAStreamAfterOtherTokensKeepsItsSpace(t *testing.T) {
+	file := fallback(t, "▁The", "▁cat", "▁sat", "答")
+	file["decoder"] = object{"type": "Sequence", "decoders": []any{
+		object{"type": "Replace", "pattern": object{"String": "▁"}, "content": " "},
+		object{"type": "ByteFallback"}, object{"type": "Fuse"},
+		object{"type": "Strip", "content": " ", "start": 1, "stop": 0},
+	}}
+	tok := from(t, file)
+	word := func(i int) int32 { return int32(firstByte + 256 + i) }
+	alone := tok.NewStream()
+	require.Equal(t, "sat", alone.Push(word(2)))
+	after := tok.NewStreamAfter([]int32{word(0), word(1)})
+	require.Equal(t, " sat", after.Push(word(2)))
+	require.Equal(t, "答", after.Push(word(3)))
+	require.Empty(t, after.Flush())
+}
