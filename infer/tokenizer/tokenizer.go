@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/daulet/tokenizers"
@@ -28,6 +29,9 @@ type Tokenizer struct {
 	bos     *int32
 	eos     *int32
 	unknown *int32 // what text that the vocabulary lacks becomes
+
+	piecesOnce sync.Once
+	pieces     []Piece // what each token adds to a text
 }
 
 const maxFileBytes = 256 << 20
