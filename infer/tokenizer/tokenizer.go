@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/daulet/tokenizers"
@@ -29,6 +30,9 @@ type Tokenizer struct {
 	eos     *int32
 	unknown *int32 // what text that the vocabulary lacks becomes
 	byName  tokenNames
+
+	piecesOnce sync.Once
+	pieces     []Piece // what each token adds to a text
 }
 
 const maxFileBytes = 256 << 20
