@@ -10,11 +10,13 @@ import (
 
 // beams checks the fields of a beam search: width hypotheses, of which n are
 // shown. nil if none is asked for.
-func (f SamplingFields) beams(width, n int) (*infer.BeamOptions, error) {
+func (f SamplingFields) beams(width, n int, constrained bool) (*infer.BeamOptions, error) {
 	if !f.UseBeamSearch {
 		return nil, nil
 	}
 	switch {
+	case constrained:
+		return nil, fault.Bad("use_beam_search", "a beam search can't keep replies to a format")
 	case f.Stream:
 		return nil, fault.Bad("stream", "a beam search can't be streamed: nothing is known before its end")
 	case f.Temperature != nil && *f.Temperature != 0:

@@ -85,12 +85,16 @@ func (g *Gateway) chatJob(body ChatRequest) (job, error) {
 	if sampling.TopLogprobs > 0 && !sampling.Logprobs {
 		return job{}, fault.Bad("top_logprobs", "top_logprobs is only for requests with logprobs: true")
 	}
-	beams, err := body.beams(n, n)
+	constraint, err := body.spec()
+	if err != nil {
+		return job{}, err
+	}
+	beams, err := body.beams(n, n, constraint != nil)
 	if err != nil {
 		return job{}, err
 	}
 	return job{
-		model: body.Model, param: "messages", request: infer.Request{Sampling: sampling}, n: n, keep: n, beams: beams,
+		model: body.Model, param: "messages", request: infer.Request{Sampling: sampling}, n: n, keep: n, beams: beams, constraint: constraint,
 		encode: func(m *infer.Model) ([][]int32, error) {
 			ids, err := g.encodeChat(m, messages)
 			return [][]int32{ids}, asParamFault(err, "messages")

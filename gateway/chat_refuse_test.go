@@ -58,13 +58,10 @@ func TestChatRefusesByName(t *testing.T) {
 
 		{"tools", ask(`"tools": [{"type": "function"}]`), "tools", "unsupported_parameter"},
 		{"tool_choice", ask(`"tool_choice": "required"`), "tool_choice", "unsupported_parameter"},
-		{"response_format", ask(`"response_format": {"type": "json_object"}`), "response_format", "unsupported_parameter"},
-		{"a schema", ask(`"response_format": {"type": "json_schema", "json_schema": {}}`), "response_format", "unsupported_parameter"},
 		{"functions", ask(`"functions": [{"name": "f"}]`), "functions", "unsupported_parameter"},
 		{"a named tool", ask(`"tool_choice": {"type": "function", "function": {"name": "f"}}`), "tool_choice", "unsupported_parameter"},
 		{"best_of", ask(`"best_of": 2`), "best_of", "unsupported_parameter"},
 		{"skip_special_tokens", ask(`"skip_special_tokens": false`), "skip_special_tokens", "unsupported_parameter"},
-		{"guided_json", ask(`"guided_json": {}`), "guided_json", "unsupported_parameter"},
 		{"audio", ask(`"modalities": ["text", "audio"]`), "modalities", "unsupported_parameter"},
 		{"echo", ask(`"echo": true`), "echo", "unsupported_parameter"},
 		{"prompt_logprobs", ask(`"prompt_logprobs": 1`), "prompt_logprobs", "unsupported_parameter"},

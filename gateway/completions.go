@@ -94,7 +94,11 @@ func (g *Gateway) completionJob(body CompletionRequest) (job, completionForm, er
 		}
 		return job{}, form, fault.Bad(param, "%d prompts with %d choices each: at most %d choices in all", len(form.prompts), best, g.limits.Choices)
 	}
-	beams, err := body.beams(best, n)
+	constraint, err := body.spec()
+	if err != nil {
+		return job{}, form, err
+	}
+	beams, err := body.beams(best, n, constraint != nil)
 	if err != nil {
 		return job{}, form, err
 	}
@@ -103,7 +107,7 @@ func (g *Gateway) completionJob(body CompletionRequest) (job, completionForm, er
 	}
 	request.Sampling.Logprobs = form.logprobs || best > n
 	return job{
-		model: body.Model, param: "prompt", request: request, n: best, keep: n, beams: beams,
+		model: body.Model, param: "prompt", request: request, n: best, keep: n, beams: beams, constraint: constraint,
 		encode: func(m *infer.Model) ([][]int32, error) { return g.encodePrompts(m, form.prompts) },
 	}, form, nil
 }

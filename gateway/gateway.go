@@ -14,6 +14,7 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/infer/constrain"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/search"
 	"github.com/mergeway/mergeway/search/task"
@@ -66,6 +67,7 @@ type Options struct {
 	Engine   Engine
 	Searches Searches
 	Tasks    Tasks
+	Grammars Grammars     // a constrain.Compiler with its default limits if nil
 	Logger   *slog.Logger // slog.Default if nil
 	Limits   Limits       // DefaultLimits if zero
 	Version  string       // shown by /healthz
@@ -92,6 +94,7 @@ type Gateway struct {
 	engine   Engine
 	searches Searches
 	tasks    Tasks
+	grammars Grammars
 	log      *slog.Logger
 	limits   Limits
 	version  string
@@ -115,6 +118,11 @@ func New(o Options) (*Gateway, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Grammars == nil {
+		limits := constrain.DefaultLimits()
+		limits.Whitespace = 1 // small models that may write spaces write nothing else
+		o.Grammars = constrain.NewCompiler(limits)
+	}
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
 	}
@@ -125,7 +133,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, fault.New(fault.Internal, "a gateway needs a catalog, an engine, a search service and tasks")
 	}
 	g := &Gateway{
-		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks,
+		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks, grammars: o.Grammars,
 		log: o.Logger, limits: o.Limits, version: o.Version, ready: o.Ready,
 		guard:      newGuard(o.APIKeys, o.OpenAccess),
 		encodeChat: encodeChat, encodeText: encodeText,

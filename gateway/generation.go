@@ -10,19 +10,21 @@ import (
 	"github.com/mergeway/mergeway/catalog"
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/constrain"
 	"github.com/mergeway/mergeway/infer/tokenizer"
 )
 
 // job is a validated request to generate: which model, what to say to it, and
 // how many choices.
 type job struct {
-	model   string
-	param   string                                  // the request field that holds the prompt, for errors about it
-	encode  func(m *infer.Model) ([][]int32, error) // the prompts, in the model's tokens
-	request infer.Request                           // what all choices ask of the engine, but for prompt and seed
-	n       int                                     // choices for each prompt
-	keep    int                                     // so many of them are shown: the most probable ones
-	beams   *infer.BeamOptions                      // find them by beam search; nil: pick token by token
+	model      string
+	param      string                                  // the request field that holds the prompt, for errors about it
+	encode     func(m *infer.Model) ([][]int32, error) // the prompts, in the model's tokens
+	request    infer.Request                           // what all choices ask of the engine, but for prompt and seed
+	n          int                                     // choices for each prompt
+	keep       int                                     // so many of them are shown: the most probable ones
+	constraint *constrain.Spec                         // what the replies may be; nil: anything
+	beams      *infer.BeamOptions                      // find them by beam search; nil: pick token by token
 }
 
 // generation is a running job: one model held, one stream of the engine for
@@ -69,6 +71,10 @@ func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job) (*
 	if err != nil {
 		return nil, err
 	}
+	constrained, err := g.constrained(lease.Model, j)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	choices := len(prompts) * j.n
 	gen := &generation{
@@ -79,7 +85,7 @@ func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job) (*
 	gen.pieces = pieces
 	for p, prompt := range prompts {
 		for i := range j.n {
-			request := j.request
+			request := constrained
 			request.Prompt, request.Sampling = prompt, forChoice(request.Sampling, i)
 			chunks, err := g.engine.Stream(ctx, lease.Model, request)
 			if err != nil {

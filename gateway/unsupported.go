@@ -26,12 +26,7 @@ var unsupportedFeatures = []feature{
 	{"logits_processors", isEmpty},
 	{"truncate_prompt_tokens", never},
 	{"prompt_logprobs", never},
-	{"guided_json", never},
-	{"guided_regex", never},
-	{"guided_choice", never},
 	{"guided_grammar", never},
-	{"structured_outputs", isEmpty},
-	{"response_format", isType("text")},
 }
 
 // unsupportedInChat adds the fields that only a chat has.
@@ -124,16 +119,6 @@ func isEmpty(v json.RawMessage) bool {
 	var object map[string]json.RawMessage
 	return json.Unmarshal(v, &list) == nil && len(list) == 0 ||
 		json.Unmarshal(v, &object) == nil && len(object) == 0
-}
-
-// isType accepts an object whose "type" is want.
-func isType(want string) func(json.RawMessage) bool {
-	return func(v json.RawMessage) bool {
-		var object struct {
-			Type string `json:"type"`
-		}
-		return json.Unmarshal(v, &object) == nil && object.Type == want
-	}
 }
 
 func isTextOnly(v json.RawMessage) bool {

@@ -15,6 +15,7 @@ type ChatRequest struct {
 	Logprobs            bool          `json:"logprobs"`                                                      // give the log probability of each token
 	TopLogprobs         *int          `json:"top_logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"` // and of so many of the most probable ones; needs logprobs
 	SamplingFields
+	ConstraintFields
 }
 
 // SamplingFields are what chat and text completions have in common.

@@ -11,6 +11,7 @@ type CompletionRequest struct {
 	Logprobs  *int            `json:"logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"` // give the log probability of each token, and of so many of the most probable ones
 	BestOf    *int            `json:"best_of" minimum:"1" extensions:"x-nullable"`               // generate so many, and give the n of the highest log probability per token; not below n, not above it with stream
 	SamplingFields
+	ConstraintFields
 }
 
 // Completion is the reply to POST /v1/completions, whole or a chunk of it.

@@ -13,6 +13,17 @@ type Model struct {
 	Template  *chat.Template
 }
 
+// EndTokens are the ids that end a reply of the model.
+func (m *Model) EndTokens() (all []int32) {
+	for _, id := range m.Weights.Config().EOSTokenIDs {
+		all = append(all, int32(id))
+	}
+	if eos, ok := m.Tokenizer.EOS(); ok {
+		all = append(all, eos)
+	}
+	return all
+}
+
 // Request is one prompt to be continued.
 type Request struct {
 	Prompt     []int32 // token ids

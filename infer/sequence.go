@@ -57,12 +57,7 @@ func newSequence(ctx context.Context, m *Model, r Request, longest int) (*sequen
 	}
 	s.ends = slices.Clone(r.Sampling.StopTokenIDs)
 	if !r.Sampling.IgnoreEOS {
-		for _, id := range m.Weights.Config().EOSTokenIDs {
-			s.ends = append(s.ends, int32(id))
-		}
-		if eos, ok := m.Tokenizer.EOS(); ok {
-			s.ends = append(s.ends, eos)
-		}
+		s.ends = append(s.ends, m.EndTokens()...)
 	}
 	seed := rand.Uint64()
 	if r.Sampling.Seed != nil {

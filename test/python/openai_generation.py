@@ -6,7 +6,9 @@ Log probabilities, echo, seeds, biases, the best of many, stop tokens, and what
 was cached. Prints one line per check; an assertion that fails ends it.
 """
 
+import json
 import math
+import re
 import sys
 
 import openai
@@ -164,6 +166,50 @@ def check_cached(client, model):
     print(f"ok: {second} tokens of the prompt were cached")
 
 
+def check_beams(client, model):
+    """A beam search finds replies at least as probable as the greedy one, best first."""
+    beams = client.completions.create(
+        model=model, prompt=TEXT, max_tokens=8, n=3, extra_body={"use_beam_search": True, "ignore_eos": True}
+    )
+    texts = [choice.text for choice in beams.choices]
+    assert len(set(texts)) == 3, texts
+    narrow = client.completions.create(
+        model=model, prompt=TEXT, max_tokens=8, extra_body={"use_beam_search": True, "ignore_eos": True}
+    )
+    greedy = client.completions.create(
+        model=model, prompt=TEXT, max_tokens=8, temperature=0, extra_body={"ignore_eos": True}
+    )
+    assert narrow.choices[0].text == greedy.choices[0].text, (narrow, greedy)
+    print("ok: beam search")
+
+
+def check_formats(client, model):
+    """A reply has the form that was asked for, whatever the model would rather say."""
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 5}, "count": {"type": "integer", "minimum": 0, "maximum": 99}},
+        "required": ["name", "count"],
+        "additionalProperties": False,
+    }
+
+    def say(stream=False, **more):
+        got = client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": "3+4"}], max_tokens=200, seed=1, stream=stream, **more
+        )
+        if stream:
+            return "".join(chunk.choices[0].delta.content or "" for chunk in got if chunk.choices)
+        assert got.choices[0].finish_reason == "stop", got
+        return got.choices[0].message.content
+
+    format = {"type": "json_schema", "json_schema": {"name": "thing", "schema": schema, "strict": True}}
+    for text in (say(response_format=format), say(response_format=format, stream=True), say(extra_body={"guided_json": schema})):
+        thing = json.loads(text)
+        assert set(thing) == {"name", "count"} and 0 <= thing["count"] <= 99 and len(thing["name"]) <= 5, thing
+    assert say(extra_body={"guided_choice": ["はい", "いいえ"]}) in ("はい", "いいえ")
+    assert re.fullmatch(r"[a-c]{3}-\d{2}", say(extra_body={"guided_regex": r"[a-c]{3}-\d{2}"}))
+    print("ok: formats")
+
+
 def check_errors(client, model):
     """What can't be honoured is refused with its name."""
     for param, more in (
@@ -172,7 +218,8 @@ def check_errors(client, model):
         ("logit_bias", {"logit_bias": {"9999999": 1}}),
         ("stop_token_ids", {"extra_body": {"stop_token_ids": [9999999]}}),
         ("min_tokens", {"extra_body": {"min_tokens": 100}, "max_tokens": 5}),
-        ("use_beam_search", {"extra_body": {"use_beam_search": True}}),
+        ("stream", {"extra_body": {"use_beam_search": True}, "stream": True}),
+        ("guided_regex", {"extra_body": {"guided_regex": "("}}),
         ("suffix", {"suffix": "。"}),
     ):
         try:
@@ -186,7 +233,7 @@ def check_errors(client, model):
 def main():
     base_url, model = sys.argv[1:]
     client = openai.OpenAI(base_url=base_url, api_key="none", timeout=120, max_retries=0)
-    for check in (check_chat, check_echo, check_ids, check_sampling, check_best_of, check_cached, check_errors):
+    for check in (check_chat, check_echo, check_ids, check_sampling, check_best_of, check_cached, check_beams, check_formats, check_errors):
         check(client, model)
 
 
