@@ -63,7 +63,7 @@ func medium(b *testing.B) *infer.Model {
 // BenchmarkGenerateMedium answers prompts of 32 tokens with 16 tokens each.
 func BenchmarkGenerateMedium(b *testing.B) {
 	m := medium(b)
-	e := engine(b, infer.Options{Slots: 64})
+	e := engine(b, infer.Options{Slots: 64, PrefixBytes: -1})
 	for _, rows := range []int{1, 4, 32} {
 		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
 			measure(b, e, m, rows, 32, 16, true)
@@ -105,7 +105,7 @@ func measure(b *testing.B, e *infer.Engine, m *infer.Model, rows, promptTokens, 
 func BenchmarkGenerate(b *testing.B) {
 	const promptTokens, replyTokens = 40, 32
 	m := miniature(b, "base")
-	e := engine(b, infer.Options{Slots: 256, QueueLimit: 1024})
+	e := engine(b, infer.Options{Slots: 256, QueueLimit: 1024, PrefixBytes: -1})
 	for _, background := range []bool{false, true} {
 		for _, rows := range []int{1, 8, 32, 150, 256} {
 			b.Run(fmt.Sprintf("background=%v/rows=%d", background, rows), func(b *testing.B) {
