@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,7 @@ On SIGTERM it refuses new generations, lets those that run come to their end for
 	f.BoolVar(&s.OpenAccess, "open-access", false, "answer any machine without a key")
 	f.StringVar(&s.AllowedOrigins, "allowed-origins", "", "web origins whose pages may use the API, separated by commas; * for all")
 	f.StringVar(&s.AllowedHosts, "allowed-hosts", "", "names this server may be called by while it has no keys, separated by commas; * for all")
-	f.StringVar(&s.Warm, "warm", "", "models to load at start, separated by commas")
+	f.StringVar(&s.Warm, "warm", "", "models to load and compile for at start, separated by commas; they stay loaded")
 	f.DurationVar(&s.DrainTime, "drain-timeout", 30*time.Second, "time for running requests to end at shutdown")
 	for _, limit := range s.Limits.Settings() {
 		if limit.Number != nil {
@@ -101,12 +102,19 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	if !s.OpenAccess && len(splitList(s.APIKeys)) == 0 && !isLoopback(listener.Addr()) {
 		r.log.Warn("no API keys: other machines are refused; set MERGEWAY_API_KEYS, or --open-access")
 	}
+	var warming sync.WaitGroup
+	defer warming.Wait()
 	for _, name := range splitList(s.Warm) {
 		lease, err := r.catalog.Acquire(ctx, name)
 		if err != nil {
 			return fmt.Errorf("--warm %s: %w", name, err)
 		}
-		lease.Release()
+		defer lease.Release()
+		warming.Go(func() { // the server answers meanwhile
+			if err := r.engine.Warm(ctx, lease.Model.Weights); err != nil && ctx.Err() == nil {
+				r.log.Warn("programs were not compiled ahead", "model", name, "error", err)
+			}
+		})
 	}
 	if err := searches.Start(ctx); err != nil {
 		return fmt.Errorf("continue searches: %w", err)

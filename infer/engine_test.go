@@ -308,3 +308,23 @@ func TestDamagedWeightsAreRefused(t *testing.T) {
 	_, err = infer.NewWeights(folder.Config(), devicetest.Open(t), m.Weights.Tensors()[1:])
 	require.Error(t, err)
 }
+
+// A device that has been warmed compiles nothing for a user's first request but
+// what copies a cache.
+func TestAWarmEngineCompilesNoPass(t *testing.T) {
+	m, prompt, want := load(t, "mistral-f32", dtypes.Float32)
+	e := engine(t, infer.Options{Slots: 4, PrefixBytes: -1})
+	require.NoError(t, e.Warm(t.Context(), m.Weights))
+	passes := e.Compilations()
+	require.Positive(t, passes)
+	got, err := e.Generate(t.Context(), m, []infer.Request{greedy(prompt, 12)})
+	require.NoError(t, err)
+	require.Equal(t, want, got[0].Text)
+	require.Equal(t, passes+1, e.Compilations(), "one program moves the prompt's cache into the batch")
+	require.NoError(t, e.Warm(t.Context(), m.Weights))
+	require.Equal(t, passes+1, e.Compilations(), "again compiles nothing")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Equal(t, fault.Cancelled, fault.CodeOf(e.Warm(ctx, m.Weights)))
+}
