@@ -18,14 +18,15 @@ import (
 	"github.com/mergeway/mergeway/infer/tokenizer"
 )
 
-// miniature loads a model of the zoo.
-func miniature(b *testing.B, name string) *infer.Model {
+// miniature loads a model of the zoo; dtypes.InvalidDType lets the device choose
+// what it computes in.
+func miniature(b testing.TB, name string, compute dtypes.DType) *infer.Model {
 	b.Helper()
 	dir := filepath.Join("..", "zoo", "models", name)
 	folder, err := checkpoint.Open(dir)
 	require.NoError(b, err)
 	defer folder.Close()
-	weights, err := infer.LoadWeights(context.Background(), devicetest.Open(b), folder, dtypes.InvalidDType)
+	weights, err := infer.LoadWeights(context.Background(), devicetest.Open(b), folder, compute)
 	require.NoError(b, err)
 	b.Cleanup(weights.Free)
 	tok, err := tokenizer.Load(dir)
@@ -104,7 +105,7 @@ func measure(b *testing.B, e *infer.Engine, m *infer.Model, rows, promptTokens, 
 // (several tokens a call).
 func BenchmarkGenerate(b *testing.B) {
 	const promptTokens, replyTokens = 40, 32
-	m := miniature(b, "base")
+	m := miniature(b, "base", dtypes.InvalidDType)
 	e := engine(b, infer.Options{Slots: 256, QueueLimit: 1024, PrefixBytes: -1})
 	for _, background := range []bool{false, true} {
 		for _, rows := range []int{1, 8, 32, 150, 256} {

@@ -328,3 +328,26 @@ func TestAWarmEngineCompilesNoPass(t *testing.T) {
 	cancel()
 	require.Equal(t, fault.Cancelled, fault.CodeOf(e.Warm(ctx, m.Weights)))
 }
+
+// The same on a model that has learned something, with more users than slots,
+// prompts that begin alike and saved prefixes. In float32, where no two tokens are
+// as good as equal: bfloat16 rounds in another place on another processor.
+func TestGreedyRepliesOfAMiniatureAreTheOnesItGivesAlone(t *testing.T) {
+	m := miniature(t, "ja-general", dtypes.Float32)
+	e := engine(t, infer.Options{Slots: 16, ChunkTokens: 64})
+	var requests []infer.Request
+	for i := range 48 {
+		text := fmt.Sprintf("太郎はりんごを%d個持っています。花子から%d個もらいました。全部で何個ですか？", 3+i*7%90, 5+i*13%80)
+		r := greedy(append([]int32{1}, m.Tokenizer.Encode(text, false)...), 8+i%20)
+		r.Background = i%3 == 0
+		requests = append(requests, r)
+	}
+	together, err := e.Generate(t.Context(), m, requests)
+	require.NoError(t, err)
+	alone := engine(t, infer.Options{PrefixBytes: -1})
+	for i, r := range requests {
+		want, err := alone.Generate(t.Context(), m, []infer.Request{r})
+		require.NoError(t, err)
+		require.Equal(t, want[0].Text, together[i].Text, "request %d", i)
+	}
+}
