@@ -25,6 +25,7 @@ type decoder struct {
 	weights Weights
 	cache   keyValues
 	rotary  map[rope]rotation
+	one     *graph.Node         // float32 scalar 1 that XLA can't know to be one; nil in training
 	visible map[int]*graph.Node // by window: bool [B or 1, 1, 1, T, C], which columns a token sees
 }
 
@@ -99,32 +100,40 @@ func (d decoder) norm(x *graph.Node, name string) *graph.Node {
 // linear is x [..., in] times a block's weight, stored [out, in], and its bias
 // [out], if it has one.
 func (d decoder) linear(i int, x *graph.Node, name string) *graph.Node {
-	y := linear(x, d.weights[blockParam(i, name)])
+	y := d.product(x, d.weights[blockParam(i, name)])
 	if bias := d.weights[blockBias(i, name)]; bias != nil {
 		y = graph.Add(y, graph.ExpandLeftToRank(bias, y.Rank()))
 	}
 	return y
 }
 
-// fewRows is how many rows a product may have for the weight to come first.
-const fewRows = 64
+// A product has few rows, and a large weight, up to and from these numbers.
+const (
+	fewRows     = 64
+	largeWeight = 1 << 18 // elements
+)
 
-// linear leaves the accumulator in the weights' dtype. The kernels sum up in
-// float32 all the same; asking for it by name makes XLA on a CPU widen both sides
-// first, off its fast path for bfloat16.
+// product is x [..., in] times a weight stored [out, in].
 //
-// With few rows it is the weight, read once, that takes the time, and XLA's kernel
-// for a CPU reads its left side faster than its right.
-func linear(x, weight *graph.Node) *graph.Node {
+// It leaves the accumulator in the weights' dtype. The kernels sum up in float32
+// all the same; asking for it by name makes XLA on a CPU widen both sides first,
+// off its fast path for bfloat16.
+//
+// With few rows it is a large weight, read once, that takes the time, and XLA's kernel
+// for a CPU reads its left side faster than its right. Turned round again, such a
+// product would become the usual one in XLA's hands; a factor of one that XLA
+// can't know keeps it from that.
+func (d decoder) product(x, weight *graph.Node) *graph.Node {
 	rows := x.Shape().Size() / x.Shape().Dim(-1)
-	if rows > fewRows {
+	if rows > fewRows || weight.Shape().Size() < largeWeight || d.one == nil {
 		return graph.Dot(x, weight).WithAccumulatorDType(x.DType()).General([]int{x.Rank() - 1}, nil, []int{1}, nil)
 	}
 	flat := graph.Reshape(x, rows, x.Shape().Dim(-1))
 	y := graph.Dot(weight, flat).WithAccumulatorDType(x.DType()).General([]int{1}, nil, []int{1}, nil)
+	y = graph.TransposeAllAxes(graph.Mul(y, graph.ConvertDType(d.one, y.DType())), 1, 0)
 	dims := append([]int{}, x.Shape().Dimensions...)
 	dims[len(dims)-1] = weight.Shape().Dim(0)
-	return graph.Reshape(graph.TransposeAllAxes(y, 1, 0), dims...)
+	return graph.Reshape(y, dims...)
 }
 
 // heads splits a projection of h [B, T, D] into heads [B, T, n, E].
@@ -182,5 +191,5 @@ func (d decoder) head(x *graph.Node) *graph.Node {
 	if d.config.TieWordEmbeddings {
 		weight = d.weights[embeddingName]
 	}
-	return softCap(graph.ConvertDType(linear(x, weight), dtypes.Float32), d.design.logitCap)
+	return softCap(graph.ConvertDType(d.product(x, weight), dtypes.Float32), d.design.logitCap)
 }

@@ -65,7 +65,9 @@ func extending(c checkpoint.Config, w Weights, cache Cache, tokens, start, colum
 		graph.BroadcastToDims(graph.Add(graph.Iota(g, shapes.Make(dtypes.Int32, 1, t), 1), column), b, t),
 		graph.BroadcastToDims(graph.Reshape(start, b, 1), b, t)) // negative in the padding
 	written := append(Cache(nil), cache...)
-	return newDecoder(c, w, writing{written, column}, graph.ConvertDType(positions, dtypes.Float32), visible), written
+	d := newDecoder(c, w, writing{written, column}, graph.ConvertDType(positions, dtypes.Float32), visible)
+	d.one = graph.AddScalar(graph.MulScalar(graph.ConvertDType(column, dtypes.Float32), 0), 1)
+	return d, written
 }
 
 // writing is attention through the cache, after adding the tokens of the pass
