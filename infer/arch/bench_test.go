@@ -1,0 +1,85 @@
+package arch_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/infer/device/devicetest"
+)
+
+// BenchmarkStep is a step of decoding with TinyLlama's shapes and arbitrary
+// weights, of 1 layer and of 5: the difference is what four layers cost.
+func BenchmarkStep(b *testing.B) {
+	const columns = 128
+	for _, layers := range []int{1, 5} {
+		c := checkpoint.Config{
+			ModelType: "llama", VocabSize: 32000, HiddenSize: 2048, IntermediateSize: 5632, NumHiddenLayers: layers,
+			NumAttentionHeads: 32, NumKeyValueHeads: 4, HeadDim: 64, MaxPositionEmbeddings: 2048,
+			RMSNormEps: 1e-5, RopeTheta: 1e4, HiddenAct: "silu", DType: dtypes.BFloat16,
+		}
+		backend := devicetest.Open(b).Backend()
+		var weights []any
+		for _, p := range arch.Params(c) {
+			w, err := graph.CallOnce(backend, func(g *graph.Graph) *graph.Node {
+				n := graph.Iota(g, shapes.Make(dtypes.Float32, p.Shape...), len(p.Shape)-1)
+				return graph.ConvertDType(graph.MulScalar(graph.Sin(n), 0.02), dtypes.BFloat16)
+			})
+			require.NoError(b, err)
+			weights = append(weights, w)
+		}
+		for _, rows := range []int{4, 32} {
+			b.Run(fmt.Sprintf("rows=%d/layers=%d", rows, layers), func(b *testing.B) {
+				var cache []*tensors.Tensor
+				for _, s := range arch.CacheShapes(c, dtypes.BFloat16, rows, columns) {
+					x, err := tensors.FromShapeForBackend(backend, 0, s)
+					require.NoError(b, err)
+					cache = append(cache, x)
+				}
+				defer func() { device.Free(cache...) }()
+				n := len(weights)
+				exec, err := graph.NewExec(backend, func(in []*graph.Node) []*graph.Node {
+					rest := in[n+len(cache):]
+					for i := range cache {
+						require.NoError(b, device.Alias(in[0].Graph(), n+i, 1+i))
+					}
+					logits, written := arch.Extend(c, arch.Bind(c, in[:n]), in[n:n+len(cache)], rest[0], rest[1], rest[2])
+					return append([]*graph.Node{graph.ArgMax(logits, -1)}, written...)
+				})
+				require.NoError(b, err)
+				defer exec.Finalize()
+				tokens, start := make([][]int32, rows), make([]int32, rows)
+				for r := range tokens {
+					tokens[r] = []int32{5}
+				}
+				step := func() {
+					args := append([]any{}, weights...)
+					for _, x := range cache {
+						donated, err := graph.DonateTensorBuffer(x, backend, 0)
+						require.NoError(b, err)
+						args = append(args, donated)
+					}
+					out, err := exec.Call(append(args, tokens, start, int32(columns-1))...)
+					require.NoError(b, err)
+					tensors.MustCopyFlatData[int32](out[0])
+					cache = out[1:]
+				}
+				step() // compiles
+				for b.Loop() {
+					step()
+				}
+			})
+		}
+		for _, w := range weights {
+			device.Free(w.(*tensors.Tensor))
+		}
+	}
+}
