@@ -90,7 +90,10 @@ func (e *Engine) unit(w *Weights, background bool) int {
 // work does a unit of a batch's work. If memory is short somebody gives way; any
 // other failure ends the batch's sequences, and no others.
 func (e *Engine) work(b *batch, unit func() error) {
+	before := b.count()
 	err := device.Try("run a batch", unit)
+	b.sweep(e)
+	e.noteEnds(before - b.count())
 	switch {
 	case err == nil:
 	case fault.CodeOf(err) == fault.OutOfMemory && e.giveWay(b):
@@ -107,6 +110,7 @@ func (e *Engine) fail(b *batch, err error) {
 		e.options.Logger.ErrorContext(s.ctx, "generation failed", "rows", rows, "error", err)
 	})
 	b.close(e, fault.Wrap(err, device.CodeOf(err), "generation failed"))
+	e.noteEnds(rows)
 }
 
 // giveWay makes room for a batch that had too little: a search's batch begins
@@ -127,15 +131,11 @@ func (e *Engine) giveWay(b *batch) bool {
 		p := b.prefills[n-1]
 		b.prefills = b.prefills[:n-1]
 		p.close(e)
-		wait := p.rows
-		if n == 1 && b.cache == nil && !e.cachesBeside(b) { // nobody's end would make room: fewer at a time
-			wait = p.rows[(len(p.rows)+1)/2:]
-			b.prefills = append(b.prefills, e.newPrefill(p.rows[:(len(p.rows)+1)/2], e.unit(b.weights, b.background)))
-			if len(wait) == 0 {
-				return false
-			}
+		fewer := len(p.rows) / 2 // none of one
+		if fewer > 0 {
+			b.prefills = append(b.prefills, e.newPrefill(p.rows[:fewer], e.unit(b.weights, b.background)))
 		}
-		e.putBack(wait, b.background)
+		e.putBack(p.rows[fewer:], b.background)
 		return true
 	}
 	alive := b.alive()
@@ -173,14 +173,19 @@ func (e *Engine) sweep() {
 		before := b.count()
 		b.each(func(s *sequence) { s.abandoned() })
 		b.sweep(e)
-		if b.count() < before {
-			e.tight, e.searchTight = false, false
-		}
+		e.noteEnds(before - b.count())
 		return b.count() == 0
 	}
 	e.userBatches = dropped(e.userBatches, idle)
 	e.searchBatches = dropped(e.searchBatches, idle)
 	if len(e.userBatches)+len(e.searchBatches) == 0 {
+		e.tight, e.searchTight = false, false
+	}
+}
+
+// noteEnds lets sequences in again when some have ended: there is room, perhaps.
+func (e *Engine) noteEnds(ended int) {
+	if ended > 0 {
 		e.tight, e.searchTight = false, false
 	}
 }

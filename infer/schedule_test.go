@@ -381,6 +381,25 @@ func TestTooLittleMemoryMakesSequencesWaitAndNotFail(t *testing.T) {
 	require.Positive(t, b.Stats().Preemptions)
 }
 
+func TestWhoWaitsForMemoryDoesNotWaitForTheLongestReply(t *testing.T) {
+	b := newBench(t, 9000, Options{PrefixBytes: -1})
+	m := b.model("m", fakeWeights(1, 4096))
+	long := b.ask(m, plain(tokensFrom(99, 10), 1000))
+	var others []*asked
+	for i := range 20 {
+		others = append(others, b.ask(m, plain(tokensFrom(i, 300), 30)))
+	}
+	b.run(others...)
+	require.Positive(t, b.Stats().Preemptions)
+	require.False(t, long.read().ended)
+	for i, a := range others {
+		require.NoError(t, a.last.Err)
+		require.Equal(t, b.expected(m.Weights, tokensFrom(i, 300), 30), a.text)
+	}
+	b.run(long)
+	require.NoError(t, long.last.Err)
+}
+
 func TestASearchGivesItsMemoryToUsers(t *testing.T) {
 	b := newBench(t, 9000, Options{})
 	background := plain(tokensFrom(1, 50), 100)
