@@ -184,14 +184,23 @@ func (b *batch) join(e *Engine, p *prefill) error {
 	return nil
 }
 
+// room is how many columns a cache is made for, ahead of what sequences have: those
+// they may still need, as far as it pays to look ahead, and least at the least.
+func (e *Engine) room(all []*sequence, least int) int {
+	for _, s := range all {
+		least = max(least, min(s.remaining(), e.options.GrowColumns))
+	}
+	return least
+}
+
 // adopt begins to decode with the rows of a prefill.
 func (b *batch) adopt(e *Engine, p *prefill, joining []*sequence) error {
 	size := rowBucket(len(joining))
-	column, room := 0, 1
+	column := 0
 	for _, s := range joining {
 		column = max(column, len(s.tokens)-1)
-		room = max(room, min(s.remaining(), e.options.GrowColumns))
 	}
+	room := e.room(joining, 1)
 	from := make([]int32, size)
 	for i := range from {
 		s := joining[min(i, len(joining)-1)]
@@ -216,16 +225,13 @@ func (b *batch) adopt(e *Engine, p *prefill, joining []*sequence) error {
 // After an error everything is as before.
 func (b *batch) fit(e *Engine, joining []*sequence, least, steps int) error {
 	alive := b.alive()
-	longest, room := 0, steps
+	longest := 0
 	for r, s := range b.rows {
 		if s != nil {
 			longest = max(longest, b.column-int(b.start[r]))
-			room = max(room, min(s.remaining(), e.options.GrowColumns))
 		}
 	}
-	for _, s := range joining {
-		room = max(room, min(s.remaining(), e.options.GrowColumns))
-	}
+	room := max(e.room(alive, steps), e.room(joining, steps))
 	size := rowBucket(len(alive) + len(joining))
 	if size < len(b.rows) && 2*size > len(b.rows) {
 		size = len(b.rows)

@@ -67,7 +67,7 @@ func follows(w *Weights, tokens []int32) int32 {
 	for _, t := range tokens {
 		h = (h ^ uint32(t)) * 16777619
 	}
-	return int32(h >> 8 % fakeVocab % fakeVocab)
+	return int32((h >> 8) % fakeVocab)
 }
 
 func (f *fakeComputer) compilations() int64 { return int64(len(f.shapes)) }

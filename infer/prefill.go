@@ -295,14 +295,18 @@ func wanted(rows []*sequence) logits {
 
 // advance gives every row that goes on its next token.
 func advance(rows []*sequence, out output) {
+	if out.logits == nil { // the device has picked; nothing is worth another core
+		for b, s := range rows {
+			if s != nil && !s.done {
+				s.take(choice{token: out.picked[b]})
+			}
+		}
+		return
+	}
 	choices := make([]choice, len(rows))
 	failures := inParallel(len(rows), func(b int) (err error) {
 		if s := rows[b]; s != nil && !s.done {
-			var logits []float32
-			if out.logits != nil {
-				logits = out.logits[b]
-			}
-			choices[b], err = s.next(out.picked[b], logits)
+			choices[b], err = s.next(out.picked[b], out.logits[b])
 		}
 		return err
 	})

@@ -206,7 +206,7 @@ func (p *programs) join(c checkpoint.Config) (*graph.Exec, error) {
 			moved := shifted(b, x.Shape().Dim(2), graph.Neg(first))
 			moved = graph.Gather(moved, graph.ExpandDims(graph.Max(which, graph.ZerosLike(which)), -1))
 			taken := graph.GreaterOrEqual(which, graph.ZerosLike(which))
-			taken = graph.BroadcastToShape(graph.Reshape(taken, x.Shape().Dim(0), 1, 1, 1), withBool(x))
+			taken = graph.BroadcastToDims(graph.Reshape(taken, x.Shape().Dim(0), 1, 1, 1), x.Shape().Dimensions...)
 			out[i] = graph.Where(taken, moved, x)
 		}
 		return out
@@ -216,11 +216,6 @@ func (p *programs) join(c checkpoint.Config) (*graph.Exec, error) {
 // element is x[i][j] of a matrix, as a scalar.
 func element(x *graph.Node, i, j int) *graph.Node {
 	return graph.Reshape(graph.Slice(x, graph.AxisElem(i), graph.AxisElem(j)))
-}
-
-// withBool is the shape of x with dtype bool.
-func withBool(x *graph.Node) shapes.Shape {
-	return shapes.Make(dtypes.Bool, x.Shape().Dimensions...)
 }
 
 // load is the program that copies tokens of a saved prefix into rows of a cache.
@@ -250,7 +245,7 @@ func (p *programs) load(c checkpoint.Config) (*graph.Exec, error) {
 			byColumn := graph.TransposeAllAxes(graph.Squeeze(prefix[i], 0), 1, 0, 2) // [W, K, E]
 			moved := graph.Gather(byColumn, graph.ExpandDims(at, -1))                // [B, C, K, E]
 			moved = graph.TransposeAllAxes(moved, 0, 2, 1, 3)                        // [B, K, C, E]
-			mask := graph.BroadcastToShape(graph.Reshape(filled, rows, 1, columns, 1), withBool(x))
+			mask := graph.BroadcastToDims(graph.Reshape(filled, rows, 1, columns, 1), x.Shape().Dimensions...)
 			out[i] = graph.Where(mask, moved, x)
 		}
 		return out

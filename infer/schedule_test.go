@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,11 +161,11 @@ func TestEveryReplyIsTheOneThatItsPromptGetsAlone(t *testing.T) {
 			b.run(all...)
 			answered := 0
 			for i, a := range all {
-				code := fault.CodeOf(cmpErr(a.refused, a.last.Err))
+				code := fault.CodeOf(cmp.Or(a.refused, a.last.Err))
 				if code == fault.Cancelled || code == fault.OutOfMemory && memory < 1<<40 {
 					continue
 				}
-				require.NoError(t, cmpErr(a.refused, a.last.Err))
+				require.NoError(t, cmp.Or(a.refused, a.last.Err))
 				answered++
 				n := a.r.Sampling.MaxTokens
 				require.Equal(t, b.expected(a.m.Weights, a.r.Prompt, n), a.text, "request %d", i)
@@ -179,13 +180,6 @@ func TestEveryReplyIsTheOneThatItsPromptGetsAlone(t *testing.T) {
 			require.Greater(t, answered, 30)
 		})
 	}
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // requireScored checks a prompt's log probabilities: the fake model has a likely

@@ -166,7 +166,7 @@ func (d decoder) attention(i int, h *graph.Node) *graph.Node {
 	scores := graph.Reshape(graph.ConvertDType(batched(q, keys, 2), dtypes.Float32), b, c.NumKeyValueHeads, group, t, columns)
 	scores = softCap(graph.MulScalar(scores, d.design.scoreScale), d.design.scoreCap)
 	low := graph.BroadcastToShape(graph.Const(h.Graph(), float32(masked)), scores.Shape())
-	scores = graph.Where(graph.BroadcastToShape(d.visible[layer.window], withBool(scores)), scores, low)
+	scores = graph.Where(graph.BroadcastToDims(d.visible[layer.window], scores.Shape().Dimensions...), scores, low)
 	shares := graph.Reshape(graph.ConvertDType(graph.Softmax(scores, -1), h.DType()), heads, group*t, columns)
 	mixed := graph.Reshape(batched(shares, values, 1), b, c.NumKeyValueHeads, group, t, c.HeadDim)
 	mixed = graph.TransposeAllAxes(mixed, 0, 3, 1, 2, 4)

@@ -32,11 +32,6 @@ func causal(window int, query, column *graph.Node) *graph.Node {
 	return visible
 }
 
-// withBool is the shape of x with dtype bool.
-func withBool(x *graph.Node) shapes.Shape {
-	return shapes.Make(dtypes.Bool, x.Shape().Dimensions...)
-}
-
 // justThese is attention among the tokens of the pass themselves.
 type justThese struct{}
 

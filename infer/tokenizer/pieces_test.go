@@ -54,10 +54,7 @@ func TestWithoutAPlainTokenThereAreNoPieces(t *testing.T) {
 // Pieces in a row are the text, if it is one.
 func TestPiecesMakeTheText(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
-	for name, tok := range map[string]*Tokenizer{
-		"the shipped models'": base(t), "byte fallback": from(t, fallback(t, "本", "a", "\uFFFD")),
-		"byte level": from(t, byteLevel(t, level("日本"), level("\xac日"), level("😀")[:3])),
-	} {
+	for name, tok := range kinds(t) {
 		t.Run(name, func(t *testing.T) {
 			pieces := tok.Pieces()
 			for range 300 {
