@@ -37,7 +37,7 @@ func TestABeamSearchGivesItsBestReplies(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.status, r.body)
 	var reply ChatCompletion
 	r.into(t, &reply)
-	require.Equal(t, "second", reply.Choices[1].Message.Content)
+	require.Equal(t, "second", *reply.Choices[1].Message.Content)
 	require.Equal(t, infer.BeamOptions{Width: 2, Keep: 2, LengthPenalty: 1, EarlyStopping: true}, b.engine.asked[2])
 }
 

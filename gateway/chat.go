@@ -160,7 +160,10 @@ func (g *Gateway) wholeChat(c *gin.Context, j job, head replyHead, logprobs bool
 		SystemFingerprint: all.fingerprint, Usage: all.usage,
 	}
 	for i, r := range all.results {
-		choice := ChatChoice{Index: i, Message: ReplyMessage{Role: "assistant", Content: r.Text}, FinishReason: r.FinishReason}
+		choice := ChatChoice{Index: i, Message: ReplyMessage{Role: "assistant", Content: &r.Text}, FinishReason: r.FinishReason}
+		if all.calls != nil {
+			choice.Message.ToolCalls = all.calls[i]
+		}
 		if logprobs {
 			choice.Logprobs = chatLogprobs(all.tokenizer, r.Logprobs)
 		}

@@ -34,7 +34,7 @@ func TestChatAnswersInOnePiece(t *testing.T) {
 	require.Equal(t, "chat.completion", got.Object)
 	require.Equal(t, "base", got.Model)
 	require.Equal(t, "base", got.SystemFingerprint)
-	require.Equal(t, []ChatChoice{{Index: 0, Message: ReplyMessage{Role: "assistant", Content: "Hello, world"}, FinishReason: "stop"}}, got.Choices)
+	require.Equal(t, []ChatChoice{{Index: 0, Message: ReplyMessage{Role: "assistant", Content: pointer("Hello, world")}, FinishReason: "stop"}}, got.Choices)
 	require.Equal(t, Usage{PromptTokens: 3, CompletionTokens: 4, TotalTokens: 7}, got.Usage)
 	require.Contains(t, r.body, `"logprobs":null`)
 	require.Contains(t, r.body, `"cached_tokens":0`)

@@ -10,7 +10,7 @@ import (
 
 // text reads a message's content: a string, or a list of text parts.
 func (m ChatMessage) text(param string) (string, error) {
-	if !isNull(m.ToolCalls) && !isEmpty(m.ToolCalls) {
+	if len(m.ToolCalls) > 0 {
 		return "", &fault.Error{Code: unsupported, Param: param + ".tool_calls", Message: "tool calls are not supported by this server"}
 	}
 	param += ".content"

@@ -234,3 +234,5 @@ func sayPrompt(_ context.Context, r infer.Request, send func(infer.Chunk) bool) 
 	send(infer.Chunk{Text: string(r.Prompt), Tokens: 1})
 	send(infer.Chunk{Tokens: 2, FinishReason: "length"})
 }
+
+func pointer[T any](v T) *T { return &v }

@@ -45,6 +45,7 @@ type generation struct {
 // piece is one chunk of one choice.
 type piece struct {
 	index int
+	calls []ToolCallDelta // what it adds to the choice's calls, which are no part of its text
 	infer.Chunk
 }
 
@@ -110,13 +111,13 @@ func (gen *generation) forward(ctx context.Context, index int, chunks <-chan inf
 	for chunk := range chunks {
 		finished = finished || chunk.FinishReason != "" || chunk.Err != nil
 		select {
-		case out <- piece{index, chunk}:
+		case out <- piece{index: index, Chunk: chunk}:
 		case <-ctx.Done():
 		}
 	}
 	if !finished && ctx.Err() == nil {
 		select {
-		case out <- piece{index, infer.Chunk{Err: fault.New(fault.Internal, "the engine ended a stream without a reason")}}:
+		case out <- piece{index: index, Chunk: infer.Chunk{Err: fault.New(fault.Internal, "the engine ended a stream without a reason")}}:
 		case <-ctx.Done():
 		}
 	}
@@ -168,6 +169,7 @@ func fingerprint(lease *catalog.Lease) string {
 // outcome is a job that ran to its end.
 type outcome struct {
 	results     []infer.Result // of each choice that is shown, prompt by prompt
+	calls       [][]ToolCall   // of each of them; nil if nobody could be called
 	prompts     [][]int32
 	tokenizer   *tokenizer.Tokenizer // lives longer than the lease
 	fingerprint string

@@ -105,7 +105,7 @@ func TestChatLogprobs(t *testing.T) {
 		var got ChatCompletion
 		r.into(t, &got)
 		require.Equal(t, want, got.Choices[0].Logprobs.Content, "without the token that ended the reply")
-		require.Equal(t, "本é", got.Choices[0].Message.Content)
+		require.Equal(t, "本é", *got.Choices[0].Message.Content)
 		require.Equal(t, 2, strings.Count(r.body, `"logprob":-0.33333334`), "the same number, written alike")
 		require.Contains(t, r.body, `"refusal":null`)
 	})

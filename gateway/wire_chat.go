@@ -8,12 +8,15 @@ import (
 // honoured. Fields that would change the meaning of the reply and can't be
 // honoured yet are refused by name (see unsupported.go); all others are ignored.
 type ChatRequest struct {
-	Model               string        `json:"model" binding:"required" example:"base"`                       // a source, alias or recipe, by name, id or digest
-	Messages            []ChatMessage `json:"messages" binding:"required"`                                   // the conversation so far
-	MaxCompletionTokens *int          `json:"max_completion_tokens" minimum:"1" extensions:"x-nullable"`     // most tokens of the reply; up to the context if absent
-	MaxTokens           *int          `json:"max_tokens" minimum:"1" extensions:"x-nullable"`                // the older name of max_completion_tokens
-	Logprobs            bool          `json:"logprobs"`                                                      // give the log probability of each token
-	TopLogprobs         *int          `json:"top_logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"` // and of so many of the most probable ones; needs logprobs
+	Model               string          `json:"model" binding:"required" example:"base"`                       // a source, alias or recipe, by name, id or digest
+	Messages            []ChatMessage   `json:"messages" binding:"required"`                                   // the conversation so far
+	MaxCompletionTokens *int            `json:"max_completion_tokens" minimum:"1" extensions:"x-nullable"`     // most tokens of the reply; up to the context if absent
+	MaxTokens           *int            `json:"max_tokens" minimum:"1" extensions:"x-nullable"`                // the older name of max_completion_tokens
+	Logprobs            bool            `json:"logprobs"`                                                      // give the log probability of each token
+	TopLogprobs         *int            `json:"top_logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"` // and of so many of the most probable ones; needs logprobs
+	Tools               []Tool          `json:"tools" extensions:"x-nullable"`                                 // functions that the model may call
+	ToolChoice          json.RawMessage `json:"tool_choice" swaggertype:"string"`                              // "auto", "none", "required", or {"type": "function", "function": {"name": ...}}
+	ParallelToolCalls   *bool           `json:"parallel_tool_calls" extensions:"x-nullable"`                   // false: at most one call in a reply
 	SamplingFields
 	ConstraintFields
 }
@@ -45,9 +48,10 @@ type SamplingFields struct {
 
 // ChatMessage is one turn of a conversation.
 type ChatMessage struct {
-	Role      string          `json:"role" enums:"system,developer,user,assistant"`
-	Content   json.RawMessage `json:"content" swaggertype:"string"` // a string, or a list of {"type": "text", "text"} parts
-	ToolCalls json.RawMessage `json:"tool_calls" swaggerignore:"true"`
+	Role       string          `json:"role" enums:"system,developer,user,assistant,tool"`
+	Content    json.RawMessage `json:"content" swaggertype:"string"`       // a string, or a list of {"type": "text", "text"} parts; an assistant's may be null beside tool_calls
+	ToolCalls  []ToolCall      `json:"tool_calls" extensions:"x-nullable"` // of an assistant's turn: the calls that it asked for
+	ToolCallID string          `json:"tool_call_id"`                       // of a tool's turn: the call that it answers
 }
 
 // StreamOptions is OpenAI's stream_options.
@@ -71,14 +75,15 @@ type ChatChoice struct {
 	Index        int           `json:"index"`
 	Message      ReplyMessage  `json:"message"`
 	Logprobs     *ChatLogprobs `json:"logprobs" extensions:"x-nullable"` // if asked for
-	FinishReason string        `json:"finish_reason" enums:"stop,length"`
+	FinishReason string        `json:"finish_reason" enums:"stop,length,tool_calls"`
 }
 
 // ReplyMessage is the assistant's turn.
 type ReplyMessage struct {
-	Role    string  `json:"role" enums:"assistant"`
-	Content string  `json:"content"`
-	Refusal *string `json:"refusal" swaggerignore:"true"` // always null
+	Role      string     `json:"role" enums:"assistant"`
+	Content   *string    `json:"content" extensions:"x-nullable"` // null if the reply is nothing but calls
+	ToolCalls []ToolCall `json:"tool_calls,omitempty"`
+	Refusal   *string    `json:"refusal" swaggerignore:"true"` // always null
 }
 
 // ChatChunk is one event of a streamed chat.
@@ -102,8 +107,9 @@ type ChunkChoice struct {
 
 // Delta is the new part of a message: the role first, then text, at last nothing.
 type Delta struct {
-	Role    string  `json:"role,omitempty"`
-	Content *string `json:"content,omitempty"`
+	Role      string          `json:"role,omitempty"`
+	Content   *string         `json:"content,omitempty"`
+	ToolCalls []ToolCallDelta `json:"tool_calls,omitempty"`
 }
 
 // Usage counts the tokens that the model saw and made.
