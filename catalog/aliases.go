@@ -27,6 +27,7 @@ func (c *Catalog) SetAlias(ctx context.Context, alias, target string) error {
 		return err
 	}
 	c.log.InfoContext(ctx, "alias set", "alias", alias, "target", r.key())
+	c.observer.Swapped()
 	return nil
 }
 

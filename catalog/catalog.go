@@ -48,6 +48,8 @@ type Options struct {
 	Logger *slog.Logger // slog.Default if nil
 	// TTL is how long a model stays that nobody asks for. 0: until memory is short.
 	TTL time.Duration
+	// Observer is told of models that are made and freed; may be nil.
+	Observer Observer
 	// Now tells the time. Default: time.Now.
 	Now func() time.Time
 }
@@ -60,6 +62,7 @@ type Catalog struct {
 	dir      string
 	log      *slog.Logger
 	now      func() time.Time
+	observer Observer
 
 	ctx     context.Context // of everything that is being made; ends with Close
 	stop    context.CancelFunc
@@ -92,11 +95,14 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	c := &Catalog{
-		dev: o.Device, executor: o.Executor, store: o.Store, dir: o.ModelsDir, log: o.Logger, now: o.Now,
+		dev: o.Device, executor: o.Executor, store: o.Store, dir: o.ModelsDir, log: o.Logger, now: o.Now, observer: o.Observer,
 		sources: map[string]*source{},
 	}
 	c.residents = newResidents(o.Memory, o.Now, func(r *resident) {
@@ -107,6 +113,7 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 		r.model.Weights.Free()
 		if r.key != "" {
 			c.log.Info("model unloaded", "model", r.key, "bytes", r.bytes)
+			c.observer.Unloaded()
 		}
 	})
 	c.ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -127,6 +134,10 @@ func (c *Catalog) Close() {
 
 // Budget gives the device's memory, and what weights and caches take of it now.
 func (c *Catalog) Budget() (total, used int64) { return c.residents.memory.Usage() }
+
+// Resident gives how many models are on the device, merges of a search that no
+// name leads to aside, and the bytes that their weights take.
+func (c *Catalog) Resident() (models int, bytes int64) { return c.residents.count() }
 
 // List gives every name: sources, recipes and aliases, each in order of name.
 func (c *Catalog) List(ctx context.Context) ([]Entry, error) {

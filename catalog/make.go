@@ -32,7 +32,13 @@ func (c *Catalog) make(r *resident, what resolved) {
 	if what.source != nil && fault.CodeOf(err) == fault.Damaged {
 		what.source.forget()
 	}
-	if err = c.unlessStopping(err); err != nil {
+	kind := Recipe
+	if what.source != nil {
+		kind = Source
+	}
+	err = c.unlessStopping(err)
+	c.observer.Made(kind, time.Since(began), err)
+	if err != nil {
 		c.log.Error("a model could not be made", "model", r.key, "error", err)
 	} else {
 		c.log.Info("model ready", "model", r.key, "bytes", bytes, "seconds", time.Since(began).Seconds())
@@ -159,7 +165,9 @@ func (c *Catalog) Merge(ctx context.Context, r merge.Recipe) (*Lease, error) {
 		return nil, err
 	}
 	defer end()
+	began := time.Now()
 	m, bytes, err := c.merge(ctx, "candidate", r, func() error { return nil })
+	c.observer.Candidate(time.Since(began), err)
 	if err != nil {
 		return nil, c.unlessStopping(err)
 	}

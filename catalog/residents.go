@@ -222,6 +222,19 @@ func (rs *residents) dropAll() {
 	}
 }
 
+// count gives the number of models that are ready, and the bytes they take.
+func (rs *residents) count() (models int, bytes int64) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, r := range rs.byKey {
+		if r.model != nil {
+			models++
+			bytes += r.bytes
+		}
+	}
+	return models, bytes
+}
+
 // describe fills in what a resident says of an entry.
 func (rs *residents) describe(key string, e *Entry) {
 	rs.mu.Lock()

@@ -121,17 +121,18 @@ func (m *merger) Merge(ctx context.Context, r merge.Recipe, sources map[string]*
 // world is a catalog with everything around it.
 type world struct {
 	*catalog.Catalog
-	t      *testing.T
-	dir    string
-	data   string
-	store  *store.Bolt
-	merger *merger
-	budget int64
-	serve  func(*device.Memory) *infer.Engine // makes an engine; nil: nobody asks the models anything
-	engine *infer.Engine
-	ttl    time.Duration
-	clock  time.Time
-	later  atomic.Int64 // nanoseconds that have passed on the clock
+	t        *testing.T
+	dir      string
+	data     string
+	store    *store.Bolt
+	merger   *merger
+	budget   int64
+	serve    func(*device.Memory) *infer.Engine // makes an engine; nil: nobody asks the models anything
+	engine   *infer.Engine
+	ttl      time.Duration
+	observer catalog.Observer
+	clock    time.Time
+	later    atomic.Int64 // nanoseconds that have passed on the clock
 }
 
 // newWorld has the models base, a and b of one shape, and other of another.
@@ -171,7 +172,7 @@ func (w *world) open() {
 	}
 	w.Catalog, err = catalog.Open(w.t.Context(), catalog.Options{
 		Device: devicetest.Open(w.t), Executor: w.merger, Store: w.store, ModelsDir: w.dir, Memory: memory, Forget: forget,
-		TTL: w.ttl, Now: func() time.Time { return w.clock.Add(time.Duration(w.later.Load())) }, Logger: slog.New(slog.DiscardHandler),
+		TTL: w.ttl, Observer: w.observer, Now: func() time.Time { return w.clock.Add(time.Duration(w.later.Load())) }, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(w.t, err)
 }

@@ -34,6 +34,14 @@ type settings struct {
 	QueueLimit int
 	LogLevel   string
 	LogFormat  string
+
+	observed observer // may be nil
+}
+
+// observer is told what the rooms do.
+type observer interface {
+	infer.Observer
+	catalog.Observer
 }
 
 // bind adds the flags to a command. logLevel is the default of --log-level:
@@ -106,14 +114,14 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 	// keeps them, is asked first for room.
 	memory := device.NewMemory(int64(s.Budget))
 	r.engine = infer.NewEngine(r.device, infer.Options{
-		Slots: s.Slots, MaxContext: s.MaxContext, QueueLimit: s.QueueLimit, Memory: memory, Logger: r.log,
+		Slots: s.Slots, MaxContext: s.MaxContext, QueueLimit: s.QueueLimit, Memory: memory, Observer: s.observed, Logger: r.log,
 	})
 	r.onClose(r.engine.Close) // if the catalog does not open
 	executor := merge.NewExecutor(r.device)
 	r.onClose(executor.Close)
 	r.catalog, err = catalog.Open(ctx, catalog.Options{
 		Device: r.device, Executor: executor, Store: r.store,
-		ModelsDir: s.Models, Memory: memory, Forget: r.engine.Forget, TTL: s.TTL, Logger: r.log,
+		ModelsDir: s.Models, Memory: memory, Forget: r.engine.Forget, TTL: s.TTL, Observer: s.observed, Logger: r.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the models in %s: %w", s.Models, err)

@@ -22,6 +22,7 @@ import (
 // serveSettings are the flags of the gateway.
 type serveSettings struct {
 	settings
+	telemetry
 	Addr           string
 	APIKeys        string
 	OpenAccess     bool
@@ -52,8 +53,9 @@ On SIGTERM it refuses new generations, lets those that run come to their end for
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd, version) },
 	}
-	s.bind(cmd, "info")
+	s.settings.bind(cmd, "info")
 	f := cmd.Flags()
+	s.telemetry.bind(f)
 	f.StringVar(&s.Addr, "addr", "127.0.0.1:8080", "address to listen on")
 	f.StringVar(&s.APIKeys, "api-keys", "", "keys that open the API, separated by commas; none: only this machine is answered")
 	f.BoolVar(&s.OpenAccess, "open-access", false, "answer any machine without a key")
@@ -79,11 +81,20 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 		return fmt.Errorf("listen on --addr: %w", err)
 	}
 	defer listener.Close()
-	r, err := s.open(ctx, cmd.ErrOrStderr())
+	if err := s.telemetry.open(ctx, version); err != nil {
+		return err
+	}
+	defer s.telemetry.close()
+	s.observed = s.metrics
+	r, err := s.settings.open(ctx, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	defer r.close()
+	s.metrics.Watch(r.engine, r.catalog)
+	if err := s.telemetry.serve(r.log); err != nil {
+		return err
+	}
 	tasks := task.NewLibrary(s.Tasks)
 	searches, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: tasks, Logger: r.log})
 	if err != nil {
@@ -94,7 +105,8 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 		Limits: s.Limits, Version: version,
 		APIKeys: splitList(s.APIKeys), OpenAccess: s.OpenAccess,
 		AllowedOrigins: splitList(s.AllowedOrigins), AllowedHosts: splitList(s.AllowedHosts),
-		Ready: r.store.Ping,
+		Ready:    r.store.Ping,
+		Observer: s.metrics, Metrics: s.metrics.Handler(), Tracer: s.tracer(), LogPrompts: s.LogPrompts,
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/mergeway/mergeway/catalog"
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 )
@@ -36,15 +37,28 @@ func (g *Gateway) collectBeams(ctx context.Context, j job) (outcome, error) {
 	if g.draining() {
 		return outcome{}, errDraining()
 	}
+	progress := g.newProgress(ctx, j.model)
 	lease, err := g.catalog.Acquire(ctx, j.model)
 	if err != nil {
+		progress.fail()
 		return outcome{}, asModelFault(err, j.model)
 	}
 	defer lease.Release()
+	progress.begin(fingerprint(lease), 0)
+	out, err := g.beamsWith(ctx, lease, j)
+	for _, r := range out.results {
+		progress.reasons = append(progress.reasons, r.FinishReason)
+	}
+	progress.end(out.usage, err != nil)
+	return out, err
+}
+
+func (g *Gateway) beamsWith(ctx context.Context, lease *catalog.Lease, j job) (outcome, error) {
 	prompts, err := j.encode(lease.Model)
 	if err != nil {
 		return outcome{}, asPromptFault(err, j.param)
 	}
+	g.logPrompts(ctx, lease.Model, prompts)
 	out := outcome{prompts: prompts, tokenizer: lease.Model.Tokenizer, fingerprint: fingerprint(lease)}
 	for _, prompt := range prompts {
 		r := j.request

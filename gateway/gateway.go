@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/mergeway/mergeway/catalog"
 	"github.com/mergeway/mergeway/fault"
@@ -84,6 +86,15 @@ type Options struct {
 	// server may be called while it has no keys; "*" is every one.
 	AllowedHosts []string
 
+	// Observer is told of requests and generations; may be nil.
+	Observer Observer
+	// Tracer begins a span for each request; may be nil.
+	Tracer trace.Tracer
+	// Metrics answers GET /metrics; without it that route says so.
+	Metrics http.Handler
+	// LogPrompts writes prompts to the log, as the model sees them.
+	LogPrompts bool
+
 	// Ready, if set, is asked by /readyz: a nil error means ready.
 	Ready func(ctx context.Context) error
 }
@@ -99,6 +110,10 @@ type Gateway struct {
 	limits   Limits
 	version  string
 	ready    func(ctx context.Context) error
+	observer Observer
+	tracer   trace.Tracer
+	metrics  http.Handler
+	prompts  bool // go to the log
 	guard    guard
 	origins  origins
 	router   *gin.Engine
@@ -123,6 +138,12 @@ func New(o Options) (*Gateway, error) {
 		limits.Whitespace = 1 // small models that may write spaces write nothing else
 		o.Grammars = constrain.NewCompiler(limits)
 	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
+	if o.Tracer == nil {
+		o.Tracer = noop.Tracer{}
+	}
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
 	}
@@ -135,6 +156,7 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks, grammars: o.Grammars,
 		log: o.Logger, limits: o.Limits, version: o.Version, ready: o.Ready,
+		observer: o.Observer, tracer: o.Tracer, metrics: o.Metrics, prompts: o.LogPrompts,
 		guard:      newGuard(o.APIKeys, o.OpenAccess),
 		encodeChat: encodeChat, encodeText: encodeText,
 		started: time.Now(),

@@ -37,9 +37,10 @@ type generation struct {
 	tokens  []int // completion tokens of each choice so far
 	cached  []int // prompt tokens that each choice found computed
 
-	cancel context.CancelFunc
-	ended  sync.WaitGroup // the engine's streams
-	left   func()         // called once if somebody went away before the end
+	cancel   context.CancelFunc
+	ended    sync.WaitGroup // the engine's streams
+	left     func()         // called once if somebody went away before the end
+	progress *progress
 }
 
 // piece is one chunk of one choice.
@@ -55,23 +56,27 @@ func (g *Gateway) begin(ctx context.Context, j job) (*generation, error) {
 	if g.draining() {
 		return nil, errDraining()
 	}
+	progress := g.newProgress(ctx, j.model)
 	lease, err := g.catalog.Acquire(ctx, j.model)
 	if err != nil {
+		progress.fail()
 		return nil, asModelFault(err, j.model)
 	}
-	gen, err := g.beginWith(ctx, lease, j)
+	gen, err := g.beginWith(ctx, lease, j, progress)
 	if err != nil {
+		progress.fail()
 		lease.Release()
 		return nil, asPromptFault(err, j.param)
 	}
 	return gen, nil
 }
 
-func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job) (*generation, error) {
+func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job, progress *progress) (*generation, error) {
 	prompts, err := j.encode(lease.Model)
 	if err != nil {
 		return nil, err
 	}
+	g.logPrompts(ctx, lease.Model, prompts)
 	constrained, err := g.constrained(lease.Model, j)
 	if err != nil {
 		return nil, err
@@ -80,8 +85,9 @@ func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job) (*
 	choices := len(prompts) * j.n
 	gen := &generation{
 		lease: lease, prompts: prompts, n: j.n, tokens: make([]int, choices), cached: make([]int, choices),
-		cancel: cancel, left: func() { g.abandoned.Add(1) },
+		cancel: cancel, left: func() { g.abandoned.Add(1) }, progress: progress,
 	}
+	progress.begin(fingerprint(lease), choices)
 	pieces := make(chan piece)
 	gen.pieces = pieces
 	for p, prompt := range prompts {
@@ -131,11 +137,13 @@ func (gen *generation) close(complete bool) {
 	}
 	gen.cancel()
 	gen.ended.Wait()
+	gen.progress.end(gen.usage(), !complete)
 	gen.lease.Release()
 }
 
 // count notes how far a choice has come.
 func (gen *generation) count(p piece) {
+	gen.progress.note(p, p.Tokens-gen.tokens[p.index])
 	gen.tokens[p.index] = max(gen.tokens[p.index], p.Tokens)
 	gen.cached[p.index] = max(gen.cached[p.index], p.Cached)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/mergeway/mergeway/fault"
 )
@@ -35,6 +36,7 @@ func identify(c *gin.Context) {
 		id = "req-" + rand.Text()
 	}
 	c.Set(requestIDKey, id)
+	c.Request = c.Request.WithContext(withRequestID(c.Request.Context(), id))
 	c.Header(requestIDHeader, id)
 }
 
@@ -60,10 +62,8 @@ func (g *Gateway) logRequests(c *gin.Context) {
 	start := time.Now()
 	c.Next()
 	level, status := slog.LevelInfo, c.Writer.Status()
-	route := c.FullPath()
-	if route == "" {
-		route = "(none)" // a path that no route has is not worth repeating
-	}
+	route := routeOf(c)
+	g.observer.Requested(c.Request.Method, route, status, time.Since(start))
 	attrs := []slog.Attr{
 		slog.String("request", requestID(c)),
 		slog.String("method", c.Request.Method),
@@ -76,11 +76,14 @@ func (g *Gateway) logRequests(c *gin.Context) {
 	if model := c.GetString(modelKey); model != "" {
 		attrs = append(attrs, slog.String("model", model))
 	}
+	if span := trace.SpanContextFromContext(c.Request.Context()); span.IsValid() {
+		attrs = append(attrs, slog.String("trace", span.TraceID().String()))
+	}
 	if last := c.Errors.Last(); last != nil {
 		attrs = append(attrs, slog.String("code", string(codeOf(last.Err))))
 	}
 	switch route {
-	case "/healthz", "/readyz", "/assets/:file":
+	case "/healthz", "/readyz", "/metrics", "/assets/:file":
 		level = slog.LevelDebug
 	}
 	g.log.LogAttrs(context.WithoutCancel(c.Request.Context()), level, "request", attrs...)

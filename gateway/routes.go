@@ -17,7 +17,7 @@ func (g *Gateway) routes() *gin.Engine {
 	r.ContextWithFallback = true    // a gin.Context is its request's context
 	_ = r.SetTrustedProxies(nil)    // who connects is who asks
 
-	r.Use(identify, g.logRequests, g.recoverPanics, g.boundTransfer, g.screen)
+	r.Use(identify, g.traceRequests, g.logRequests, g.recoverPanics, g.boundTransfer, g.screen)
 	r.NoRoute(g.handle(func(c *gin.Context) error {
 		return fault.New(noRoute, "there is nothing at %s %s; GET /docs lists what there is", c.Request.Method, clip(c.Request.URL.Path, 200))
 	}))
@@ -32,6 +32,8 @@ func (g *Gateway) routes() *gin.Engine {
 	pages.GET("/openapi.json", g.handle(g.getOpenAPI))
 	pages.GET("/healthz", g.handle(g.getHealth))
 	pages.GET("/readyz", g.handle(g.getReady))
+
+	pages.GET("/metrics", g.authorize, g.handle(g.getMetrics)) // they tell which models are asked for
 
 	api := r.Group("/v1", g.authorize)
 

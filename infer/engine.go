@@ -23,6 +23,7 @@ type Options struct {
 	GrowColumns    int            // how far ahead of the longest sequence the KV cache is made; 64
 	PrefixBytes    int64          // memory for saved prefixes; 256 MiB, none if negative
 	Memory         *device.Memory // what weights and caches share; boundless if nil
+	Observer       Observer       // is told what requests wait and work takes; may be nil
 	Logger         *slog.Logger
 }
 
@@ -43,6 +44,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Memory == nil {
 		o.Memory = device.NewMemory(math.MaxInt64)
+	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -209,7 +213,9 @@ func (e *Engine) tryEnqueue(all []*sequence) error {
 	if users > 0 && len(e.users)+users > e.options.QueueLimit {
 		return fault.New(fault.Busy, "%d requests are waiting already, and at most %d may", len(e.users), e.options.QueueLimit)
 	}
+	now := e.now()
 	for _, s := range all {
+		s.queued = now
 		if s.request.Background {
 			e.search = append(e.search, s)
 		} else {

@@ -36,7 +36,11 @@ func (e *Engine) turn() {
 	for _, b := range e.userBatches {
 		e.work(b, func() error { return e.userUnit(b) })
 	}
-	e.debt = max(0, e.debt-e.now().Sub(began)/(searchShare-1))
+	took := e.now().Sub(began)
+	if took > 0 {
+		e.options.Observer.Worked(false, took)
+	}
+	e.debt = max(0, e.debt-took/(searchShare-1))
 	if len(e.userBatches) == 0 {
 		e.debt = 0
 	}
@@ -47,7 +51,9 @@ func (e *Engine) turn() {
 	e.searchBatches = append(e.searchBatches[1:], b) // the next one's turn comes next
 	began = e.now()
 	e.work(b, func() error { return e.searchUnit(b) })
-	e.debt += e.now().Sub(began)
+	took = e.now().Sub(began)
+	e.options.Observer.Worked(true, took)
+	e.debt += took
 }
 
 // userUnit is one chunk of a prompt and one step.
@@ -231,6 +237,12 @@ func (e *Engine) admit() {
 
 // begin lets sequences that no longer wait begin in their model's batch.
 func (e *Engine) begin(batches *[]*batch, rows []*sequence) {
+	for _, s := range rows {
+		if !s.admitted {
+			s.admitted = true
+			e.options.Observer.Began(s.request.Background, e.now().Sub(s.queued))
+		}
+	}
 	err := device.Try("form a batch", func() error {
 		w, background := rows[0].model.Weights, rows[0].request.Background
 		p := e.newPrefill(rows, e.unit(w, background))

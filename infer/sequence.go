@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/tokenizer"
@@ -30,6 +31,9 @@ type sequence struct {
 	tokens []int32
 	cached int // tokens of the prompt that needed no work, the first time
 	begun  bool
+
+	queued   time.Time // when it began to wait
+	admitted bool      // it has had a slot, which it may have lost again
 
 	out    chan Chunk      // the last place is the last chunk's, so that nothing ever waits for the reader
 	unsent strings.Builder // text that out had no room for
