@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -179,6 +180,22 @@ func (g *Gateway) Server(ctx context.Context) *http.Server {
 		IdleTimeout:       g.limits.IdleTimeout,
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			boundSending(c, g.limits.SendBuffer)
+			return ctx
+		},
+	}
+}
+
+// boundSending bounds what the kernel takes off our hands for a client that does
+// not read: two hundred of them could otherwise hold most of a gigabyte, and their
+// write would not block, so that nothing would tell that they don't read.
+func boundSending(c net.Conn, bytes int) {
+	if inner, ok := c.(*tls.Conn); ok {
+		c = inner.NetConn()
+	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(bytes) // a kernel that refuses keeps its own bound
 	}
 }
 

@@ -25,6 +25,7 @@ type Limits struct {
 	PageSize       int           // entries of one page of a list
 	InFlight       int           // generation requests at once
 	Watchers       int           // clients following searches at once
+	SendBuffer     int           // bytes that the kernel keeps for a client that reads too slowly
 	RequestTimeout time.Duration // any request that generates nothing
 	GenerateTime   time.Duration // one generation, loading its model included
 	BodyTimeout    time.Duration // reading one request's body
@@ -52,6 +53,7 @@ func DefaultLimits() Limits {
 		PageSize:       1000,
 		InFlight:       256,
 		Watchers:       64,
+		SendBuffer:     256 << 10,
 		RequestTimeout: 30 * time.Second,
 		GenerateTime:   10 * time.Minute,
 		BodyTimeout:    30 * time.Second,
@@ -89,6 +91,7 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-page-size", Number: &l.PageSize, Help: "entries of one page of a list"},
 		{Key: "max-in-flight", Number: &l.InFlight, Help: "generation requests at once; more get 429"},
 		{Key: "max-watchers", Number: &l.Watchers, Help: "clients following searches at once; more get 429"},
+		{Key: "max-send-buffer", Number: &l.SendBuffer, Help: "bytes that the kernel keeps for a client that reads too slowly; left alone it keeps megabytes"},
 		{Key: "request-timeout", Duration: &l.RequestTimeout, Help: "time for a request that generates nothing"},
 		{Key: "generate-timeout", Duration: &l.GenerateTime, Help: "time for one generation, loading its model included"},
 		{Key: "body-timeout", Duration: &l.BodyTimeout, Help: "time to read a request's body"},

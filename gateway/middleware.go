@@ -59,10 +59,10 @@ func harmlessID(id string) bool {
 // logRequests writes one line for each request: never its body, its query or
 // its headers, so no prompt and no key.
 func (g *Gateway) logRequests(c *gin.Context) {
-	start := time.Now()
+	start, route := time.Now(), routeOf(c)
+	g.observer.Asked(route)
 	c.Next()
 	level, status := slog.LevelInfo, c.Writer.Status()
-	route := routeOf(c)
 	g.observer.Requested(c.Request.Method, route, status, time.Since(start))
 	attrs := []slog.Attr{
 		slog.String("request", requestID(c)),

@@ -12,8 +12,11 @@ import (
 // Observer is told what is asked of the gateway and how long it took. Its methods
 // are called from many goroutines, which wait for them.
 type Observer interface {
-	// Requested is called when a request has been answered, to the end of its
-	// stream. route is the pattern of the route, never the path.
+	// Asked is called when a request's header has been read. route is the pattern of
+	// the route, never the path.
+	Asked(route string)
+	// Requested is called when such a request has been answered, to the end of its
+	// stream.
 	Requested(method, route string, status int, took time.Duration)
 	// FirstToken is called at the first token of each choice. after counts from
 	// asking for the model, so that loading and waiting are part of it.
@@ -36,6 +39,7 @@ type Generated struct {
 // unobserved is the Observer of those who want none.
 type unobserved struct{}
 
+func (unobserved) Asked(string)                                 {}
 func (unobserved) Requested(string, string, int, time.Duration) {}
 func (unobserved) FirstToken(string, time.Duration)             {}
 func (unobserved) NextToken(string, time.Duration)              {}

@@ -21,6 +21,7 @@ type Metrics struct {
 
 	requests    *prometheus.CounterVec
 	requestTime *prometheus.HistogramVec
+	inFlight    *prometheus.GaugeVec
 
 	firstToken       *prometheus.HistogramVec
 	interToken       *prometheus.HistogramVec
@@ -58,6 +59,8 @@ func NewMetrics() *Metrics {
 
 	m.requests = m.counter("http_requests_total", "HTTP requests answered.", "method", "route", "status")
 	m.requestTime = m.histogram("http_request_duration_seconds", "Time from a request's header to the end of its reply, streams included.", longTimes, "method", "route")
+	m.inFlight = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: fullName("http_requests_in_flight"), Help: "HTTP requests that are being answered."}, []string{"route"})
+	m.registry.MustRegister(m.inFlight)
 
 	m.firstToken = m.histogram("time_to_first_token_seconds", "Time from asking for a model to the first token of a reply.", waitTimes, "model_name")
 	m.interToken = m.histogram("inter_token_latency_seconds", "Time between tokens of a reply; where several come at once, their mean.", shortTimes, "model_name")
@@ -100,8 +103,12 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
 }
 
+// Asked implements gateway.Observer.
+func (m *Metrics) Asked(route string) { m.inFlight.WithLabelValues(route).Inc() }
+
 // Requested implements gateway.Observer.
 func (m *Metrics) Requested(method, route string, status int, took time.Duration) {
+	m.inFlight.WithLabelValues(route).Dec()
 	method = knownMethod(method)
 	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
 	m.requestTime.WithLabelValues(method, route).Observe(took.Seconds())

@@ -68,7 +68,9 @@ func TestGenerationsAreCounted(t *testing.T) {
 
 func TestLabelsAreBounded(t *testing.T) {
 	m := NewMetrics()
+	m.Asked("(none)")
 	for i := range 3 * maxModelNames {
+		m.Asked("(none)")
 		m.FirstToken(fmt.Sprint("recipe-", i), time.Millisecond)
 		m.Requested(fmt.Sprint("VERB", i), "(none)", http.StatusMethodNotAllowed, time.Millisecond)
 	}
@@ -76,6 +78,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	require.Equal(t, fmt.Sprint(2*maxModelNames), got[`time_to_first_token_seconds_count{model_name="(other)"}`])
 	require.Equal(t, "1", got[`time_to_first_token_seconds_count{model_name="recipe-0"}`])
 	require.Equal(t, fmt.Sprint(3*maxModelNames), got[`http_requests_total{method="(other)",route="(none)",status="405"}`])
+	require.Equal(t, "1", got[`http_requests_in_flight{route="(none)"}`])
 }
 
 func TestModelsAreCounted(t *testing.T) {
