@@ -1,10 +1,8 @@
 package test
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,25 +49,4 @@ func openaiPython(t *testing.T) func(args ...string) *exec.Cmd {
 		t.Skip("the openai package for Python is not installed")
 	}
 	return python
-}
-
-// The stream's outer form, which no client library shows.
-func TestStreamEndsWithDone(t *testing.T) {
-	s := start(t, options{})
-	r := s.send("POST", "/v1/chat/completions", object{
-		"model": "base", "max_tokens": 8, "stream": true,
-		"messages": []object{{"role": "user", "content": "3+4"}},
-	})
-	require.Equal(t, 200, r.status, "%s", r.body)
-	require.Contains(t, r.header.Get("Content-Type"), "text/event-stream")
-	var events []string
-	lines := bufio.NewScanner(strings.NewReader(string(r.body)))
-	for lines.Scan() {
-		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-			events = append(events, data)
-		}
-	}
-	require.GreaterOrEqual(t, len(events), 3)
-	require.Equal(t, "[DONE]", events[len(events)-1])
-	require.Contains(t, events[0], `"role":"assistant"`)
 }
