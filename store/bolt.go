@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 //	mergeway   "format" -> "1"
 //	recipes    id -> Recipe
 //	aliases    name -> Alias
+//	keys       id -> Key
 //	searches   id -> Search
 //	trials     search id -> bucket of: number, 8 bytes big-endian -> Trial
 type Bolt struct {
@@ -46,6 +48,7 @@ var (
 	bucketMeta     = []byte("mergeway")
 	bucketRecipes  = []byte("recipes")
 	bucketAliases  = []byte("aliases")
+	bucketKeys     = []byte("keys")
 	bucketSearches = []byte("searches")
 	bucketTrials   = []byte("trials")
 	keyFormat      = []byte("format")
@@ -78,10 +81,11 @@ func OpenBolt(path string) (*Bolt, error) {
 	return s, nil
 }
 
-// prepare makes the buckets of a new file, or checks that an old one is ours.
+// prepare makes the buckets of a new file, or checks that an old one is ours and
+// makes those that it lacks.
 func (s *Bolt) prepare(dir string) error {
-	var found string
-	if err := s.guard(func() error { return s.db.View(s.inspect(&found)) }); err != nil || found == format {
+	complete := false
+	if err := s.guard(func() error { return s.db.View(s.inspect(&complete)) }); err != nil || complete {
 		return err
 	}
 	if err := s.guard(func() error { return s.db.Update(makeBuckets) }); err != nil {
@@ -90,8 +94,9 @@ func (s *Bolt) prepare(dir string) error {
 	return syncFolder(dir) // the file's name, too, has to be on disk
 }
 
-// inspect finds the format of the file, empty if it is new.
-func (s *Bolt) inspect(found *string) func(tx *bolt.Tx) error {
+// inspect checks the format of the file, and finds out whether it has all of its
+// buckets: a new one has none, one of an earlier mergeway may lack some.
+func (s *Bolt) inspect(complete *bool) func(tx *bolt.Tx) error {
 	return func(tx *bolt.Tx) error {
 		info, err := os.Stat(s.path)
 		if err != nil {
@@ -107,16 +112,20 @@ func (s *Bolt) inspect(found *string) func(tx *bolt.Tx) error {
 			}
 			return nil
 		}
-		*found = string(meta.Get(keyFormat))
-		if *found != format {
-			return fault.New(fault.Damaged, "the state file %s has the format %q; this mergeway reads %q", s.path, *found, format)
+		if found := string(meta.Get(keyFormat)); found != format {
+			return fault.New(fault.Damaged, "the state file %s has the format %q; this mergeway reads %q", s.path, found, format)
 		}
+		*complete = !slices.ContainsFunc(buckets(), func(name []byte) bool { return tx.Bucket(name) == nil })
 		return nil
 	}
 }
 
+func buckets() [][]byte {
+	return [][]byte{bucketMeta, bucketRecipes, bucketAliases, bucketKeys, bucketSearches, bucketTrials}
+}
+
 func makeBuckets(tx *bolt.Tx) error {
-	for _, name := range [][]byte{bucketMeta, bucketRecipes, bucketAliases, bucketSearches, bucketTrials} {
+	for _, name := range buckets() {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}

@@ -49,6 +49,9 @@ func use(t *testing.T, file []byte) error {
 	if _, err := s.ListAliases(ctx); err != nil {
 		return err
 	}
+	if _, err := s.ListKeys(ctx); err != nil {
+		return err
+	}
 	searches, err := s.ListSearches(ctx)
 	if err != nil {
 		return err

@@ -113,3 +113,20 @@ func TestBoltRefusesFilesThatAreNotItsOwn(t *testing.T) {
 		})
 	}
 }
+
+// Files of a mergeway that knew no keys, say, get what they lack.
+func TestBoltFileWithoutSomeBucketsGetsThem(t *testing.T) {
+	path := statePath(t)
+	s := openBolt(t, path)
+	require.NoError(t, s.PutRecipe(t.Context(), store.Recipe{ID: "r"}))
+	require.NoError(t, s.Close())
+	db, err := bolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("keys")) }))
+	require.NoError(t, db.Close())
+
+	s = openBolt(t, path)
+	require.NoError(t, s.PutKey(t.Context(), store.Key{ID: "k"}))
+	_, err = s.GetRecipe(t.Context(), "r")
+	require.NoError(t, err)
+}

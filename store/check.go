@@ -79,6 +79,29 @@ func encodeRecipe(r Recipe) ([]byte, error) {
 	return encode(r)
 }
 
+// encodeKey checks and writes the record of a key.
+func encodeKey(k Key) ([]byte, error) {
+	if err := checkKey("id", k.ID); err != nil {
+		return nil, err
+	}
+	k.CreatedAt, k.UsedAt = utc(k.CreatedAt), utc(k.UsedAt)
+	return encode(k)
+}
+
+// touched is a key's record after a use, and whether that changed it.
+func touched(data []byte, id string, at time.Time) (_ []byte, changed bool, err error) {
+	var k Key
+	if err := decode(data, "key", id, &k); err != nil {
+		return nil, false, err
+	}
+	if !at.After(k.UsedAt) {
+		return data, false, nil
+	}
+	k.UsedAt = at
+	data, err = encodeKey(k)
+	return data, true, err
+}
+
 // encodeSearch checks and writes the record of a search.
 func encodeSearch(s Search) ([]byte, error) {
 	if err := checkKey("id", s.ID); err != nil {
@@ -161,6 +184,12 @@ func sortRecipes(all []Recipe) {
 
 func sortAliases(all []Alias) {
 	slices.SortFunc(all, func(a, b Alias) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func sortKeys(all []Key) {
+	slices.SortFunc(all, func(a, b Key) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
 }
 
 func sortSearches(all []Search) {

@@ -39,6 +39,15 @@ func (a Alias) Previous() (target string, ok bool) {
 	return a.History[len(a.History)-1].Target, true
 }
 
+// Key is the record of an API key, never the key itself. Body is the JSON of
+// the room that checks keys: a digest, a name, scopes and limits.
+type Key struct {
+	ID        string          `json:"id"`
+	Body      json.RawMessage `json:"body,omitempty"`
+	CreatedAt time.Time       `json:"created_at"`
+	UsedAt    time.Time       `json:"used_at,omitzero"` // zero: never
+}
+
 // Search is the record of a search. State is there to be read by people; Body is
 // the search room's own JSON: what was asked for, the optimizer's state, results.
 type Search struct {

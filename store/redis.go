@@ -36,6 +36,7 @@ import (
 //	mergeway:format             string "1"
 //	mergeway:recipes            hash: id -> Recipe
 //	mergeway:aliases            hash: name -> Alias
+//	mergeway:keys               hash: id -> Key
 //	mergeway:searches           hash: id -> Search
 //	mergeway:trials:<search id> sorted set of Trial, by number
 type Redis struct {
@@ -49,6 +50,7 @@ const (
 	prefix      = "mergeway:"
 	keyRecipes  = prefix + "recipes"
 	keyAliases  = prefix + "aliases"
+	keyKeys     = prefix + "keys"
 	keySearches = prefix + "searches"
 )
 

@@ -54,7 +54,7 @@ func keysOfAnotherProgramAreDamaged(t *testing.T, addr string) {
 	require.NoError(t, err)
 	require.Equal(t, before.State, got.State, "a checkpoint is written whole or not at all")
 
-	for _, hash := range []string{"recipes", "aliases", "searches"} {
+	for _, hash := range []string{"recipes", "aliases", "keys", "searches"} {
 		occupy("mergeway:" + hash)
 	}
 	requireDamaged(map[string]func(ctx context.Context) error{
@@ -64,6 +64,10 @@ func keysOfAnotherProgramAreDamaged(t *testing.T, addr string) {
 		"DeleteRecipe": func(ctx context.Context) error { return s.DeleteRecipe(ctx, "r") },
 		"PutAlias":     func(ctx context.Context) error { _, err := s.PutAlias(ctx, "a", "r", time.Unix(1, 0)); return err },
 		"ListAliases":  func(ctx context.Context) error { _, err := s.ListAliases(ctx); return err },
+		"PutKey":       func(ctx context.Context) error { return s.PutKey(ctx, store.Key{ID: "k"}) },
+		"ListKeys":     func(ctx context.Context) error { _, err := s.ListKeys(ctx); return err },
+		"TouchKey":     func(ctx context.Context) error { return s.TouchKey(ctx, "k", time.Unix(1, 0)) },
+		"DeleteKey":    func(ctx context.Context) error { return s.DeleteKey(ctx, "k") },
 		"PutSearch":    func(ctx context.Context) error { return s.PutSearch(ctx, before) },
 		"GetSearch":    func(ctx context.Context) error { _, err := s.GetSearch(ctx, "s"); return err },
 		"checkpoint of a new search": func(ctx context.Context) error {

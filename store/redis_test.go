@@ -142,7 +142,7 @@ func TestRedisBrokenRecordsAreDamaged(t *testing.T) {
 	server := miniredis.RunT(t)
 	s := openRedis(t, server.Addr())
 	require.NoError(t, s.PutSearch(t.Context(), store.Search{ID: "s"}))
-	for _, hash := range []string{"recipes", "aliases", "searches"} {
+	for _, hash := range []string{"recipes", "aliases", "keys", "searches"} {
 		server.HSet("mergeway:"+hash, "broken", `{"id":`)
 	}
 	_, err := server.ZAdd("mergeway:trials:s", 1, `[`)
@@ -154,6 +154,8 @@ func TestRedisBrokenRecordsAreDamaged(t *testing.T) {
 		"GetAlias":     func() error { _, err := s.GetAlias(ctx, "broken"); return err },
 		"ListAliases":  func() error { _, err := s.ListAliases(ctx); return err },
 		"PutAlias":     func() error { _, err := s.PutAlias(ctx, "broken", "t", time.Unix(1, 0)); return err },
+		"ListKeys":     func() error { _, err := s.ListKeys(ctx); return err },
+		"TouchKey":     func() error { return s.TouchKey(ctx, "broken", time.Unix(1, 0)) },
 		"GetSearch":    func() error { _, err := s.GetSearch(ctx, "broken"); return err },
 		"ListSearches": func() error { _, err := s.ListSearches(ctx); return err },
 		"ListTrials":   func() error { _, err := s.ListTrials(ctx, "s"); return err },

@@ -31,6 +31,17 @@ type Store interface {
 	// DeleteAlias forgets an alias and its history.
 	DeleteAlias(ctx context.Context, name string) error
 
+	// PutKey keeps the record of an API key, in place of the one with the same
+	// id if there is one.
+	PutKey(ctx context.Context, k Key) error
+	// ListKeys gives all keys, the oldest first.
+	ListKeys(ctx context.Context) ([]Key, error)
+	// TouchKey notes that a key was used: its UsedAt becomes at, unless it is
+	// later already.
+	TouchKey(ctx context.Context, id string, at time.Time) error
+	// DeleteKey forgets a key.
+	DeleteKey(ctx context.Context, id string) error
+
 	// PutSearch keeps the record of a search, in place of the one with the
 	// same id if there is one.
 	PutSearch(ctx context.Context, s Search) error

@@ -99,6 +99,7 @@ func requireNothingIsLost(t *testing.T, s store.Store) {
 		id := fmt.Sprintf("%03d", i)
 		want.Recipes = append(want.Recipes, store.Recipe{ID: id, CreatedAt: at(i)})
 		want.Aliases = append(want.Aliases, store.Alias{Name: id, Target: id, UpdatedAt: at(i)})
+		want.Keys = append(want.Keys, store.Key{ID: id, CreatedAt: at(i), UsedAt: at(i)})
 		want.Searches = append(want.Searches, store.Search{ID: id, CreatedAt: at(i), UpdatedAt: at(i)})
 		want.Trials[id] = []store.Trial{{SearchID: id, Number: i}}
 		want.Trials["shared"] = append(want.Trials["shared"], store.Trial{SearchID: "shared", Number: i})
@@ -109,6 +110,7 @@ func requireNothingIsLost(t *testing.T, s store.Store) {
 			for i := w; i < writers*each; i += writers {
 				id := want.Recipes[i].ID
 				assert.NoError(t, s.PutRecipe(t.Context(), want.Recipes[i]))
+				assert.NoError(t, s.PutKey(t.Context(), want.Keys[i]))
 				_, err := s.PutAlias(t.Context(), id, id, at(i))
 				assert.NoError(t, err)
 				assert.NoError(t, s.PutSearchWithTrials(t.Context(), want.Searches[i+1], want.Trials[id]))

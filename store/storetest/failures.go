@@ -42,6 +42,10 @@ func refusals(t *testing.T, open Open) {
 		{"alias without target", "target", putAlias("a", "")},
 		{"alias with a long target", "target", putAlias("a", long)},
 		{"alias with a target that is not UTF-8", "target", putAlias("a", "\xe3\x81")},
+		{"key without id", "id", s.PutKey(ctx, store.Key{})},
+		{"key with a long id", "id", s.PutKey(ctx, store.Key{ID: long})},
+		{"key with a broken body", "body", s.PutKey(ctx, store.Key{ID: "k", Body: broken})},
+		{"key of the year 10000", "body", s.PutKey(ctx, store.Key{ID: "k", UsedAt: late})},
 		{"search without id", "id", s.PutSearch(ctx, store.Search{})},
 		{"search with a long id", "id", s.PutSearch(ctx, store.Search{ID: long})},
 		{"search with a broken body", "body", s.PutSearch(ctx, store.Search{ID: "q", Body: broken})},
@@ -61,7 +65,7 @@ func refusals(t *testing.T, open Open) {
 	}
 	search.CreatedAt, search.UpdatedAt = search.CreatedAt.UTC(), search.UpdatedAt.UTC()
 	require.Equal(t, contents{
-		Recipes: []store.Recipe{}, Aliases: []store.Alias{}, Searches: []store.Search{search}, Trials: map[string][]store.Trial{"s": {}},
+		Recipes: []store.Recipe{}, Aliases: []store.Alias{}, Keys: []store.Key{}, Searches: []store.Search{search}, Trials: map[string][]store.Trial{"s": {}},
 	}, read(t, s))
 }
 

@@ -23,6 +23,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	}{
 		{"recipes", recipes},
 		{"aliases", aliases},
+		{"keys", keys},
 		{"searches", searches},
 		{"trials", trials},
 		{"records", records},
@@ -68,6 +69,7 @@ func requireInvalid(t *testing.T, param string, err error) {
 type contents struct {
 	Recipes  []store.Recipe
 	Aliases  []store.Alias
+	Keys     []store.Key
 	Searches []store.Search
 	Trials   map[string][]store.Trial
 }
@@ -81,6 +83,10 @@ func fill(t *testing.T, s store.Store) contents {
 			{ID: "r1", Name: "算数", Body: []byte(`{"method":"ties"}`), Digest: "sha256:00", CreatedAt: at(1)},
 			{ID: "r2", CreatedAt: at(2)},
 		},
+		Keys: []store.Key{
+			{ID: "k1", Body: []byte(`{"name":"ci"}`), CreatedAt: at(1), UsedAt: at(9)},
+			{ID: "k2", CreatedAt: at(2)},
+		},
 		Searches: []store.Search{
 			{ID: "s1", State: "running", Body: []byte(`{"generation":3}`), CreatedAt: at(1), UpdatedAt: at(9)},
 			{ID: "s2", State: "done", CreatedAt: at(2), UpdatedAt: at(3)},
@@ -92,6 +98,9 @@ func fill(t *testing.T, s store.Store) contents {
 	}
 	for _, r := range want.Recipes {
 		require.NoError(t, s.PutRecipe(ctx, r))
+	}
+	for _, k := range want.Keys {
+		require.NoError(t, s.PutKey(ctx, k))
 	}
 	for i, target := range []string{"r1", "r2"} {
 		_, err := s.PutAlias(ctx, "best", target, at(i))
@@ -113,6 +122,8 @@ func read(t *testing.T, s store.Store) contents {
 	got.Recipes, err = s.ListRecipes(ctx)
 	require.NoError(t, err)
 	got.Aliases, err = s.ListAliases(ctx)
+	require.NoError(t, err)
+	got.Keys, err = s.ListKeys(ctx)
 	require.NoError(t, err)
 	got.Searches, err = s.ListSearches(ctx)
 	require.NoError(t, err)
@@ -146,6 +157,10 @@ func calls() []call {
 		{"GetAlias", func(ctx context.Context, s store.Store) error { _, err := s.GetAlias(ctx, "a"); return err }},
 		{"ListAliases", func(ctx context.Context, s store.Store) error { _, err := s.ListAliases(ctx); return err }},
 		{"DeleteAlias", func(ctx context.Context, s store.Store) error { return s.DeleteAlias(ctx, "a") }},
+		{"PutKey", func(ctx context.Context, s store.Store) error { return s.PutKey(ctx, store.Key{ID: "k"}) }},
+		{"ListKeys", func(ctx context.Context, s store.Store) error { _, err := s.ListKeys(ctx); return err }},
+		{"TouchKey", func(ctx context.Context, s store.Store) error { return s.TouchKey(ctx, "k", at(0)) }},
+		{"DeleteKey", func(ctx context.Context, s store.Store) error { return s.DeleteKey(ctx, "k") }},
 		{"PutSearch", func(ctx context.Context, s store.Store) error {
 			return s.PutSearch(ctx, store.Search{ID: "s"})
 		}},
