@@ -8,17 +8,28 @@ import (
 // bucket is one rate of one caller: what was in it, and when. The scripts of
 // [Shared] do the same sums.
 type bucket struct {
-	level float64 // below zero after a charge that nobody could foresee
-	at    time.Duration
+	perMinute int     // zero: nobody wanted it yet
+	level     float64 // below zero after a charge that nobody could foresee
+	at        time.Duration
 }
 
-// fill brings the bucket to now. A new one is full.
+// fill brings the bucket to now. A new one is full. Requests that this rate does
+// not bound leave it alone.
 func (b *bucket) fill(perMinute int, now time.Duration) {
-	if b.at == 0 {
+	if perMinute == 0 {
+		return
+	}
+	if b.perMinute == 0 {
 		b.level = float64(perMinute)
 	}
 	gained := float64(perMinute) * max(0, now-b.at).Minutes()
-	b.level, b.at = min(float64(perMinute), b.level+gained), now
+	b.perMinute, b.level, b.at = perMinute, min(float64(perMinute), b.level+gained), now
+}
+
+// full tells whether the bucket is as a new one would be.
+func (b *bucket) full(now time.Duration) bool {
+	b.fill(b.perMinute, now)
+	return b.level == float64(b.perMinute)
 }
 
 // standing is how a bucket of this level looks from outside.

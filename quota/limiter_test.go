@@ -26,7 +26,7 @@ type clocked struct {
 }
 
 func newLocal(*testing.T) clocked {
-	now := time.Nanosecond
+	var now time.Duration
 	q := NewLocal()
 	q.now = func() time.Duration { return now }
 	return clocked{q, func(d time.Duration) { now += d }}
@@ -151,6 +151,22 @@ func TestWithoutLimitsNothingIsRefused(t *testing.T) {
 	})
 }
 
+// A caller may do some things under fewer limits: they leave the buckets of the
+// others as they are.
+func TestLimitsThatDoNotCountLeaveTheirBuckets(t *testing.T) {
+	both(t, func(t *testing.T, q clocked) {
+		all, few := Limits{Requests: 10, Tokens: 10}, Limits{Requests: 10}
+		q.Charge(t.Context(), "a", all, 20)
+		require.Equal(t, Tokens, q.Take(t.Context(), "a", all).Refused)
+		require.Empty(t, q.Take(t.Context(), "a", few).Refused)
+		v := q.Take(t.Context(), "a", all)
+		require.Equal(t, Tokens, v.Refused)
+		require.Equal(t, 9, v.Requests.Remaining)
+		require.Empty(t, q.Take(t.Context(), "b", few).Refused)
+		require.Equal(t, 10, q.Take(t.Context(), "b", all).Tokens.Remaining)
+	})
+}
+
 // What is in memory and what is in Redis say the same of any history.
 func TestBothKindsDoTheSameSums(t *testing.T) {
 	for seed := range uint64(20) {
@@ -192,7 +208,7 @@ func TestBothKindsDoTheSameSums(t *testing.T) {
 
 func TestLocalForgetsCallersWhoOweNothing(t *testing.T) {
 	q := NewLocal()
-	now := time.Nanosecond
+	var now time.Duration
 	q.now = func() time.Duration { return now }
 	l := Limits{Requests: 1}
 	busy := q.Take(t.Context(), "busy", l)

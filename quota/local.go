@@ -8,7 +8,7 @@ import (
 
 // Local keeps the buckets of one process in its memory.
 type Local struct {
-	now func() time.Duration // since some beginning, and above zero
+	now func() time.Duration // since some beginning
 
 	mu       sync.Mutex
 	accounts map[string]*account
@@ -19,7 +19,6 @@ type Local struct {
 type account struct {
 	requests, tokens bucket
 	running          int
-	limits           Limits // at the latest request
 }
 
 // fewAccounts are never looked through.
@@ -27,7 +26,7 @@ const fewAccounts = 1024
 
 // NewLocal makes a Local without callers.
 func NewLocal() *Local {
-	began := time.Now().Add(-time.Nanosecond)
+	began := time.Now()
 	return &Local{now: func() time.Duration { return time.Since(began) }, accounts: map[string]*account{}, sweepAt: fewAccounts}
 }
 
@@ -45,7 +44,9 @@ func (q *Local) Take(_ context.Context, caller string, l Limits) Verdict {
 	case l.Tokens > 0 && a.tokens.level < 1:
 		refused = Tokens
 	default:
-		a.requests.level--
+		if l.Requests > 0 {
+			a.requests.level--
+		}
 		a.running++
 	}
 	v := l.verdict(refused, a.requests.level, a.tokens.level)
@@ -80,23 +81,16 @@ func (q *Local) account(caller string, l Limits) *account {
 		a = &account{}
 		q.accounts[caller] = a
 	}
-	a.limits = l
-	a.fill(now)
+	a.requests.fill(l.Requests, now)
+	a.tokens.fill(l.Tokens, now)
 	return a
-}
-
-func (a *account) fill(now time.Duration) {
-	a.requests.fill(a.limits.Requests, now)
-	a.tokens.fill(a.limits.Tokens, now)
 }
 
 // sweep forgets accounts that say no more than new ones would: callers without
 // keys are addresses, and there are many.
 func (q *Local) sweep(now time.Duration) {
 	for caller, a := range q.accounts {
-		a.fill(now)
-		full := a.requests.level == float64(a.limits.Requests) && a.tokens.level == float64(a.limits.Tokens)
-		if full && a.running == 0 {
+		if a.requests.full(now) && a.tokens.full(now) && a.running == 0 {
 			delete(q.accounts, caller)
 		}
 	}
