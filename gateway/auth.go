@@ -1,60 +1,98 @@
 package gateway
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/keys"
+	"github.com/mergeway/mergeway/quota"
 )
+
+// Keys is what the gateway needs of a keys.Ring.
+type Keys interface {
+	Empty() bool
+	Find(secret string) (keys.Key, bool)
+	List(ctx context.Context) ([]keys.Key, error)
+	Create(ctx context.Context, s keys.Spec) (keys.Key, string, error)
+	Revoke(ctx context.Context, id string) error
+}
+
+// caller is who makes a request, and what they may.
+type caller struct {
+	id     string       // to count by, and for the log
+	scopes []keys.Scope // nil: everything
+	limits quota.Limits
+}
 
 // guard decides who may use the API. With keys, a request must carry one. With
 // none, only this machine may ask, unless the operator opened the server.
 type guard struct {
-	keys [][sha256.Size]byte
-	open bool
+	plain  [][sha256.Size]byte // digests of keys that may everything
+	keys   Keys
+	open   bool
+	client quota.Limits // of each address, without keys
 }
 
-func newGuard(keys []string, open bool) guard {
-	gd := guard{open: open}
-	for _, k := range keys {
+func newGuard(o Options) guard {
+	gd := guard{keys: o.Keys, open: o.OpenAccess, client: o.ClientLimits}
+	for _, k := range o.APIKeys {
 		if k = strings.TrimSpace(k); k != "" {
-			gd.keys = append(gd.keys, sha256.Sum256([]byte(k)))
+			gd.plain = append(gd.plain, sha256.Sum256([]byte(k)))
 		}
 	}
 	return gd
 }
 
 // keyless tells whether anybody who can connect may ask.
-func (gd guard) keyless() bool { return len(gd.keys) == 0 }
+func (gd guard) keyless() bool { return len(gd.plain) == 0 && gd.keys.Empty() }
 
-// check gives an error for a request that may not use the API.
-func (gd guard) check(r *http.Request) error {
+// identify says who makes a request, or why they may not.
+func (gd guard) identify(r *http.Request) (caller, error) {
 	if gd.keyless() {
 		if gd.open || fromLoopback(r) {
-			return nil
+			return caller{id: clientID(r), limits: gd.client}, nil
 		}
-		return fault.New(invalidKey, "this server has no API keys configured, so it answers its own machine only")
+		return caller{}, fault.New(invalidKey, "this server has no API keys configured, so it answers its own machine only")
 	}
-	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || key == "" {
-		return fault.New(invalidKey, "no API key: send the header Authorization: Bearer KEY")
+	secret := shownKey(r)
+	if secret == "" {
+		return caller{}, fault.New(invalidKey, "no API key: send the header Authorization: Bearer KEY")
 	}
 	// Digests have one length, and every key is compared to the end: the time
 	// taken tells nothing about how near a guess was.
-	given, found := sha256.Sum256([]byte(strings.TrimSpace(key))), 0
-	for i := range gd.keys {
-		found |= subtle.ConstantTimeCompare(given[:], gd.keys[i][:])
+	given, found := sha256.Sum256([]byte(secret)), 0
+	for i := range gd.plain {
+		found |= subtle.ConstantTimeCompare(given[:], gd.plain[i][:])
 	}
-	if found == 0 {
-		return fault.New(invalidKey, "the API key is not valid")
+	if found == 1 {
+		return caller{id: "key"}, nil
 	}
-	return nil
+	k, ok := gd.keys.Find(secret)
+	switch {
+	case !ok:
+		return caller{}, fault.New(invalidKey, "the API key is not valid")
+	case k.Expired(time.Now()):
+		return caller{}, fault.New(invalidKey, "the API key expired at %s", k.ExpiresAt.Format(time.RFC3339))
+	}
+	return caller{id: k.ID, scopes: k.Scopes, limits: k.Limits}, nil
+}
+
+// shownKey is the key that a request carries, in OpenAI's header or Anthropic's.
+func shownKey(r *http.Request) string {
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(key)
+	}
+	return strings.TrimSpace(r.Header.Get("X-Api-Key"))
 }
 
 func fromLoopback(r *http.Request) bool {
@@ -62,11 +100,34 @@ func fromLoopback(r *http.Request) bool {
 	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
-// authorize is the middleware of everything that isn't a page or a health check.
-func (g *Gateway) authorize(c *gin.Context) {
-	if err := g.guard.check(c.Request); err != nil {
-		g.fail(c, err)
+// clientID names the machine that connects. One that speaks IPv6 has a whole /64
+// of addresses to choose from.
+func clientID(r *http.Request) string {
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return "client"
 	}
+	ip := addr.Addr().Unmap().WithZone("")
+	if ip.Is6() {
+		network, _ := ip.Prefix(64) // which no address refuses
+		return "client " + network.String()
+	}
+	return "client " + ip.String()
+}
+
+// authorize is the middleware of everything that isn't a page or a health check:
+// it lets a request through that somebody makes who may, and often enough.
+func (g *Gateway) authorize(c *gin.Context) {
+	who, err := g.guard.identify(c.Request)
+	if err == nil {
+		c.Set(callerKey, who.id)
+		err = who.may(scopeOf(c.Request.Method, c.FullPath()))
+	}
+	if err != nil {
+		g.fail(c, err)
+		return
+	}
+	g.meter(c, who)
 }
 
 // hostName is the host of "host", "host:port" or "[v6]:port", in lower case.

@@ -27,16 +27,18 @@ type bench struct {
 	catalog  *fakeCatalog
 	engine   *fakeEngine
 	searches *fakeSearches
+	keys     *fakeKeyStore
 	log      *lockedBuffer
 }
 
 func newBench(t *testing.T, change ...func(*Options)) *bench {
 	t.Helper()
-	b := &bench{t: t, catalog: newFakeCatalog(), engine: &fakeEngine{script: say("Hello", ", ", "world")}, searches: newFakeSearches(), log: &lockedBuffer{}}
+	b := &bench{t: t, catalog: newFakeCatalog(), engine: &fakeEngine{script: say("Hello", ", ", "world")}, searches: newFakeSearches(), keys: &fakeKeyStore{}, log: &lockedBuffer{}}
 	o := Options{
 		Catalog: b.catalog, Engine: b.engine, Searches: b.searches, Tasks: fakeTasks{}, Limits: DefaultLimits(), Version: "test",
 		Logger: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
+	o.Keys = newRing(t, b.keys)
 	for _, c := range change {
 		c(&o)
 	}

@@ -214,11 +214,14 @@ func TestAClientThatLeavesStopsItsGeneration(t *testing.T) {
 }
 
 // open posts a body and gives the reply's lines as they come, without blanks.
-func (b *bench) open(t *testing.T, path, body string) <-chan string {
+func (b *bench) open(t *testing.T, path, body string, change ...func(*http.Request)) <-chan string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "POST", b.URL+path, strings.NewReader(body))
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
+	for _, c := range change {
+		c(r)
+	}
 	resp, err := b.Client().Do(r)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, resp.StatusCode)

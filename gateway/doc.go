@@ -11,7 +11,7 @@
 // Where things are:
 //
 //   - routes.go is the table of contents; gateway.go the type and its options
-//   - models.go, chat.go, completions.go, recipes.go, aliases.go, searches.go,
+//   - models.go, chat.go, completions.go, recipes.go, aliases.go, searches.go, keys.go,
 //     search_events.go, health.go, docs.go hold the handlers, one resource each
 //   - wire_*.go hold what is read and written, and its conversion
 //   - errors.go is the one table from fault codes to HTTP
@@ -19,7 +19,7 @@
 //   - stream.go writes server-sent events; generation.go drives the engine
 //   - sampling.go and bias.go read how tokens are to be picked; logprobs.go,
 //     completion_choice.go and best_of.go are what is made of their probabilities
-//   - middleware.go, auth.go, origin.go stand before every handler
+//   - middleware.go, auth.go, scopes.go, meter.go, origin.go stand before every handler
 //   - web/ holds the pages, embedded in the binary
 package gateway
 
@@ -38,9 +38,11 @@ package gateway
 //	@tag.description	Names that can be moved from model to model while requests run.
 //	@tag.name			searches
 //	@tag.description	Evolution of better recipes.
+//	@tag.name			keys
+//	@tag.description	API keys: who may do what, and how often.
 //	@tag.name			server
 //	@tag.description	Health, and the pages for people.
 //	@securityDefinitions.apikey	BearerAuth
 //	@in				header
 //	@name			Authorization
-//	@description	"Bearer" and the API key. Without configured keys the server answers its own machine only, and needs none.
+//	@description	"Bearer" and the API key. Without keys the server answers its own machine only, and needs none. A key has scopes: inference, manage, search; the one that a request lacks is named.

@@ -18,23 +18,26 @@ import (
 // Failures that only exist at this border. They share the type of the rooms'
 // codes so that one table answers for all of them.
 const (
-	modelNotFound fault.Code = "model_not_found"
-	contextLength fault.Code = "context_length_exceeded"
-	invalidKey    fault.Code = "invalid_api_key"
-	forbidden     fault.Code = "forbidden_origin"
-	noRoute       fault.Code = "route_not_found"
-	noMethod      fault.Code = "method_not_allowed"
-	notJSON       fault.Code = "unsupported_media_type"
-	timedOut      fault.Code = "timeout"
-	slowBody      fault.Code = "request_timeout"
-	unsupported   fault.Code = "unsupported_parameter"
+	modelNotFound     fault.Code = "model_not_found"
+	contextLength     fault.Code = "context_length_exceeded"
+	invalidKey        fault.Code = "invalid_api_key"
+	forbidden         fault.Code = "forbidden_origin"
+	insufficientScope fault.Code = "insufficient_scope"
+	rateLimited       fault.Code = "rate_limit_exceeded"
+	noRoute           fault.Code = "route_not_found"
+	noMethod          fault.Code = "method_not_allowed"
+	notJSON           fault.Code = "unsupported_media_type"
+	timedOut          fault.Code = "timeout"
+	slowBody          fault.Code = "request_timeout"
+	unsupported       fault.Code = "unsupported_parameter"
 )
 
 // OpenAI's words for who is to blame.
 const (
-	typeRequest = "invalid_request_error"
-	typeLimit   = "rate_limit_error"
-	typeServer  = "server_error"
+	typeRequest    = "invalid_request_error"
+	typePermission = "permission_error"
+	typeLimit      = "rate_limit_error"
+	typeServer     = "server_error"
 )
 
 // statusClientGone is what the log says of a client that hung up. Nobody is
@@ -57,6 +60,7 @@ var answers = map[fault.Code]answer{
 	contextLength:     {status: http.StatusBadRequest, kind: typeRequest},
 	invalidKey:        {status: http.StatusUnauthorized, kind: typeRequest},
 	forbidden:         {status: http.StatusForbidden, kind: typeRequest},
+	insufficientScope: {status: http.StatusForbidden, kind: typePermission},
 	fault.NotFound:    {status: http.StatusNotFound, kind: typeRequest},
 	modelNotFound:     {status: http.StatusNotFound, kind: typeRequest},
 	noRoute:           {status: http.StatusNotFound, kind: typeRequest},
@@ -67,6 +71,7 @@ var answers = map[fault.Code]answer{
 	notJSON:           {status: http.StatusUnsupportedMediaType, kind: typeRequest},
 	fault.Unfit:       {status: http.StatusUnprocessableEntity, kind: typeRequest},
 	fault.Busy:        {status: http.StatusTooManyRequests, kind: typeLimit, retry: time.Second},
+	rateLimited:       {status: http.StatusTooManyRequests, kind: typeLimit, retry: time.Second},
 	fault.Cancelled:   {status: statusClientGone, kind: typeRequest},
 	fault.Internal:    {status: http.StatusInternalServerError, kind: typeServer, hide: true},
 	fault.Damaged:     {status: http.StatusInternalServerError, kind: typeServer},
@@ -83,7 +88,7 @@ type ErrorReply struct {
 // ErrorBody says what went wrong, in OpenAI's form.
 type ErrorBody struct {
 	Message string  `json:"message" example:"model 'gpt-5' does not exist"`
-	Type    string  `json:"type" enums:"invalid_request_error,rate_limit_error,server_error"`
+	Type    string  `json:"type" enums:"invalid_request_error,permission_error,rate_limit_error,server_error"`
 	Param   *string `json:"param" extensions:"x-nullable"` // the field of the request at fault, or null
 	Code    string  `json:"code" example:"model_not_found"`
 }
@@ -181,7 +186,7 @@ func (g *Gateway) fail(c *gin.Context, err error) {
 		c.Abort()
 		return
 	}
-	if a.retry > 0 {
+	if a.retry > 0 && c.Writer.Header().Get("Retry-After") == "" {
 		c.Header("Retry-After", strconv.Itoa(int(a.retry.Seconds())))
 	}
 	if a.status == http.StatusUnauthorized {

@@ -19,6 +19,7 @@ import (
 	"github.com/mergeway/mergeway/infer/chat"
 	"github.com/mergeway/mergeway/infer/constrain"
 	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/quota"
 	"github.com/mergeway/mergeway/search"
 	"github.com/mergeway/mergeway/search/task"
 	"github.com/mergeway/mergeway/store"
@@ -75,11 +76,17 @@ type Options struct {
 	Limits   Limits       // DefaultLimits if zero
 	Version  string       // shown by /healthz
 
-	// APIKeys are the keys that open the API. Without any, the server answers
-	// requests from its own machine only.
+	// APIKeys are keys that may everything, and Keys those that may some things.
+	// While there are none of either, the server answers requests from its own
+	// machine only.
 	APIKeys []string
-	// OpenAccess, without APIKeys, answers requests from any machine.
+	Keys    Keys
+	// OpenAccess, while there are no keys, answers requests from any machine.
 	OpenAccess bool
+	// ClientLimits bound each client, by its address, while there are no keys.
+	ClientLimits quota.Limits
+	// Quota counts what callers use; a quota.Local if nil.
+	Quota Quota
 	// AllowedOrigins are foreign web origins, such as "https://ui.example.com",
 	// whose pages may use the API; "*" is every one.
 	AllowedOrigins []string
@@ -116,6 +123,8 @@ type Gateway struct {
 	metrics  http.Handler
 	prompts  bool // go to the log
 	guard    guard
+	keys     Keys
+	quota    Quota
 	origins  origins
 	router   *gin.Engine
 	started  time.Time
@@ -151,19 +160,22 @@ func New(o Options) (*Gateway, error) {
 	if err := o.Limits.check(); err != nil {
 		return nil, err
 	}
-	if o.Catalog == nil || o.Engine == nil || o.Searches == nil || o.Tasks == nil {
-		return nil, fault.New(fault.Internal, "a gateway needs a catalog, an engine, a search service and tasks")
+	if o.Quota == nil {
+		o.Quota = quota.NewLocal()
+	}
+	if o.Catalog == nil || o.Engine == nil || o.Searches == nil || o.Tasks == nil || o.Keys == nil {
+		return nil, fault.New(fault.Internal, "a gateway needs a catalog, an engine, a search service, tasks and keys")
 	}
 	g := &Gateway{
 		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks, grammars: o.Grammars,
 		log: o.Logger, limits: o.Limits, version: o.Version, ready: o.Ready,
 		observer: o.Observer, tracer: o.Tracer, metrics: o.Metrics, prompts: o.LogPrompts,
-		guard:      newGuard(o.APIKeys, o.OpenAccess),
+		guard: newGuard(o), keys: o.Keys, quota: o.Quota,
 		encodeChat: encodeChat, encodeText: encodeText,
 		started: time.Now(),
 	}
 	g.drained, g.drain = context.WithCancel(context.Background())
-	g.origins = origins{allowed: o.AllowedOrigins, hosts: o.AllowedHosts, keyless: g.guard.keyless()}
+	g.origins = origins{allowed: o.AllowedOrigins, hosts: o.AllowedHosts, keyless: g.guard.keyless}
 	g.router = g.routes()
 	return g, nil
 }

@@ -23,6 +23,7 @@ type Limits struct {
 	Logprobs       int           // alternatives to each token; OpenAI's and the engine's bound is 20
 	ReplyLogprobs  int           // log probabilities that one whole reply may hold, alternatives included
 	PageSize       int           // entries of one page of a list
+	Keys           int           // API keys, those of the configuration included
 	InFlight       int           // generation requests at once
 	Watchers       int           // clients following searches at once
 	SendBuffer     int           // bytes that the kernel keeps for a client that reads too slowly
@@ -51,6 +52,7 @@ func DefaultLimits() Limits {
 		Logprobs:       infer.MaxTopLogprobs,
 		ReplyLogprobs:  1 << 20,
 		PageSize:       1000,
+		Keys:           1000,
 		InFlight:       256,
 		Watchers:       64,
 		SendBuffer:     256 << 10,
@@ -89,6 +91,7 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-logprobs", Number: &l.Logprobs, Help: "alternatives to each token with their log probabilities, up to 20"},
 		{Key: "max-reply-logprobs", Number: &l.ReplyLogprobs, Help: "log probabilities, alternatives included, of one reply that is not streamed"},
 		{Key: "max-page-size", Number: &l.PageSize, Help: "entries of one page of a list"},
+		{Key: "max-keys", Number: &l.Keys, Help: "API keys that can be made over HTTP"},
 		{Key: "max-in-flight", Number: &l.InFlight, Help: "generation requests at once; more get 429"},
 		{Key: "max-watchers", Number: &l.Watchers, Help: "clients following searches at once; more get 429"},
 		{Key: "max-send-buffer", Number: &l.SendBuffer, Help: "bytes that the kernel keeps for a client that reads too slowly; left alone it keeps megabytes"},

@@ -21,6 +21,7 @@ import (
 // Keys of values that travel with a request.
 const (
 	requestIDKey = "gateway.request"
+	callerKey    = "gateway.caller" // who asks, for the log
 	modelKey     = "gateway.model"  // the model a request asked for, for the log
 	streamKey    = "gateway.stream" // the open *eventStream, for errors after the first byte
 )
@@ -72,6 +73,9 @@ func (g *Gateway) logRequests(c *gin.Context) {
 		slog.Duration("took", time.Since(start)),
 		slog.Int("bytes", max(0, c.Writer.Size())),
 		slog.String("client", c.Request.RemoteAddr),
+	}
+	if who := c.GetString(callerKey); who != "" {
+		attrs = append(attrs, slog.String("caller", who))
 	}
 	if model := c.GetString(modelKey); model != "" {
 		attrs = append(attrs, slog.String("model", model))

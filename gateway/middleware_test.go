@@ -291,5 +291,5 @@ func TestLimitsHaveKeysAndAreChecked(t *testing.T) {
 		}
 		require.Error(t, bad.check())
 	}
-	require.Len(t, seen, 22, "each field of Limits is a setting")
+	require.Len(t, seen, 23, "each field of Limits is a setting")
 }

@@ -54,12 +54,16 @@ type progress struct {
 	began    time.Time
 	latest   []time.Time // of each choice's newest token; zero: it has none
 	reasons  []string
+	charge   func(tokens int)
 }
 
 // newProgress is called before anything is done for a model.
 func (g *Gateway) newProgress(ctx context.Context, model string) *progress {
 	_, span := g.startGeneration(ctx, model)
-	return &progress{observer: g.observer, span: span, model: model, began: time.Now()}
+	return &progress{
+		observer: g.observer, span: span, model: model, began: time.Now(),
+		charge: func(tokens int) { chargeTokens(ctx, tokens) },
+	}
 }
 
 // begin is called when the model is there.
@@ -85,8 +89,9 @@ func (p *progress) note(c piece, tokens int) {
 	}
 }
 
-// end tells of the whole.
+// end tells of the whole. What a client left behind is paid for like the rest.
 func (p *progress) end(usage Usage, abandoned bool) {
+	p.charge(usage.TotalTokens)
 	endGeneration(p.span, p.answers, usage, p.reasons, abandoned)
 	p.observer.Generated(p.model, Generated{Usage: usage, FinishReasons: p.reasons, Abandoned: abandoned, Took: time.Since(p.began)})
 }

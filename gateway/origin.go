@@ -24,12 +24,12 @@ const anyOrigin = "*"
 type origins struct {
 	allowed []string // such as "https://ui.example.com", or "*"
 	hosts   []string // names this server may be called by, besides addresses and localhost
-	keyless bool
+	keyless func() bool
 }
 
 // check gives an error for a request that comes from a foreign page.
 func (o origins) check(r *http.Request) error {
-	if o.keyless && !o.ownName(hostName(r.Host)) {
+	if o.keyless() && !o.ownName(hostName(r.Host)) {
 		return fault.New(forbidden, "this server is not called %q: add the name to the allowed hosts, or set an API key", clip(r.Host, 100))
 	}
 	origin := r.Header.Get("Origin")
@@ -67,6 +67,9 @@ func (o origins) ownName(host string) bool {
 		slices.Contains(o.hosts, host) || slices.Contains(o.hosts, anyOrigin)
 }
 
+// exposedHeaders are those of our replies that a page of another origin may read.
+const exposedHeaders = requestIDHeader + ", Retry-After, Location, " + rateHeaders
+
 // screen refuses foreign pages, and tells a browser which origins are allowed.
 func (g *Gateway) screen(c *gin.Context) {
 	if err := g.origins.check(c.Request); err != nil {
@@ -76,7 +79,7 @@ func (g *Gateway) screen(c *gin.Context) {
 	if origin := c.GetHeader("Origin"); origin != "" {
 		h := c.Writer.Header()
 		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", requestIDHeader+", Retry-After")
+		h.Set("Access-Control-Expose-Headers", exposedHeaders)
 		h.Add("Vary", "Origin")
 		if c.Request.Method == http.MethodOptions && c.GetHeader("Access-Control-Request-Method") != "" {
 			h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")

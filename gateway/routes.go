@@ -57,6 +57,10 @@ func (g *Gateway) routes() *gin.Engine {
 	quick.PUT("/aliases/*name", g.handle(g.putAlias))
 	quick.DELETE("/aliases/*name", g.handle(g.deleteAlias))
 
+	quick.POST("/keys", g.handle(g.createKey))
+	quick.GET("/keys", g.handle(g.listKeys))
+	quick.DELETE("/keys/:id", g.handle(g.deleteKey))
+
 	quick.GET("/tasks", g.handle(g.listTasks))
 	quick.POST("/searches", g.handle(g.createSearch))
 	quick.GET("/searches", g.handle(g.listSearches))

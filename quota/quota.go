@@ -22,6 +22,11 @@ const (
 	Concurrent Limit = "concurrent requests"
 )
 
+// Of gives the limit of a name.
+func (l Limits) Of(name Limit) int {
+	return map[Limit]int{Requests: l.Requests, Tokens: l.Tokens, Concurrent: l.Concurrent}[name]
+}
+
 // Verdict says whether a request may go on.
 type Verdict struct {
 	Refused  Limit         // the limit that was reached; empty: it may go on

@@ -36,11 +36,17 @@ function drawSearches() {
   else view.showNothing();
 }
 
+/** noneIfForbidden shows no searches to a key that may not see them. */
+function noneIfForbidden(error) {
+  if (error.status !== 403) throw error;
+  return {data: []};
+}
+
 /** refresh reads both lists anew. */
 async function refresh() {
   const trouble = place('trouble');
   try {
-    const [models, found] = await Promise.all([get('/v1/models'), get('/v1/searches')]);
+    const [models, found] = await Promise.all([get('/v1/models'), get('/v1/searches').catch(noneIfForbidden)]);
     drawModels(place('models'), models.data, model => chat.talkTo(model));
     chat.offer(models.data);
     searches = found.data.sort((a, b) => b.created_at.localeCompare(a.created_at));
