@@ -3,6 +3,7 @@ module github.com/mergeway/mergeway
 go 1.26.5
 
 require (
+	github.com/agnivade/levenshtein v1.2.1
 	github.com/alicebob/miniredis/v2 v2.40.0
 	github.com/daulet/tokenizers v1.24.0
 	github.com/getkin/kin-openapi v0.153.0
