@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,8 +11,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/mergeway/mergeway/fault"
 )
 
 // turn is one message of a conversation, as the API has it.
@@ -24,10 +21,11 @@ type turn struct {
 
 // chatClient talks to a gateway as any client does.
 type chatClient struct {
-	url, key, model string
-	temperature     float64
-	maxTokens       int
-	fresh           bool // every question is a conversation of its own
+	client
+	model       string
+	temperature float64
+	maxTokens   int
+	fresh       bool // every question is a conversation of its own
 }
 
 func newChat() *cobra.Command {
@@ -56,8 +54,7 @@ input, a line each, until end of file.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.url, "url", "http://127.0.0.1:8080", "the gateway")
-	f.StringVar(&c.key, "api-key", "", "API key, better given as MERGEWAY_API_KEY")
+	c.bind(f)
 	f.StringVar(&system, "system", "", "system message")
 	f.Float64Var(&c.temperature, "temperature", 0, "0: always the most probable token")
 	f.IntVar(&c.maxTokens, "max-tokens", 0, "longest reply (0: as the context allows)")
@@ -99,46 +96,14 @@ func (c chatClient) say(ctx context.Context, out io.Writer, conversation []turn)
 	if c.maxTokens > 0 {
 		body["max_tokens"] = c.maxTokens
 	}
-	data, err := json.Marshal(body)
+	response, err := c.send(ctx, http.MethodPost, "/v1/chat/completions", body)
 	if err != nil {
 		return "", err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(c.url, "/")+"/v1/chat/completions", bytes.NewReader(data))
-	if err != nil {
-		return "", usageError{fmt.Errorf("--url: %w", err)}
-	}
-	request.Header.Set("Content-Type", "application/json")
-	if c.key != "" {
-		request.Header.Set("Authorization", "Bearer "+c.key)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", fault.Wrap(err, fault.Unavailable, "no gateway answers at %s (start one with mergeway serve)", c.url)
-	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return "", refusal(response)
-	}
 	reply, err := readReply(response.Body, out)
 	fmt.Fprintln(out)
 	return reply, err
-}
-
-// apiError is the API's error envelope.
-type apiError struct {
-	Error *struct {
-		Message string `json:"message"`
-	} `json:"error"`
-}
-
-// refusal reads the error of a reply.
-func refusal(response *http.Response) error {
-	data, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	var e apiError
-	if json.Unmarshal(data, &e) == nil && e.Error != nil {
-		return errors.New(e.Error.Message)
-	}
-	return fmt.Errorf("the gateway answers with status %s", response.Status)
 }
 
 // readReply writes a stream's text as it comes, and gives all of it.

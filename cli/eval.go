@@ -47,10 +47,10 @@ source, an alias, or a recipe by its id. Each row is printed when it is known.`,
 			return nil
 		},
 	}
-	s.bind(cmd, "warn")
 	f := cmd.Flags()
+	s.bind(f, "warn")
 	f.StringVar(&name, "task", "ja-math", "the task, a subfolder of --tasks")
 	f.StringVar(&split, "split", string(task.Test), "which problems: search, validation or test")
 	f.IntVar(&limit, "limit", 0, "how many problems, from the first on (0: all)")
-	return cmd
+	return bySubject(cmd)
 }

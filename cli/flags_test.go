@@ -44,7 +44,7 @@ func TestByteSize(t *testing.T) {
 
 func TestEnvironmentStandsInForFlags(t *testing.T) {
 	newCommand := func() (*cobra.Command, *int) {
-		cmd := &cobra.Command{Use: "x", RunE: func(cmd *cobra.Command, _ []string) error { return applyEnv(cmd) }}
+		cmd := &cobra.Command{Use: "x", RunE: func(cmd *cobra.Command, _ []string) error { return configure(cmd) }}
 		return cmd, cmd.Flags().Int("max-context", 7, "")
 	}
 	t.Run("the environment wins over the default", func(t *testing.T) {

@@ -84,9 +84,9 @@ Try it on the miniature models of this repository:
 			return nil
 		},
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnv(cmd) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return configure(cmd) },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(version), newSearch(), newEval(), newMerge(), newChat(), newZoo())
+	root.AddCommand(newServe(version), newConfig(), newKey(), newSearch(), newEval(), newMerge(), newChat(), newZoo())
 	return root
 }

@@ -7,12 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/mergeway/mergeway/catalog"
+	"github.com/mergeway/mergeway/config"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/device"
 	"github.com/mergeway/mergeway/merge"
@@ -44,23 +44,43 @@ type observer interface {
 	catalog.Observer
 }
 
-// bind adds the flags to a command. logLevel is the default of --log-level:
-// a server talks about its work, a command at a terminal shows its results.
-func (s *settings) bind(cmd *cobra.Command, logLevel string) {
-	f := cmd.Flags()
+// Subjects of settings that more than one command has.
+const (
+	modelsSection = "Models and device"
+	stateSection  = "State"
+)
+
+// bind adds the flags. logLevel is the default of --log-level: a server talks
+// about its work, a command at a terminal shows its results.
+func (s *settings) bind(f *pflag.FlagSet, logLevel string) {
 	s.Budget = 2 << 30
-	f.StringVar(&s.Models, "models", "zoo/models", "folder whose subfolders are the source models (Hugging Face layout)")
-	f.StringVar(&s.Tasks, "tasks", "zoo/tasks", "folder whose subfolders are the tasks that searches score on")
-	f.StringVar(&s.Data, "data", ".mergeway", "folder for recipes, aliases, searches and trials")
-	f.StringVar(&s.Redis, "redis", "", "keep them in Redis instead, e.g. redis://localhost:6379/0")
-	f.StringVar(&s.Backend, "backend", "xla:cpu", "GoMLX backend: xla:cpu or xla:cuda")
-	f.Var(&s.Budget, "budget", "device memory for weights and KV caches together")
-	f.DurationVar(&s.TTL, "ttl", 0, "unload models that nobody has asked for so long, e.g. 30m (0: when memory is short)")
-	f.IntVar(&s.Slots, "slots", 0, "sequences decoded together (0: the engine's default)")
-	f.IntVar(&s.MaxContext, "max-context", 0, "longest prompt plus reply in tokens (0: the engine's default)")
-	f.IntVar(&s.QueueLimit, "queue", 0, "requests waiting before new ones get 429 (0: the engine's default)")
-	f.StringVar(&s.LogLevel, "log-level", logLevel, "debug, info, warn or error")
-	f.StringVar(&s.LogFormat, "log-format", "text", "text or json")
+	s.bindFile(f)
+	config.Section(f, modelsSection, func(f *pflag.FlagSet) {
+		f.StringVar(&s.Models, "models", "zoo/models", "folder whose subfolders are the source models (Hugging Face layout)")
+		f.StringVar(&s.Tasks, "tasks", "zoo/tasks", "folder whose subfolders are the tasks that searches score on")
+		f.StringVar(&s.Backend, "backend", "xla:cpu", "GoMLX backend: xla:cpu or xla:cuda")
+		f.Var(&s.Budget, "budget", "device memory for weights and KV caches together")
+		f.DurationVar(&s.TTL, "ttl", 0, "unload models that nobody has asked for so long, e.g. 30m (0: when memory is short)")
+		f.IntVar(&s.Slots, "slots", 0, "sequences decoded together (0: the engine's default)")
+		f.IntVar(&s.MaxContext, "max-context", 0, "longest prompt plus reply in tokens (0: the engine's default)")
+		f.IntVar(&s.QueueLimit, "queue", 0, "requests waiting before new ones get 429 (0: the engine's default)")
+	})
+	config.Section(f, stateSection, s.bindState)
+	config.Section(f, "Log", func(f *pflag.FlagSet) {
+		f.StringVar(&s.LogLevel, "log-level", logLevel, "debug, info, warn or error")
+		f.StringVar(&s.LogFormat, "log-format", "text", "text or json")
+	})
+}
+
+// bindFile adds the flag that names the configuration file; see configure.
+func (s *settings) bindFile(f *pflag.FlagSet) {
+	f.String(config.FileFlag, "", "read settings from this YAML file; flags and the environment win over it (see mergeway config)")
+}
+
+// bindState adds the flags of commands that need only what is stored.
+func (s *settings) bindState(f *pflag.FlagSet) {
+	f.StringVar(&s.Data, "data", ".mergeway", "folder for recipes, aliases, keys, searches and trials")
+	f.StringVar(&s.Redis, "redis", "", "keep them in Redis instead, e.g. redis://localhost:6379/0; gateways on one Redis share them, and the counts of limits")
 }
 
 // logger makes the process's logger.
@@ -149,15 +169,4 @@ func (r *rooms) close() {
 	for i := len(r.closers) - 1; i >= 0; i-- {
 		r.closers[i]()
 	}
-}
-
-// splitList reads a comma-separated flag, dropping empty parts.
-func splitList(text string) []string {
-	var parts []string
-	for part := range strings.SplitSeq(text, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			parts = append(parts, part)
-		}
-	}
-	return parts
 }

@@ -68,8 +68,8 @@ is continued by "mergeway serve" on the same --data.`,
 			return runSearch(cmd, &s, spec)
 		},
 	}
-	s.bind(cmd, "warn")
 	f := cmd.Flags()
+	s.bind(f, "warn")
 	f.StringVar(&file, "spec", "", "read the search from a JSON file, the body of POST /v1/searches; the flags below are then ignored")
 	f.StringVar(&spec.Task, "task", "ja-math", "the task, a subfolder of --tasks")
 	f.StringVar(&spec.Base, "base", "", "the model that the sources were fine-tuned from")
@@ -87,7 +87,7 @@ is continued by "mergeway serve" on the same --data.`,
 	f.Float64Var(&spec.Minutes, "minutes", search.DefaultMinutes, "longest that candidates are tried")
 	f.StringVar(&spec.Alias, "alias", "", "name to serve the winner under")
 	f.StringVar(&spec.Name, "name", "", "name of the search and of its recipe (default: the task's)")
-	return cmd
+	return bySubject(cmd)
 }
 
 // runSearch runs one search to its end and shows it.

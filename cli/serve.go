@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,22 +16,9 @@ import (
 	"github.com/mergeway/mergeway/search/task"
 )
 
-// serveSettings are the flags of the gateway.
-type serveSettings struct {
-	settings
-	telemetry
-	Addr           string
-	APIKeys        string
-	OpenAccess     bool
-	AllowedOrigins string
-	AllowedHosts   string
-	Warm           string
-	DrainTime      time.Duration
-	Limits         gateway.Limits
-}
-
 func newServe(version string) *cobra.Command {
-	s := &serveSettings{Limits: gateway.DefaultLimits()}
+	s := newServeSettings()
+	flags := s.flags()
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve models over an OpenAI-style API",
@@ -42,35 +26,30 @@ func newServe(version string) *cobra.Command {
 API, and runs the searches that are launched through it.
 
 It binds to loopback and then needs no keys. To be reached from elsewhere it
-needs --addr and --api-keys (or --open-access, where the network itself is
-trusted). Every flag can be set by environment: --max-context is
-MERGEWAY_MAX_CONTEXT; keys are better given as MERGEWAY_API_KEYS.
+needs --addr and keys: those of --api-keys may do everything, those made by
+"mergeway key create" have scopes and limits. (--open-access does without, where
+the network itself is trusted.)
+
+Every flag is also a key of the file given as --config, and an environment
+variable: --max-context is max-context there, and MERGEWAY_MAX_CONTEXT. "mergeway
+config" shows what is in effect and why.
 
 On SIGTERM it refuses new generations, lets those that run come to their end for
 --drain-timeout, and interrupts searches; they go on at the next start.`,
 		Example: `  mergeway serve --models zoo/models --tasks zoo/tasks
+  mergeway serve --config mergeway.yaml
   MERGEWAY_API_KEYS=k1,k2 mergeway serve --addr 0.0.0.0:8080 --redis redis://db:6379/0`,
 		Args: usage(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd, version) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.check(flags); err != nil {
+				return err
+			}
+			return s.run(cmd, version)
+		},
 	}
-	s.settings.bind(cmd, "info")
-	f := cmd.Flags()
-	s.telemetry.bind(f)
-	f.StringVar(&s.Addr, "addr", "127.0.0.1:8080", "address to listen on")
-	f.StringVar(&s.APIKeys, "api-keys", "", "keys that open the API, separated by commas; none: only this machine is answered")
-	f.BoolVar(&s.OpenAccess, "open-access", false, "answer any machine without a key")
-	f.StringVar(&s.AllowedOrigins, "allowed-origins", "", "web origins whose pages may use the API, separated by commas; * for all")
-	f.StringVar(&s.AllowedHosts, "allowed-hosts", "", "names this server may be called by while it has no keys, separated by commas; * for all")
-	f.StringVar(&s.Warm, "warm", "", "models to load and compile for at start, separated by commas; they stay loaded")
-	f.DurationVar(&s.DrainTime, "drain-timeout", 30*time.Second, "time for running requests to end at shutdown")
-	for _, limit := range s.Limits.Settings() {
-		if limit.Number != nil {
-			f.IntVar(limit.Number, limit.Key, *limit.Number, limit.Help)
-		} else {
-			f.DurationVar(limit.Duration, limit.Key, *limit.Duration, limit.Help)
-		}
-	}
-	return cmd
+	cmd.Flags().SortFlags = false
+	cmd.Flags().AddFlagSet(flags)
+	return bySubject(cmd)
 }
 
 func (s *serveSettings) run(cmd *cobra.Command, version string) error {
@@ -91,6 +70,14 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 		return err
 	}
 	defer r.close()
+	cert, err := s.openTLS(ctx, r.log)
+	if err != nil {
+		return err
+	}
+	ring, limiter, err := s.openAccess(ctx, r)
+	if err != nil {
+		return err
+	}
 	s.metrics.Watch(r.engine, r.catalog)
 	if err := s.telemetry.serve(r.log); err != nil {
 		return err
@@ -103,20 +90,20 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	g, err := gateway.New(gateway.Options{
 		Catalog: r.catalog, Engine: r.engine, Searches: searches, Tasks: tasks, Logger: r.log,
 		Limits: s.Limits, Version: version,
-		APIKeys: splitList(s.APIKeys), OpenAccess: s.OpenAccess,
-		AllowedOrigins: splitList(s.AllowedOrigins), AllowedHosts: splitList(s.AllowedHosts),
+		APIKeys: s.APIKeys, Keys: ring, Quota: limiter, OpenAccess: s.OpenAccess, ClientLimits: s.ClientLimits,
+		AllowedOrigins: s.AllowedOrigins, AllowedHosts: s.AllowedHosts,
 		Ready:    r.store.Ping,
 		Observer: s.metrics, Metrics: s.metrics.Handler(), Tracer: s.tracer(), LogPrompts: s.LogPrompts,
 	})
 	if err != nil {
 		return err
 	}
-	if !s.OpenAccess && len(splitList(s.APIKeys)) == 0 && !isLoopback(listener.Addr()) {
-		r.log.Warn("no API keys: other machines are refused; set MERGEWAY_API_KEYS, or --open-access")
+	if !s.OpenAccess && len(s.APIKeys) == 0 && ring.Empty() && !isLoopback(listener.Addr()) {
+		r.log.Warn("no API keys: other machines are refused; set MERGEWAY_API_KEYS, or --open-access, or see mergeway key")
 	}
 	var warming sync.WaitGroup
 	defer warming.Wait()
-	for _, name := range splitList(s.Warm) {
+	for _, name := range s.Warm {
 		lease, err := r.catalog.Acquire(ctx, name)
 		if err != nil {
 			return fmt.Errorf("--warm %s: %w", name, err)
@@ -131,14 +118,14 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	if err := searches.Start(ctx); err != nil {
 		return fmt.Errorf("continue searches: %w", err)
 	}
-	r.log.Info("serving", "url", "http://"+listener.Addr().String(), "models", s.Models, "backend", s.Backend, "version", version, "pid", os.Getpid())
+	r.log.Info("serving", "url", urlOf(listener, cert), "models", s.Models, "backend", s.Backend, "version", version, "pid", os.Getpid())
 
 	// Requests outlive ctx: they end when they are drained, not at the signal.
 	requests, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 	server := g.Server(requests)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- serveOn(server, listener, cert) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)
@@ -164,10 +151,4 @@ func (s *serveSettings) shutDown(r *rooms, g *gateway.Gateway, server *http.Serv
 		return fmt.Errorf("save the searches: %w", err)
 	}
 	return nil
-}
-
-// isLoopback tells whether only this machine can connect to an address.
-func isLoopback(a net.Addr) bool {
-	addr, err := netip.ParseAddrPort(a.String())
-	return err == nil && addr.Addr().Unmap().IsLoopback() && !strings.HasPrefix(a.String(), "0.0.0.0")
 }

@@ -219,7 +219,7 @@ func TestHelpIsSortedBySubject(t *testing.T) {
 	WriteHelp(&out, newSettings().flags)
 	text := out.String()
 	last := -1
-	for _, part := range []string{"\nModels:\n", "--models", "--warm", "\nLimits:\n", "--max-stops", "\nAccess:\n", "--redis", "\nOther:\n", "--config"} {
+	for _, part := range []string{"\nModels:\n", "--models", "--warm", "\nLimits:\n", "--max-stops", "\nAccess:\n", "--redis", "\nFlags:\n", "--config"} {
 		at := strings.Index(text, part)
 		require.Greater(t, at, last, part)
 		last = at

@@ -13,7 +13,7 @@ func WriteHelp(w io.Writer, flags *pflag.FlagSet) {
 	for _, s := range sections(flags) {
 		title := s.title
 		if title == "" {
-			title = "Other"
+			title = "Flags"
 		}
 		f := pflag.NewFlagSet(title, pflag.ContinueOnError)
 		f.SortFlags = false

@@ -17,6 +17,7 @@ const (
 // Section adds flags that belong to one subject.
 func Section(to *pflag.FlagSet, title string, add func(f *pflag.FlagSet)) {
 	f := pflag.NewFlagSet(title, pflag.ContinueOnError)
+	f.SortFlags = false
 	add(f)
 	f.VisitAll(func(flag *pflag.Flag) { annotate(flag, sectionNote, title) })
 	to.SortFlags = false

@@ -26,7 +26,7 @@ type Keys interface {
 	Revoke(ctx context.Context, id string) error
 }
 
-// caller is who makes a request, and what they may.
+// caller is who makes a request, and what they may do.
 type caller struct {
 	id     string       // to count by, and for the log
 	scopes []keys.Scope // nil: everything
@@ -36,7 +36,7 @@ type caller struct {
 // guard decides who may use the API. With keys, a request must carry one. With
 // none, only this machine may ask, unless the operator opened the server.
 type guard struct {
-	plain  [][sha256.Size]byte // digests of keys that may everything
+	plain  [][sha256.Size]byte // digests of keys that may do everything
 	keys   Keys
 	open   bool
 	client quota.Limits // of each address, without keys

@@ -76,7 +76,7 @@ type Options struct {
 	Limits   Limits       // DefaultLimits if zero
 	Version  string       // shown by /healthz
 
-	// APIKeys are keys that may everything, and Keys those that may some things.
+	// APIKeys are keys that may do everything, and Keys those that may do some things.
 	// While there are none of either, the server answers requests from its own
 	// machine only.
 	APIKeys []string
@@ -157,7 +157,7 @@ func New(o Options) (*Gateway, error) {
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
 	}
-	if err := o.Limits.check(); err != nil {
+	if err := o.Limits.Check(); err != nil {
 		return nil, err
 	}
 	if o.Quota == nil {

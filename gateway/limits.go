@@ -105,8 +105,8 @@ func (l *Limits) Settings() []Setting {
 	}
 }
 
-// check refuses limits under which nothing could be served.
-func (l Limits) check() error {
+// Check refuses limits under which nothing could be served.
+func (l Limits) Check() error {
 	for _, s := range l.Settings() {
 		if s.Number != nil && *s.Number < 1 || s.Duration != nil && *s.Duration <= 0 {
 			return fault.Bad(s.Key, "the limit %s must be above zero", s.Key)

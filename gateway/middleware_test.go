@@ -275,7 +275,7 @@ func post(path, body string) string {
 func TestLimitsHaveKeysAndAreChecked(t *testing.T) {
 	seen := map[string]bool{}
 	l := DefaultLimits()
-	require.NoError(t, l.check())
+	require.NoError(t, l.Check())
 	for _, s := range l.Settings() {
 		require.False(t, seen[s.Key], "%s twice", s.Key)
 		seen[s.Key] = true
@@ -289,7 +289,7 @@ func TestLimitsHaveKeysAndAreChecked(t *testing.T) {
 		} else {
 			*s.Duration = -1
 		}
-		require.Error(t, bad.check())
+		require.Error(t, bad.Check())
 	}
 	require.Len(t, seen, 23, "each field of Limits is a setting")
 }

@@ -201,6 +201,10 @@ func (s *Bolt) fault(err error) error {
 	return fmt.Errorf("state file %s: %w", s.path, err)
 }
 
+// InUse tells whether a state file could not be opened because another process
+// has it open.
+func InUse(err error) bool { return errors.Is(err, bolterrors.ErrTimeout) }
+
 func isFileError(err error) bool {
 	var path *fs.PathError
 	var call *os.SyscallError

@@ -52,6 +52,8 @@ func TestBoltFileIsHeldByOneAtATime(t *testing.T) {
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 	require.ErrorContains(t, err, path)
 	require.ErrorContains(t, err, "in use by another process")
+	require.True(t, store.InUse(err))
+	require.False(t, store.InUse(nil))
 	require.NoError(t, first.Ping(t.Context()))
 	require.NoError(t, first.Close())
 	require.NoError(t, openBolt(t, path).Ping(t.Context()))
