@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -173,7 +174,12 @@ func TestAnAllowedPageMayAskFirst(t *testing.T) {
 	}
 	r := ask("https://ui.example")
 	require.Equal(t, 204, r.status, r.body)
+	require.Equal(t, "https://ui.example", r.header.Get("Access-Control-Allow-Origin"))
 	require.Equal(t, "authorization, content-type", r.header.Get("Access-Control-Allow-Headers"))
+	require.Equal(t, []string{"Origin", "Access-Control-Request-Headers"}, r.header.Values("Vary"))
+	for _, route := range b.gateway.router.Routes() {
+		require.Contains(t, r.header.Get("Access-Control-Allow-Methods"), route.Method)
+	}
 	ask("https://evil.example").requireError(t, 403, "forbidden_origin", "")
 }
 
@@ -291,5 +297,5 @@ func TestLimitsHaveKeysAndAreChecked(t *testing.T) {
 		}
 		require.Error(t, bad.Check())
 	}
-	require.Len(t, seen, 23, "each field of Limits is a setting")
+	require.Len(t, seen, reflect.TypeFor[Limits]().NumField(), "each field of Limits is a setting")
 }

@@ -76,15 +76,16 @@ func (g *Gateway) screen(c *gin.Context) {
 		g.fail(c, err)
 		return
 	}
+	h := c.Writer.Header()
+	h.Add("Vary", "Origin") // a cache must not give one page what was another's
 	if origin := c.GetHeader("Origin"); origin != "" {
-		h := c.Writer.Header()
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Expose-Headers", exposedHeaders)
-		h.Add("Vary", "Origin")
 		if c.Request.Method == http.MethodOptions && c.GetHeader("Access-Control-Request-Method") != "" {
 			h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
 			h.Set("Access-Control-Allow-Headers", c.GetHeader("Access-Control-Request-Headers"))
 			h.Set("Access-Control-Max-Age", "600")
+			h.Add("Vary", "Access-Control-Request-Headers")
 			c.AbortWithStatus(http.StatusNoContent)
 		}
 	}
