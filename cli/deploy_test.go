@@ -9,13 +9,15 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/config"
 )
 
 // What deploys the program sets variables that it reads: a misspelled one would be
 // ignored in silence.
 func TestDeploymentsSetVariablesThatExist(t *testing.T) {
 	known := map[string]bool{"MERGEWAY_CACHE": true} // read by the scripts that build
-	newServe("test").Flags().VisitAll(func(f *pflag.Flag) { known[envName(f.Name)] = true })
+	newServe("test").Flags().VisitAll(func(f *pflag.Flag) { known[config.EnvName(f.Name)] = true })
 	variable := regexp.MustCompile(`\bMERGEWAY_[A-Z_]+`)
 	found := 0
 	check := func(path string) {

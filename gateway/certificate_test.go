@@ -118,17 +118,17 @@ func TestOverTLS(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		http2  bool
-		config tls.Config
+		config *tls.Config
 		fails  string
 	}{
-		{"HTTP/1.1", false, tls.Config{RootCAs: pool}, ""},
-		{"HTTP/2", true, tls.Config{RootCAs: pool}, ""},
-		{"TLS 1.2", false, tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS12}, ""},
-		{"TLS 1.1", false, tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "protocol version"},
-		{"a stranger's certificate", false, tls.Config{}, "certificate"},
+		{"HTTP/1.1", false, &tls.Config{RootCAs: pool}, ""},
+		{"HTTP/2", true, &tls.Config{RootCAs: pool}, ""},
+		{"TLS 1.2", false, &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS12}, ""},
+		{"TLS 1.1", false, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "protocol version"},
+		{"a stranger's certificate", false, &tls.Config{}, "certificate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			transport := &http.Transport{TLSClientConfig: &c.config, ForceAttemptHTTP2: c.http2}
+			transport := &http.Transport{TLSClientConfig: c.config, ForceAttemptHTTP2: c.http2}
 			t.Cleanup(transport.CloseIdleConnections)
 			for _, body := range []string{ask(""), ask(`"stream": true`)} {
 				r, err := http.NewRequestWithContext(t.Context(), "POST", "https://"+listener.Addr().String()+chatPath, strings.NewReader(body))
