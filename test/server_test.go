@@ -32,6 +32,8 @@ const (
 type server struct {
 	t       *testing.T
 	url     string
+	key     string // shown with every request, if it is not empty
+	client  *http.Client
 	process *exec.Cmd
 	exited  chan error
 	log     string
@@ -42,6 +44,8 @@ type options struct {
 	models string // default: the miniature models
 	data   string // default: a fresh folder
 	args   []string
+	env    []string     // besides that of the tests
+	client *http.Client // for a server that speaks TLS
 }
 
 // start runs `mergeway serve` on a free port and waits until it is ready. The
@@ -55,13 +59,17 @@ func start(t *testing.T, o options) *server {
 		o.data = t.TempDir()
 	}
 	addr := freeAddress(t)
-	s := &server{t: t, url: "http://" + addr, exited: make(chan error, 1), log: filepath.Join(t.TempDir(), "log")}
+	s := &server{t: t, url: "http://" + addr, client: http.DefaultClient, exited: make(chan error, 1), log: filepath.Join(t.TempDir(), "log")}
+	if o.client != nil {
+		s.url, s.client = "https://"+addr, o.client
+	}
 	log, err := os.Create(s.log)
 	require.NoError(t, err)
 	defer log.Close()
 	s.process = exec.Command(program, append([]string{
 		"serve", "--addr", addr, "--models", o.models, "--tasks", fromRoot("zoo", "tasks"), "--data", o.data,
 	}, o.args...)...)
+	s.process.Env = append(os.Environ(), o.env...)
 	s.process.Stdout, s.process.Stderr = log, log
 	require.NoError(t, s.process.Start())
 	go func() { s.exited <- s.process.Wait() }()
@@ -86,7 +94,7 @@ func (s *server) awaitReady() {
 			s.t.Fatalf("mergeway ended while starting: %v", err)
 		case <-time.After(pollEvery):
 		}
-		if reply, err := http.Get(s.url + "/readyz"); err == nil {
+		if reply, err := s.client.Get(s.url + "/readyz"); err == nil {
 			reply.Body.Close()
 			if reply.StatusCode == http.StatusOK {
 				return
@@ -148,7 +156,10 @@ func (s *server) try(method, path string, body any) (reply, error) {
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := http.DefaultClient.Do(request)
+	if s.key != "" {
+		request.Header.Set("Authorization", "Bearer "+s.key)
+	}
+	response, err := s.client.Do(request)
 	if err != nil {
 		return reply{}, err
 	}
