@@ -1,4 +1,4 @@
-// Package store remembers recipes, aliases, searches and trials.
+// Package store remembers recipes, aliases, keys, searches and trials.
 //
 // Its one idea: a record that a method has taken is on disk. Records are plain:
 // a few fields that lists are made of, and a body of JSON that belongs to the
