@@ -22,7 +22,8 @@ const fuzzBodies = 300
 // good ones, by putting what is not expected where something is, so that most of
 // them get past the parser. The seed is fixed: a failure can be repeated.
 func TestAnyBodyGetsAnAnswerOrARefusal(t *testing.T) {
-	s := start(t, options{args: []string{"--max-max-tokens", "64"}})
+	s := start(t, options{args: []string{"--max-max-tokens", "64", "--api-keys", "root"}})
+	s.key = "root"
 	before := s.ask(base, "3+4")
 	count := fuzzBodies
 	if given := os.Getenv("MERGEWAY_FUZZ_BODIES"); given != "" {
@@ -109,6 +110,9 @@ var fuzzSeeds = map[string][]string{
 		`{"method": "dare_ties", "base_model": "base", "sources": [{"model": "en-math-a", "weight": [0.5], "density": [0.5]}], "seed": 3, "normalize": true, "lambda": 0.5, "rescale": "density"}`,
 	},
 	"PUT /v1/aliases/best": {`{"target": "base"}`},
+	"POST /v1/keys": {
+		`{"name": "ci", "scopes": ["inference", "search"], "expires_at": "2999-01-01T00:00:00Z", "limits": {"requests_per_minute": 5, "tokens_per_minute": 100, "concurrent_requests": 2}}`,
+	},
 }
 
 // hostile are values that somebody will send one day.
