@@ -110,7 +110,7 @@ func TestMistakesInSettingsExitWithTwo(t *testing.T) {
 		{"key without certificate", "tls-key: a.pem\n", `tls-key is given without tls-cert`},
 		{"negative rate", "client-rpm: -1\n", `client-rpm is -1`},
 		{"negative drain", "drain-timeout: -1s\n", `drain-timeout can't be negative`},
-		{"keys that are none", "keys: [{name: a}]\n", `mergeway.yaml:1: keys: keys can't be read: key 1: hash is missing`},
+		{"keys that are none", "keys: [{name: a}]\n", `mergeway.yaml:1: keys: key 1: hash is missing`},
 		{"key with a typo", "keys: [{nam: a}]\n", `unknown field "nam"`},
 	} {
 		for _, command := range []string{"config", "serve"} {

@@ -8,7 +8,6 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/mergeway/mergeway/config"
-	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/keys"
 )
 
@@ -46,7 +45,7 @@ func (l *keyList) Set(text string) error {
 	}
 	entries, err := keys.ParseEntries(data)
 	if err != nil {
-		return fault.Wrap(err, fault.Invalid, "keys can't be read")
+		return err
 	}
 	*l = entries
 	return nil

@@ -28,8 +28,9 @@ type Keys interface {
 
 // caller is who makes a request, and what they may do.
 type caller struct {
-	id     string       // to count by, and for the log
-	scopes []keys.Scope // nil: everything
+	id     string // to count by, and for the log
+	all    bool   // whatever there is
+	scopes []keys.Scope
 	limits quota.Limits
 }
 
@@ -59,7 +60,7 @@ func (gd guard) keyless() bool { return len(gd.plain) == 0 && gd.keys.Empty() }
 func (gd guard) identify(r *http.Request) (caller, error) {
 	if gd.keyless() {
 		if gd.open || fromLoopback(r) {
-			return caller{id: clientID(r), limits: gd.client}, nil
+			return caller{id: clientID(r), all: true, limits: gd.client}, nil
 		}
 		return caller{}, fault.New(invalidKey, "this server has no API keys configured, so it answers its own machine only")
 	}
@@ -74,7 +75,7 @@ func (gd guard) identify(r *http.Request) (caller, error) {
 		found |= subtle.ConstantTimeCompare(given[:], gd.plain[i][:])
 	}
 	if found == 1 {
-		return caller{id: "key"}, nil
+		return caller{id: "key", all: true}, nil
 	}
 	k, ok := gd.keys.Find(secret)
 	switch {

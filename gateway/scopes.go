@@ -41,7 +41,7 @@ func under(route string, resources ...string) bool {
 
 // may gives an error if a caller lacks a scope.
 func (w caller) may(scope keys.Scope) error {
-	if w.scopes == nil || scope == anyScope || slices.Contains(w.scopes, scope) {
+	if w.all || scope == anyScope || slices.Contains(w.scopes, scope) {
 		return nil
 	}
 	return fault.New(insufficientScope, "this needs the scope %s, which the API key does not have", scope)
