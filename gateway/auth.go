@@ -28,7 +28,8 @@ type Keys interface {
 
 // caller is who makes a request, and what they may do.
 type caller struct {
-	id     string // to count by, and for the log
+	id     string // to count by
+	key    string // its id, for the log; empty: there is none, or it has none
 	all    bool   // whatever there is
 	scopes []keys.Scope
 	limits quota.Limits
@@ -84,7 +85,7 @@ func (gd guard) identify(r *http.Request) (caller, error) {
 	case k.Expired(time.Now()):
 		return caller{}, fault.New(invalidKey, "the API key expired at %s", k.ExpiresAt.Format(time.RFC3339))
 	}
-	return caller{id: k.ID, scopes: k.Scopes, limits: k.Limits}, nil
+	return caller{id: k.ID, key: k.ID, scopes: k.Scopes, limits: k.Limits}, nil
 }
 
 // shownKey is the key that a request carries, in OpenAI's header or Anthropic's.
@@ -121,7 +122,7 @@ func clientID(r *http.Request) string {
 func (g *Gateway) authorize(c *gin.Context) {
 	who, err := g.guard.identify(c.Request)
 	if err == nil {
-		c.Set(callerKey, who.id)
+		c.Set(apiKeyKey, who.key)
 		err = who.may(scopeOf(c.Request.Method, c.FullPath()))
 	}
 	if err != nil {

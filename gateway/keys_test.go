@@ -45,7 +45,7 @@ func TestLifeOfAKeyOverHTTP(t *testing.T) {
 	b.send("DELETE", "/v1/keys/"+made.ID, "", root).requireError(t, 404, "not_found", "")
 	b.send("DELETE", "/v1/keys/"+strings.Repeat("x", 1000), "", root).requireError(t, 404, "not_found", "")
 	require.NotContains(t, b.log.String(), made.Secret)
-	require.Contains(t, b.log.String(), "caller="+made.ID)
+	require.Contains(t, b.log.String(), "key="+made.ID)
 }
 
 func TestKeysThatCantBeMade(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 // Keys of values that travel with a request.
 const (
 	requestIDKey = "gateway.request"
-	callerKey    = "gateway.caller" // who asks, for the log
+	apiKeyKey    = "gateway.key"    // the id of the key that was shown, for the log
 	modelKey     = "gateway.model"  // the model a request asked for, for the log
 	streamKey    = "gateway.stream" // the open *eventStream, for errors after the first byte
 )
@@ -74,8 +74,8 @@ func (g *Gateway) logRequests(c *gin.Context) {
 		slog.Int("bytes", max(0, c.Writer.Size())),
 		slog.String("client", c.Request.RemoteAddr),
 	}
-	if who := c.GetString(callerKey); who != "" {
-		attrs = append(attrs, slog.String("caller", who))
+	if key := c.GetString(apiKeyKey); key != "" {
+		attrs = append(attrs, slog.String("key", key))
 	}
 	if model := c.GetString(modelKey); model != "" {
 		attrs = append(attrs, slog.String("model", model))
