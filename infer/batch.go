@@ -128,6 +128,8 @@ func (p *prefill) settle(e *Engine, out output) {
 	for r, s := range p.rows {
 		switch {
 		case s.done:
+		case s.request.pooling != "":
+			s.embed(p.pooled[r])
 		case s.request.NoReply:
 			s.finish(FinishLength)
 		case !s.begun:

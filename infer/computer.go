@@ -51,13 +51,21 @@ type kv interface {
 type logits int
 
 const (
-	noLogits   logits = iota // only the most probable next token
-	lastLogits               // those after the last token of each row
-	allLogits                // those after each token
+	noLogits     logits = iota // only the most probable next token
+	lastLogits                 // those after the last token of each row
+	allLogits                  // those after each token
+	hiddenStates               // none, but the hidden states that they come from, pooled
 )
 
 // output is what comes of a pass.
 type output struct {
 	picked []int32     // [rows] the most probable token after each row
 	logits [][]float32 // [rows] or, with allLogits, [rows·T]; each [V]
+	pooled []pooled    // [rows], with hiddenStates alone
+}
+
+// pooled is what a pass tells of a row's hidden states after the final norm.
+type pooled struct {
+	sum  []float32 // [D] over the row's tokens, without padding
+	last []float32 // [D] of the last one
 }

@@ -89,8 +89,11 @@ func (d *deviceComputer) alloc(w *Weights, rows, columns int) (kv, error) {
 
 func (d *deviceComputer) extend(w *Weights, c kv, tokens [][]int32, start []int32, column int, want logits) (output, error) {
 	program := d.programs.extend
-	if want == allLogits {
+	switch want {
+	case allLogits:
 		program = d.programs.score
+	case hiddenStates:
+		program = d.programs.pool
 	}
 	exec, err := program(w.config)
 	if err != nil {
@@ -101,6 +104,9 @@ func (d *deviceComputer) extend(w *Weights, c kv, tokens [][]int32, start []int3
 		return output{}, err
 	}
 	defer device.Free(out...)
+	if want == hiddenStates {
+		return readPooled(out[0], out[1])
+	}
 	picked, err := tensors.CopyFlatData[int32](out[0])
 	if err != nil || want == noLogits {
 		return output{picked: picked}, err
@@ -110,6 +116,24 @@ func (d *deviceComputer) extend(w *Weights, c kv, tokens [][]int32, start []int3
 		return output{}, err
 	}
 	return output{picked: picked, logits: slices.Collect(slices.Chunk(flat, w.config.VocabSize))}, nil
+}
+
+// readPooled gives what the pool program says of each row.
+func readPooled(sums, lasts *tensors.Tensor) (output, error) {
+	width := sums.Shape().Dim(-1)
+	all := make([]pooled, sums.Shape().Dim(0))
+	sum, err := tensors.CopyFlatData[float32](sums)
+	if err != nil {
+		return output{}, err
+	}
+	last, err := tensors.CopyFlatData[float32](lasts)
+	if err != nil {
+		return output{}, err
+	}
+	for b := range all {
+		all[b] = pooled{sum: sum[b*width : (b+1)*width], last: last[b*width : (b+1)*width]}
+	}
+	return output{pooled: all}, nil
 }
 
 func (d *deviceComputer) decode(w *Weights, c kv, last, start []int32, column, n int) ([][]int32, error) {

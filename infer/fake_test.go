@@ -116,9 +116,15 @@ func (f *fakeComputer) extend(w *Weights, c kv, tokens [][]int32, start []int32,
 	}
 	var out output
 	for r, row := range tokens {
+		if want == hiddenStates {
+			out.pooled = append(out.pooled, pooled{sum: make([]float32, 2)})
+		}
 		for i, t := range row {
 			k.tokens[r][column+i] = t
 			next := follows(w, k.tokens[r][min(int(start[r]), column+i):column+i+1])
+			if want == hiddenStates {
+				out.pooled[r].add(int(start[r]) <= column+i, fakeState(next))
+			}
 			if want == allLogits || want == lastLogits && i == n-1 {
 				logits := make([]float32, fakeVocab)
 				logits[next] = 10
@@ -147,6 +153,18 @@ func (f *fakeComputer) decode(w *Weights, c kv, last, start []int32, column, n i
 	}
 	f.passes = append(f.passes, pass{w, k.rows(), n, true})
 	return all, nil
+}
+
+// fakeState is the hidden state of a token: one, and the token that follows.
+func fakeState(next int32) []float32 { return []float32{1, float32(next)} }
+
+func (p *pooled) add(valid bool, state []float32) {
+	p.last = state
+	for i, x := range state {
+		if valid {
+			p.sum[i] += x
+		}
+	}
 }
 
 // spend lets time pass: a nanosecond a token.

@@ -22,8 +22,9 @@ type prefill struct {
 	head    *prefill // computes what all rows begin with, first
 	shared  *load    // waits for the head
 	loads   []load
-	score   bool   // log probabilities of the prompts are wanted
-	after   output // what follows the prompts, once they are done
+	each    logits   // what every pass has to give: noLogits unless something is asked of the prompts themselves
+	pooled  []pooled // [rows] what the passes so far gave, with hiddenStates
+	after   output   // what follows the prompts, once they are done
 }
 
 // load is a copy of a saved prefix into rows.
@@ -36,7 +37,7 @@ type load struct {
 // tokens, over all rows, that may be computed at a time. Users' prompts use
 // prefixes that are saved; all use what they have in common.
 func (e *Engine) newPrefill(rows []*sequence, unit int) *prefill {
-	p := &prefill{weights: rows[0].model.Weights, rows: rows, score: rows[0].toScore()}
+	p := &prefill{weights: rows[0].model.Weights, rows: rows, each: rows[0].ofPrompt()}
 	size := promptBucket(len(rows))
 	p.chunk = floorWidth(max(unit/size, leastChunk))
 	common := p.common()
@@ -46,7 +47,7 @@ func (e *Engine) newPrefill(rows []*sequence, unit int) *prefill {
 	for b, s := range rows {
 		n := len(s.tokens)
 		longest = max(longest, n)
-		if !p.score {
+		if p.each == noLogits {
 			if !s.request.Background {
 				found[b], reuse[b] = e.prefixes.find(p.weights, s.tokens)
 			}
@@ -80,7 +81,7 @@ const leastChunk = 16
 // common is the number of tokens that all rows begin with, if it pays to compute
 // them once.
 func (p *prefill) common() int {
-	if len(p.rows) < 2 || p.score {
+	if len(p.rows) < 2 || p.each != noLogits {
 		return 0
 	}
 	n := len(p.rows[0].tokens) - 1
@@ -178,22 +179,22 @@ func (p *prefill) run(e *Engine) (done bool, out output, err error) {
 		chunk[b] = p.tokens[b][from : from+n]
 	}
 	done = from+n == width
-	want := noLogits
-	switch {
-	case p.score:
-		want = allLogits
-	case done:
+	want := p.each
+	if done && want == noLogits {
 		want = wanted(p.rows)
 	}
 	out, err = e.computer.extend(p.weights, p.cache, chunk, p.start, p.column, want)
 	if err != nil {
 		return false, output{}, err
 	}
-	if p.score {
+	switch p.each {
+	case allLogits:
 		p.scoreChunk(out.logits, n)
 		if done {
 			out.logits = lastOf(out.logits, n)
 		}
+	case hiddenStates:
+		p.poolChunk(out.pooled)
 	}
 	p.column += n
 	return done, out, nil

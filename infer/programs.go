@@ -105,6 +105,18 @@ func (p *programs) score(c checkpoint.Config) (*graph.Exec, error) {
 	})
 }
 
+// pool is extend that gives hidden states in place of tokens and logits.
+//
+//	out: their sum over each row's tokens float32 [B, D], those of the last ones float32 [B, D], cache…
+func (p *programs) pool(c checkpoint.Config) (*graph.Exec, error) {
+	return p.get("pool", c, func(in []*graph.Node) []*graph.Node {
+		w, cache, rest := parts(c, in)
+		inPlace(in, len(w), 2, len(cache))
+		sum, last, cache := arch.Pool(c, w, cache, rest[0], rest[1], rest[2])
+		return append([]*graph.Node{sum, last}, cache...)
+	})
+}
+
 // decode is the program that decodes several tokens of each row without coming
 // back to the host in between; the call costs more than a step of a small model.
 //

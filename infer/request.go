@@ -37,6 +37,8 @@ type Request struct {
 	Continues bool
 	// NoReply ends the request when the prompt has been computed.
 	NoReply bool
+
+	pooling Pooling // the prompt's hidden states are wanted, and no reply: see Engine.Embed
 }
 
 // Chunk is a piece of a streamed reply.
@@ -49,6 +51,8 @@ type Chunk struct {
 
 	Logprobs       []TokenLogprob // of the tokens since the last chunk, if asked for
 	PromptLogprobs []TokenLogprob // of the whole prompt, once, if asked for
+
+	embedding []float32 // of the whole prompt, on the last chunk, if asked for
 }
 
 // Result is a whole reply.

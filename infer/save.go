@@ -4,7 +4,7 @@ package infer
 // the same beginning, if more of it was computed than is worth while.
 func (e *Engine) savePrompt(p *prefill, row int) {
 	s := p.rows[row]
-	if s.request.Background || p.score || len(s.request.Prompt)-s.cached < leastPrefix {
+	if s.request.Background || p.each != noLogits || len(s.request.Prompt)-s.cached < leastPrefix {
 		return
 	}
 	e.save(p.weights, p.cache, row, int(p.start[row]), s.tokens)

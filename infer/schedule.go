@@ -334,7 +334,7 @@ func together(a, b *sequence) bool {
 	if a.beam != nil || b.beam != nil {
 		return a == b
 	}
-	if a.model.Weights != b.model.Weights || a.toScore() != b.toScore() {
+	if a.model.Weights != b.model.Weights || a.ofPrompt() != b.ofPrompt() {
 		return false
 	}
 	n, m := max(len(a.tokens), short), max(len(b.tokens), short)

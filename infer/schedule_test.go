@@ -144,11 +144,15 @@ func TestEveryReplyIsTheOneThatItsPromptGetsAlone(t *testing.T) {
 				prompt := append(tokensFrom(r.IntN(3), 1+r.IntN(200)), tokensFrom(1000+i, r.IntN(10))...)
 				request := plain(prompt, 1+r.IntN(60))
 				request.Background = r.IntN(2) == 0
-				switch r.IntN(6) {
+				switch r.IntN(8) {
 				case 0:
 					request.Sampling.Logprobs = true // by way of the host
 				case 1:
 					request.PromptLogprobs = true
+				case 2:
+					request = embedding(prompt, PoolMean)
+				case 3:
+					request = embedding(prompt, PoolLast)
 				}
 				all = append(all, b.ask(models[r.IntN(len(models))], request))
 				for range r.IntN(6) {
@@ -167,6 +171,10 @@ func TestEveryReplyIsTheOneThatItsPromptGetsAlone(t *testing.T) {
 				}
 				require.NoError(t, cmp.Or(a.refused, a.last.Err))
 				answered++
+				if a.r.pooling != "" {
+					require.Equal(t, expectedVector(a.m.Weights, a.r), a.last.embedding, "request %d", i)
+					continue
+				}
 				n := a.r.Sampling.MaxTokens
 				require.Equal(t, b.expected(a.m.Weights, a.r.Prompt, n), a.text, "request %d", i)
 				require.Equal(t, n, a.last.Tokens)

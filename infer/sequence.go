@@ -92,6 +92,17 @@ func (s *sequence) noteCached(tokens int) {
 // toScore tells whether log probabilities of the prompt are still wanted.
 func (s *sequence) toScore() bool { return s.request.PromptLogprobs && !s.begun }
 
+// ofPrompt says what every pass over the prompt has to give.
+func (s *sequence) ofPrompt() logits {
+	switch {
+	case s.request.pooling != "":
+		return hiddenStates
+	case s.toScore():
+		return allLogits
+	}
+	return noLogits
+}
+
 // newest is the token that no cache holds yet.
 func (s *sequence) newest() int32 { return s.tokens[len(s.tokens)-1] }
 
