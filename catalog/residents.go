@@ -235,6 +235,17 @@ func (rs *residents) count() (models int, bytes int64) {
 	return models, bytes
 }
 
+// ready gives the model of a key if it is there. Its weights are the caller's to
+// use only under a hold.
+func (rs *residents) ready(key string) *infer.Model {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if r := rs.byKey[key]; r != nil {
+		return r.model
+	}
+	return nil
+}
+
 // describe fills in what a resident says of an entry.
 func (rs *residents) describe(key string, e *Entry) {
 	rs.mu.Lock()

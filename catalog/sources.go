@@ -97,6 +97,8 @@ type source struct {
 	tokenizer *tokenizer.Tokenizer
 	template  *chat.Template
 	digest    string
+
+	wordsDigest string // of the files that the words are read from
 }
 
 // source gives the source of a name.
@@ -172,7 +174,7 @@ func (s *source) readDigest() (string, error) {
 func (s *source) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.config, s.tokenizer, s.template, s.digest = nil, nil, nil, ""
+	s.config, s.tokenizer, s.template, s.digest, s.wordsDigest = nil, nil, nil, "", ""
 }
 
 // reload drops what was read of files that have changed since. It is for who is
@@ -199,7 +201,7 @@ func (s *source) refresh() bool {
 	if now == s.version {
 		return false
 	}
-	s.config, s.tokenizer, s.template, s.digest, s.version = nil, nil, nil, "", now
+	s.config, s.tokenizer, s.template, s.digest, s.wordsDigest, s.version = nil, nil, nil, "", "", now
 	return true
 }
 

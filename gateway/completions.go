@@ -73,7 +73,7 @@ func (g *Gateway) completionJob(body CompletionRequest) (job, completionForm, er
 		return job{}, form, err
 	}
 	var err error
-	if form.prompts, err = readPrompts(body.Prompt); err != nil {
+	if form.prompts, err = readPrompts(body.Prompt, "prompt"); err != nil {
 		return job{}, form, err
 	}
 	if len(form.prompts) == 0 || len(form.prompts) > g.limits.Prompts {
@@ -108,7 +108,7 @@ func (g *Gateway) completionJob(body CompletionRequest) (job, completionForm, er
 	request.Sampling.Logprobs = form.logprobs || best > n
 	return job{
 		model: body.Model, param: "prompt", request: request, n: best, keep: n, beams: beams, constraint: constraint,
-		encode: func(m *infer.Model) ([][]int32, error) { return g.encodePrompts(m, form.prompts) },
+		encode: func(m *infer.Model) ([][]int32, error) { return g.encodePrompts(m, form.prompts, "prompt") },
 	}, form, nil
 }
 

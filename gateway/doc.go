@@ -11,7 +11,7 @@
 // Where things are:
 //
 //   - routes.go is the table of contents; gateway.go the type and its options
-//   - models.go, chat.go, completions.go, recipes.go, aliases.go, searches.go, keys.go,
+//   - models.go, chat.go, completions.go, embeddings.go, tokens.go, recipes.go, aliases.go, searches.go, keys.go,
 //     search_events.go, health.go, docs.go hold the handlers, one resource each
 //   - wire_*.go hold what is read and written, and its conversion
 //   - errors.go is the one table from fault codes to HTTP
@@ -32,6 +32,10 @@ package gateway
 //	@tag.description	What can be asked for: sources, recipes and aliases.
 //	@tag.name			chat
 //	@tag.description	OpenAI's chat and text completions.
+//	@tag.name			embeddings
+//	@tag.description	Texts to vectors.
+//	@tag.name			tokens
+//	@tag.description	Text to tokens and back, at the root and below /v1 alike.
 //	@tag.name			recipes
 //	@tag.description	Merged models, as recipes of a few kilobytes.
 //	@tag.name			aliases

@@ -6,9 +6,16 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"github.com/mergeway/mergeway/catalog"
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/tokenizer"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/store"
@@ -24,6 +31,8 @@ type fakeCatalog struct {
 	recipes []store.Recipe
 	aliases []store.Alias
 	acquire func(ctx context.Context, name string) error // runs before Acquire answers
+	words   func() error                                 // runs before Words answers
+	differ  bool                                         // the models have different tokenizers
 }
 
 func newFakeCatalog() *fakeCatalog {
@@ -68,7 +77,27 @@ func (f *fakeCatalog) Acquire(ctx context.Context, name string) (*catalog.Lease,
 	if e.State == catalog.Failed {
 		return nil, fault.New(fault.Damaged, "%s", e.Error)
 	}
-	return &catalog.Lease{Entry: e, Model: &infer.Model{Name: name, Tokenizer: miniature()}}, nil
+	return &catalog.Lease{Entry: e, Model: &infer.Model{Name: name, Weights: hollow(), Tokenizer: miniature()}}, nil
+}
+
+func (f *fakeCatalog) Words(ctx context.Context, name string) (catalog.Words, error) {
+	e, err := f.Get(ctx, name)
+	if err != nil {
+		return catalog.Words{}, err
+	}
+	if f.words != nil {
+		if err := f.words(); err != nil {
+			return catalog.Words{}, err
+		}
+	}
+	return catalog.Words{Entry: e, Config: hollow().Config(), Tokenizer: miniature(), Template: miniatureTemplate()}, nil
+}
+
+func (f *fakeCatalog) CommonWords(ctx context.Context) (catalog.Words, error) {
+	if f.differ {
+		return catalog.Words{}, fault.New(fault.Conflict, "the models base and org/model have different tokenizers or chat templates")
+	}
+	return f.Words(ctx, "base")
 }
 
 func (f *fakeCatalog) Load(ctx context.Context, name string, pinned bool) (catalog.Entry, error) {
@@ -97,6 +126,30 @@ var miniature = sync.OnceValue(func() *tokenizer.Tokenizer {
 		panic(err) // it is in the repository
 	}
 	return t
+})
+
+// miniatureTemplate is the chat template of the shipped models.
+var miniatureTemplate = sync.OnceValue(func() *chat.Template {
+	t, err := chat.Load("../zoo/models/base", miniature())
+	if err != nil {
+		panic(err) // it is in the repository
+	}
+	return t
+})
+
+// hollow are the weights of a model of no blocks, which says how wide its
+// vectors are.
+var hollow = sync.OnceValue(func() *infer.Weights {
+	config := checkpoint.Config{ModelType: "mistral", VocabSize: 640, HiddenSize: 4, MaxPositionEmbeddings: 512}
+	var all []*tensors.Tensor
+	for _, p := range arch.Params(config) {
+		all = append(all, tensors.FromShape(shapes.Make(dtypes.Float32, p.Shape...)))
+	}
+	w, err := infer.NewWeights(config, nil, all)
+	if err != nil {
+		panic(err) // the shapes are those of the config
+	}
+	return w
 })
 
 func (f *fakeCatalog) PutRecipe(_ context.Context, name string, r merge.Recipe) (store.Recipe, error) {
@@ -169,6 +222,7 @@ type fakeEngine struct {
 	refuse error // what Stream returns at once
 
 	beams func(infer.Request, infer.BeamOptions) []infer.Result
+	embed func(ctx context.Context, prompts [][]int32, pooling infer.Pooling) ([][]float32, error)
 
 	mu       sync.Mutex
 	asked    []infer.BeamOptions
@@ -204,6 +258,19 @@ func (f *fakeEngine) Beam(_ context.Context, _ *infer.Model, r infer.Request, o 
 	f.asked = append(f.asked, o)
 	return f.beams(r, o), nil
 }
+
+func (f *fakeEngine) Embed(ctx context.Context, _ *infer.Model, prompts [][]int32, pooling infer.Pooling) ([][]float32, error) {
+	if f.embed != nil {
+		return f.embed(ctx, prompts, pooling)
+	}
+	out := make([][]float32, len(prompts))
+	for i, p := range prompts {
+		out[i] = []float32{3, 4, float32(len(p)), 0}
+	}
+	return out, nil
+}
+
+func (f *fakeEngine) Context(c checkpoint.Config) int { return min(c.MaxPositionEmbeddings, 500) }
 
 func (f *fakeEngine) seen() []infer.Request {
 	f.mu.Lock()

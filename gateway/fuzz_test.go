@@ -41,6 +41,34 @@ func FuzzCompletionRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) { fuzzGeneration(t, completionsPath, body) })
 }
 
+// FuzzEmbeddingRequest is the same for embeddings.
+func FuzzEmbeddingRequest(f *testing.F) {
+	for _, seed := range []string{
+		inputs(`"a"`, ""), inputs(`["a", [5]]`, `"encoding_format": "base64", "dimensions": 2`), inputs(`[5, 6]`, `"pooling": "last", "normalize": false`),
+		inputs(`[[9999999999]]`, ""), inputs(`[null]`, `"dimensions": 1e999`), inputs(`""`, `"pooling": "cls"`), `{"input": {}}`, `{`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) { fuzzGeneration(t, embeddingsPath, body) })
+}
+
+// FuzzTokenizerRequest is the same for what asks the tokenizer: each body is
+// posted to all that take one.
+func FuzzTokenizerRequest(f *testing.F) {
+	for _, seed := range []string{
+		`{"prompt": "個</s>", "add_special_tokens": false, "return_token_strs": true}`, `{"prompt": "a", "parse_special": false, "model": "org/model"}`,
+		`{"messages": [{"role": "user", "content": "a"}], "add_generation_prompt": false}`, `{"messages": [{"role": "tool"}], "tools": []}`,
+		`{"tokens": [1, 2, 639], "model": "best"}`, `{"tokens": [-1, null, 1e99]}`, `{"prompt": "\u0000\ud800"}`, `{"prompt": "a", "model": "gpt-5"}`, `{`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, path := range []string{"/tokenize", "/v1/detokenize", "/apply-template"} {
+			fuzzGeneration(t, path, body)
+		}
+	})
+}
+
 func fuzzGeneration(t *testing.T, path string, body []byte) {
 	b := newBench(t)
 	b.catalog.entries = b.catalog.entries[:2] // without the one that is broken

@@ -17,6 +17,7 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/constrain"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/quota"
@@ -29,6 +30,8 @@ import (
 type Catalog interface {
 	List(ctx context.Context) ([]catalog.Entry, error)
 	Get(ctx context.Context, name string) (catalog.Entry, error)
+	Words(ctx context.Context, name string) (catalog.Words, error)
+	CommonWords(ctx context.Context) (catalog.Words, error)
 	Acquire(ctx context.Context, name string) (*catalog.Lease, error)
 	Load(ctx context.Context, name string, pinned bool) (catalog.Entry, error)
 	Unload(ctx context.Context, name string) (catalog.Entry, error)
@@ -48,6 +51,8 @@ type Catalog interface {
 type Engine interface {
 	Stream(ctx context.Context, m *infer.Model, r infer.Request) (<-chan infer.Chunk, error)
 	Beam(ctx context.Context, m *infer.Model, r infer.Request, o infer.BeamOptions) ([]infer.Result, error)
+	Embed(ctx context.Context, m *infer.Model, prompts [][]int32, pooling infer.Pooling) ([][]float32, error)
+	Context(c checkpoint.Config) int
 }
 
 // Searches is what the gateway needs of a search.Service.
@@ -75,6 +80,9 @@ type Options struct {
 	Logger   *slog.Logger // slog.Default if nil
 	Limits   Limits       // DefaultLimits if zero
 	Version  string       // shown by /healthz
+
+	// DefaultModel is whose tokenizer is meant where a request names no model.
+	DefaultModel string
 
 	// APIKeys are keys that may do everything, and Keys those that may do some things.
 	// While there are none of either, the server answers requests from its own
@@ -129,6 +137,8 @@ type Gateway struct {
 	router   *gin.Engine
 	started  time.Time
 
+	defaultModel string
+
 	encodeChat func(m *infer.Model, messages []chat.Message) ([]int32, error)
 	encodeText func(m *infer.Model, text string, ids []int32) ([]int32, error)
 
@@ -170,7 +180,7 @@ func New(o Options) (*Gateway, error) {
 		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks, grammars: o.Grammars,
 		log: o.Logger, limits: o.Limits, version: o.Version, ready: o.Ready,
 		observer: o.Observer, tracer: o.Tracer, metrics: o.Metrics, prompts: o.LogPrompts,
-		guard: newGuard(o), keys: o.Keys, quota: o.Quota,
+		guard: newGuard(o), keys: o.Keys, quota: o.Quota, defaultModel: o.DefaultModel,
 		encodeChat: encodeChat, encodeText: encodeText,
 		started: time.Now(),
 	}
@@ -228,10 +238,7 @@ func encodeChat(m *infer.Model, messages []chat.Message) ([]int32, error) {
 // token, ids just as they are.
 func encodeText(m *infer.Model, text string, ids []int32) ([]int32, error) {
 	if ids == nil {
-		if bos, ok := m.Tokenizer.BOS(); ok {
-			ids = append(ids, bos)
-		}
-		return append(ids, m.Tokenizer.Encode(text, false)...), nil
+		return append(beginning(m.Tokenizer), m.Tokenizer.Encode(text, false)...), nil
 	}
 	size := int32(m.Tokenizer.VocabSize())
 	for _, id := range ids {

@@ -121,7 +121,9 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 	want := map[string]keys.Scope{
 		"GET /": open, "GET /docs": open, "GET /assets/:file": open, "GET /openapi.json": open, "GET /healthz": open, "GET /readyz": open,
 		"GET /metrics": anyScope, "GET /v1/tasks": anyScope,
-		"POST /v1/chat/completions": keys.Inference, "POST /v1/completions": keys.Inference,
+		"POST /v1/chat/completions": keys.Inference, "POST /v1/completions": keys.Inference, "POST /v1/embeddings": keys.Inference,
+		"POST /tokenize": keys.Inference, "POST /detokenize": keys.Inference, "GET /tokenizer_info": keys.Inference, "POST /apply-template": keys.Inference,
+		"POST /v1/tokenize": keys.Inference, "POST /v1/detokenize": keys.Inference, "GET /v1/tokenizer_info": keys.Inference, "POST /v1/apply-template": keys.Inference,
 		"GET /v1/models": anyScope, "GET /v1/models/*model": anyScope, "POST /v1/models/*model": keys.Manage, "DELETE /v1/models/*model": keys.Manage,
 		"GET /v1/recipes": anyScope, "GET /v1/recipes/*id": anyScope, "POST /v1/recipes": keys.Manage, "DELETE /v1/recipes/*id": keys.Manage,
 		"GET /v1/aliases": anyScope, "GET /v1/aliases/*name": anyScope, "PUT /v1/aliases/*name": keys.Manage, "DELETE /v1/aliases/*name": keys.Manage,

@@ -21,10 +21,13 @@ type Limits struct {
 	StopTokens     int           // stop token ids of one request
 	LogitBias      int           // tokens with a bias in one request
 	Logprobs       int           // alternatives to each token; OpenAI's and the engine's bound is 20
+	EmbedInputs    int           // texts of one embeddings request
+	EmbedTokens    int           // tokens of one embeddings request, over all its texts
+	EmbedValues    int           // numbers in one reply with embeddings
 	ReplyLogprobs  int           // log probabilities that one whole reply may hold, alternatives included
 	PageSize       int           // entries of one page of a list
 	Keys           int           // API keys, those of the configuration included
-	InFlight       int           // generation requests at once
+	InFlight       int           // generation requests at once, and as many tokenizer requests
 	Watchers       int           // clients following searches at once
 	SendBuffer     int           // bytes that the kernel keeps for a client that reads too slowly
 	RequestTimeout time.Duration // any request that generates nothing
@@ -50,6 +53,9 @@ func DefaultLimits() Limits {
 		StopTokens:     256,
 		LogitBias:      1024,
 		Logprobs:       infer.MaxTopLogprobs,
+		EmbedInputs:    2048,
+		EmbedTokens:    300_000,
+		EmbedValues:    1 << 22,
 		ReplyLogprobs:  1 << 20,
 		PageSize:       1000,
 		Keys:           1000,
@@ -90,9 +96,12 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-logit-bias", Number: &l.LogitBias, Help: "tokens with a bias in one request, up to 1024"},
 		{Key: "max-logprobs", Number: &l.Logprobs, Help: "alternatives to each token with their log probabilities, up to 20"},
 		{Key: "max-reply-logprobs", Number: &l.ReplyLogprobs, Help: "log probabilities, alternatives included, of one reply that is not streamed"},
+		{Key: "max-embed-inputs", Number: &l.EmbedInputs, Help: "texts of one embeddings request"},
+		{Key: "max-embed-tokens", Number: &l.EmbedTokens, Help: "tokens of one embeddings request, over all its texts"},
+		{Key: "max-embed-values", Number: &l.EmbedValues, Help: "numbers in one reply with embeddings: texts times dimensions"},
 		{Key: "max-page-size", Number: &l.PageSize, Help: "entries of one page of a list"},
 		{Key: "max-keys", Number: &l.Keys, Help: "API keys that can be made over HTTP"},
-		{Key: "max-in-flight", Number: &l.InFlight, Help: "generation requests at once; more get 429"},
+		{Key: "max-in-flight", Number: &l.InFlight, Help: "generation requests at once, and as many tokenizer requests; more get 429"},
 		{Key: "max-watchers", Number: &l.Watchers, Help: "clients following searches at once; more get 429"},
 		{Key: "max-send-buffer", Number: &l.SendBuffer, Help: "bytes that the kernel keeps for a client that reads too slowly; left alone it keeps megabytes"},
 		{Key: "request-timeout", Duration: &l.RequestTimeout, Help: "time for a request that generates nothing"},

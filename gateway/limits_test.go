@@ -55,6 +55,11 @@ func TestLimitsOfARequest(t *testing.T) {
 			return ask(`"logit_bias": {` + strings.Join(bias, ",") + `}`)
 		}, 400, "invalid", "logit_bias"},
 		{"max-logprobs", func(l *Limits) *int { return &l.Logprobs }, "POST", chatPath, func(n int) string { return ask(fmt.Sprintf(`"logprobs": true, "top_logprobs": %d`, n)) }, 400, "invalid", "top_logprobs"},
+		{"max-embed-inputs", func(l *Limits) *int { return &l.EmbedInputs }, "POST", embeddingsPath, func(n int) string { return inputs("["+words(n, ",")+"]", "") }, 400, "invalid", "input"},
+		{"max-embed-tokens", func(l *Limits) *int { return &l.EmbedTokens }, "POST", embeddingsPath, func(n int) string { return inputs(fmt.Sprintf("%q", strings.Repeat("x", n)), "") }, 400, "invalid", "input"},
+		{"max-embed-values", func(l *Limits) *int { return &l.EmbedValues }, "POST", embeddingsPath, func(n int) string {
+			return inputs("["+words(n, ",")+"]", `"dimensions": 1`)
+		}, 400, "invalid", "input"},
 	} {
 		t.Run(c.key, func(t *testing.T) {
 			limit := 4

@@ -72,6 +72,15 @@ func TestTokensAMinuteOfAKey(t *testing.T) {
 	}
 }
 
+func TestEmbeddingsCostTheirTokens(t *testing.T) {
+	b := newBench(t)
+	_, secret := b.newKey(limited(quota.Limits{Tokens: 10}))
+	require.Equal(t, 200, b.send("POST", embeddingsPath, inputs(`["abc", "de"]`, ""), bearer(secret)).status)
+	left, err := strconv.Atoi(b.send("POST", "/tokenize", `{"prompt": "a"}`, bearer(secret)).header.Get("x-ratelimit-remaining-tokens"))
+	require.NoError(t, err)
+	require.Less(t, left, 10)
+}
+
 func TestAReplyMayCostMoreThanIsLeft(t *testing.T) {
 	b := newBench(t)
 	_, secret := b.newKey(limited(quota.Limits{Tokens: 2}))

@@ -26,6 +26,8 @@ type Observer interface {
 	NextToken(model string, after time.Duration)
 	// Generated is called at the end of each generation.
 	Generated(model string, g Generated)
+	// Embedded is called when texts of so many tokens have become vectors.
+	Embedded(model string, tokens int)
 }
 
 // Generated is a generation that ended, one way or the other.
@@ -44,6 +46,7 @@ func (unobserved) Requested(string, string, int, time.Duration) {}
 func (unobserved) FirstToken(string, time.Duration)             {}
 func (unobserved) NextToken(string, time.Duration)              {}
 func (unobserved) Generated(string, Generated)                  {}
+func (unobserved) Embedded(string, int)                         {}
 
 // progress follows one generation, and tells the Observer and its span.
 type progress struct {
@@ -59,7 +62,7 @@ type progress struct {
 
 // newProgress is called before anything is done for a model.
 func (g *Gateway) newProgress(ctx context.Context, model string) *progress {
-	_, span := g.startGeneration(ctx, model)
+	_, span := g.startGeneration(ctx, "generate", model)
 	return &progress{
 		observer: g.observer, span: span, model: model, began: time.Now(),
 		charge: func(tokens int) { chargeTokens(ctx, tokens) },

@@ -23,6 +23,7 @@ type tally struct {
 	first     int
 	next      int
 	generated []Generated
+	embedded  int // tokens
 	models    map[string]bool
 }
 
@@ -43,6 +44,10 @@ func (y *tally) NextToken(model string, _ time.Duration) { y.tell(model, func() 
 func (y *tally) Generated(model string, g Generated) {
 	g.Took = 0
 	y.tell(model, func() { y.generated = append(y.generated, g) })
+}
+
+func (y *tally) Embedded(model string, tokens int) {
+	y.tell(model, func() { y.embedded += tokens })
 }
 
 func (y *tally) tell(model string, note func()) {

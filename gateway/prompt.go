@@ -14,10 +14,10 @@ type prompt struct {
 	ids  []int32
 }
 
-// readPrompts reads the four forms of a prompt.
-func readPrompts(raw json.RawMessage) ([]prompt, error) {
+// readPrompts reads the four forms of a prompt, which the field param holds.
+func readPrompts(raw json.RawMessage, param string) ([]prompt, error) {
 	if isNull(raw) {
-		return nil, fault.Bad("prompt", "prompt is missing")
+		return nil, fault.Bad(param, "%s is missing", param)
 	}
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -28,14 +28,15 @@ func readPrompts(raw json.RawMessage) ([]prompt, error) {
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, fault.Bad("prompt", "prompt must be a string, a list of strings, a list of token ids or a list of lists of token ids")
+		return nil, fault.Bad(param, "%s must be a string, a list of strings, a list of token ids or a list of lists of token ids", param)
 	}
 	prompts := make([]prompt, len(list))
 	for i, entry := range list {
 		if ids, ok := tokenIDs(entry); ok {
 			prompts[i].ids = ids
 		} else if isNull(entry) || json.Unmarshal(entry, &prompts[i].text) != nil {
-			return nil, fault.Bad(fmt.Sprintf("prompt[%d]", i), "prompt[%d] is neither a string nor a list of token ids", i)
+			at := fmt.Sprintf("%s[%d]", param, i)
+			return nil, fault.Bad(at, "%s is neither a string nor a list of token ids", at)
 		}
 	}
 	return prompts, nil
@@ -58,13 +59,13 @@ func tokenIDs(raw json.RawMessage) ([]int32, bool) {
 }
 
 // encodePrompts gives each prompt in the model's tokens. Ids are believed only
-// as far as the vocabulary reaches.
-func (g *Gateway) encodePrompts(m *infer.Model, prompts []prompt) ([][]int32, error) {
+// as far as the vocabulary reaches. Errors name the field that holds them.
+func (g *Gateway) encodePrompts(m *infer.Model, prompts []prompt, param string) ([][]int32, error) {
 	out := make([][]int32, len(prompts))
 	for i, p := range prompts {
 		ids, err := g.encodeText(m, p.text, p.ids)
 		if err != nil {
-			return nil, asParamFault(err, "prompt")
+			return nil, asParamFault(err, param)
 		}
 		out[i] = ids
 	}

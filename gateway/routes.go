@@ -37,9 +37,20 @@ func (g *Gateway) routes() *gin.Engine {
 
 	api := r.Group("/v1", g.authorize)
 
+	// At the root as well: that is where vLLM and llama.cpp have them.
+	encoding := g.atMost(g.limits.InFlight, "tokenizer requests")
+	for _, at := range []string{"/", "/v1"} {
+		words := r.Group(at, g.authorize, encoding, within(g.limits.RequestTimeout))
+		words.POST("/tokenize", g.handle(g.tokenize))
+		words.POST("/detokenize", g.handle(g.detokenize))
+		words.GET("/tokenizer_info", g.handle(g.getTokenizerInfo))
+		words.POST("/apply-template", g.handle(g.applyTemplate))
+	}
+
 	generate := api.Group("/", g.refuseWhileDraining, g.atMost(g.limits.InFlight, "generations"), within(g.limits.GenerateTime))
 	generate.POST("/chat/completions", g.handle(g.createChat))
 	generate.POST("/completions", g.handle(g.createCompletion))
+	generate.POST("/embeddings", g.handle(g.createEmbeddings))
 	generate.POST("/models/*model", g.handle(g.actOnModel)) // making one may take as long as a reply
 
 	quick := api.Group("/", within(g.limits.RequestTimeout))

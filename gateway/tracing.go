@@ -43,10 +43,10 @@ func routeOf(c *gin.Context) string {
 	return "(none)"
 }
 
-// startGeneration begins the span of a generation, named by OpenTelemetry's
-// conventions for generative models.
-func (g *Gateway) startGeneration(ctx context.Context, model string) (context.Context, trace.Span) {
-	return g.tracer.Start(ctx, "generate "+model, trace.WithAttributes(
+// startGeneration begins the span of a generation, or of what else a model is
+// asked to do, named by OpenTelemetry's conventions for generative models.
+func (g *Gateway) startGeneration(ctx context.Context, operation, model string) (context.Context, trace.Span) {
+	return g.tracer.Start(ctx, operation+" "+model, trace.WithAttributes(
 		attribute.String("gen_ai.provider.name", "mergeway"),
 		attribute.String("gen_ai.request.model", model),
 	))

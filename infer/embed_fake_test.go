@@ -136,3 +136,10 @@ func TestAnEmbeddingIsRefused(t *testing.T) {
 	require.Equal(t, fault.Internal, fault.CodeOf(got.err), fmt.Sprint(got.err))
 	b.shut(errors.New("closed"))
 }
+
+func TestTheContextIsTheModelsOrTheEngines(t *testing.T) {
+	for _, c := range []struct{ model, engine, want int }{{100, 0, 100}, {100, 50, 50}, {50, 100, 50}} {
+		b := newBench(t, 1<<40, Options{MaxContext: c.engine})
+		require.Equal(t, c.want, b.Context(fakeWeights(1, c.model).config))
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device"
 )
 
@@ -98,6 +99,15 @@ func newEngine(c computer, o Options) *Engine {
 // of known shapes are swapped.
 func (e *Engine) Compilations() int64 { return e.computer.compilations() }
 
+// Context is the longest prompt plus reply, in tokens, that models of a config
+// are served with.
+func (e *Engine) Context(c checkpoint.Config) int {
+	if e.options.MaxContext > 0 {
+		return min(c.MaxPositionEmbeddings, e.options.MaxContext)
+	}
+	return c.MaxPositionEmbeddings
+}
+
 // Waiting is the number of users' requests in the queue.
 func (e *Engine) Waiting() int {
 	e.mu.Lock()
@@ -167,7 +177,7 @@ func (e *Engine) Generate(ctx context.Context, m *Model, rs []Request) ([]Result
 // prepare checks a request and makes a sequence of it. One that no empty device
 // would have room for is refused here, and not after it has waited.
 func (e *Engine) prepare(ctx context.Context, m *Model, r Request) (*sequence, error) {
-	longest, err := r.validate(m, e.options.MaxContext)
+	longest, err := r.validate(m, e.Context(m.Weights.Config()))
 	if err != nil {
 		return nil, err
 	}

@@ -127,14 +127,10 @@ func (s Sampling) validate(vocab int) error {
 	return nil
 }
 
-// validate checks a request against its model and the longest context the
-// engine serves, and gives the number of tokens the reply may have.
-func (r Request) validate(m *Model, maxContext int) (int, error) {
+// validate checks a request against its model and the longest context that it is
+// served with, and gives the number of tokens the reply may have.
+func (r Request) validate(m *Model, context int) (int, error) {
 	config := m.Weights.Config()
-	context := config.MaxPositionEmbeddings
-	if maxContext > 0 {
-		context = min(context, maxContext)
-	}
 	least := 1 // token of a reply
 	if r.NoReply {
 		least = 0

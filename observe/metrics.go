@@ -67,7 +67,7 @@ func NewMetrics() *Metrics {
 	m.generationTime = m.histogram("e2e_request_latency_seconds", "Time of whole generations, all choices together.", longTimes, "model_name")
 	m.promptSize = m.histogram("request_prompt_tokens", "Prompt tokens of each generation.", tokenSizes, "model_name")
 	m.replySize = m.histogram("request_generation_tokens", "Generated tokens of each generation, all choices together.", tokenSizes, "model_name")
-	m.promptTokens = m.counter("prompt_tokens_total", "Prompt tokens of generations that ended.", "model_name")
+	m.promptTokens = m.counter("prompt_tokens_total", "Prompt tokens of generations that ended, and of texts that became vectors.", "model_name")
 	m.cachedTokens = m.counter("prompt_tokens_cached_total", "Prompt tokens that needed no work, of generations that ended.", "model_name")
 	m.generationTokens = m.counter("generation_tokens_total", "Tokens generated.", "model_name")
 	m.finished = m.counter("request_success_total", "Choices that came to their end, by its reason.", "model_name", "finished_reason")
@@ -148,6 +148,11 @@ func (m *Metrics) Generated(model string, g gateway.Generated) {
 	if g.Abandoned {
 		m.abandoned.WithLabelValues(model).Inc()
 	}
+}
+
+// Embedded implements gateway.Observer.
+func (m *Metrics) Embedded(model string, tokens int) {
+	m.promptTokens.WithLabelValues(m.models.label(model)).Add(float64(tokens))
 }
 
 // class names who a sequence belongs to.

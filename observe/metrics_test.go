@@ -49,6 +49,7 @@ func TestGenerationsAreCounted(t *testing.T) {
 		FinishReasons: []string{"stop"}, Took: time.Second,
 	})
 	m.Generated("winner", gateway.Generated{Abandoned: true})
+	m.Embedded("winner", 2)
 	got := scrape(t, m)
 	for sample, want := range map[string]string{
 		`time_to_first_token_seconds_bucket{model_name="winner",le="0.02"}`: "0",
@@ -56,7 +57,7 @@ func TestGenerationsAreCounted(t *testing.T) {
 		`inter_token_latency_seconds_count{model_name="winner"}`:            "2",
 		`inter_token_latency_seconds_sum{model_name="winner"}`:              "0.03",
 		`e2e_request_latency_seconds_sum{model_name="winner"}`:              "1",
-		`prompt_tokens_total{model_name="winner"}`:                          "40",
+		`prompt_tokens_total{model_name="winner"}`:                          "42",
 		`prompt_tokens_cached_total{model_name="winner"}`:                   "32",
 		`generation_tokens_total{model_name="winner"}`:                      "3",
 		`request_success_total{finished_reason="stop",model_name="winner"}`: "1",

@@ -105,6 +105,16 @@ var fuzzSeeds = map[string][]string{
 		`{"model": "base", "prompt": ["3", [5, 6]], "max_tokens": 2, "echo": true, "logprobs": 2}`,
 		`{"model": "base", "prompt": [5, 6, 7], "max_tokens": 3, "best_of": 2, "n": 1, "stream": false, "typical_p": 0.5, "min_tokens": 1, "stop_token_ids": [2]}`,
 	},
+	"POST /v1/embeddings": {
+		`{"model": "base", "input": ["3+4", [5, 6], "太郎"], "encoding_format": "base64", "dimensions": 8, "pooling": "last", "normalize": false}`,
+		`{"model": "base", "input": [5, 6, 7], "encoding_format": "float", "user": "me"}`,
+	},
+	"POST /tokenize": {
+		`{"model": "base", "prompt": "3</s>太郎", "add_special_tokens": false, "parse_special": true, "return_token_strs": true}`,
+		`{"messages": [{"role": "user", "content": "x"}], "add_generation_prompt": false}`,
+	},
+	"POST /v1/detokenize":  {`{"model": "base", "tokens": [1, 5, 261, 639]}`},
+	"POST /apply-template": {`{"model": "base", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "add_generation_prompt": true}`},
 	"POST /v1/recipes": {
 		`{"name": "x", "recipe": {"method": "linear", "sources": [{"model": "base", "weight": [0.5]}, {"model": "ja-general", "weight": [0.5]}], "dtype": "bfloat16"}}`,
 		`{"method": "dare_ties", "base_model": "base", "sources": [{"model": "en-math-a", "weight": [0.5], "density": [0.5]}], "seed": 3, "normalize": true, "lambda": 0.5, "rescale": "density"}`,

@@ -34,6 +34,7 @@ type Template struct {
 	tokenizer *tokenizer.Tokenizer
 	bos, eos  string
 	system    bool // the template writes system messages by itself
+	finished  bool // nobody is asked to go on with a conversation
 
 	compiled *exec.Template
 }
@@ -117,6 +118,14 @@ func New(source string, tok *tokenizer.Tokenizer) (*Template, error) {
 // Source is the template's text; "" if the model has none.
 func (t *Template) Source() string { return t.source }
 
+// Finished is the template for conversations as they are, without the beginning
+// of a reply that the model would go on with.
+func (t *Template) Finished() *Template {
+	finished := *t
+	finished.finished = true
+	return &finished
+}
+
 // writesSystem finds out whether a system message reaches the output.
 func (t *Template) writesSystem() bool {
 	const probe = "mergeway-system-probe"
@@ -182,7 +191,7 @@ func (t *Template) render(messages []Message) (string, error) {
 	}
 	out := &boundedBuffer{limit: maxRenderedBytes}
 	err := execute(t.compiled, out, map[string]any{
-		"messages": turns, "bos_token": t.bos, "eos_token": t.eos, "add_generation_prompt": true,
+		"messages": turns, "bos_token": t.bos, "eos_token": t.eos, "add_generation_prompt": !t.finished,
 	})
 	if err != nil {
 		return "", err

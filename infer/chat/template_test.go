@@ -14,6 +14,23 @@ import (
 	"github.com/mergeway/mergeway/fault"
 )
 
+func TestAFinishedConversationHasNoReplyBegun(t *testing.T) {
+	asking := template(t, chatml)
+	messages := []Message{{"user", "2+3?"}, {"assistant", "5"}}
+	const said = "<|im_start|>system\nYou help.<|im_end|>\n<|im_start|>user\n2+3?<|im_end|>\n<|im_start|>assistant\n5<|im_end|>\n"
+	for _, c := range []struct {
+		template *Template
+		want     string
+	}{{asking.Finished(), said}, {asking, said + "<|im_start|>assistant\n"}} {
+		got, err := c.template.Render(messages)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got)
+		ids, err := c.template.Encode(messages)
+		require.NoError(t, err)
+		require.Equal(t, c.template.tokenizer.Encode(c.want, true), ids)
+	}
+}
+
 func TestRenderAsTheModelWasTrained(t *testing.T) {
 	user, reply, system := Message{"user", "2+3?"}, Message{"assistant", "5"}, Message{"system", "Be brief."}
 	for _, c := range []struct {

@@ -12,8 +12,8 @@ type tokenNames struct {
 	byID map[int32]string
 }
 
-// nameOf is a token as the vocabulary writes it; "" if there is none.
-func (t *Tokenizer) nameOf(id int32) string {
+// Token is a token as the vocabulary writes it; "" if there is none.
+func (t *Tokenizer) Token(id int32) string {
 	t.byName.once.Do(func() {
 		t.byName.byID = make(map[int32]string, len(t.ids))
 		for token, id := range t.ids {
@@ -27,7 +27,7 @@ func (t *Tokenizer) nameOf(id int32) string {
 // space in front is there, and half a character is half a character. A special
 // token's are those of its name, and a token that doesn't exist has none.
 func (t *Tokenizer) TokenBytes(id int32) []byte {
-	token := t.nameOf(id)
+	token := t.Token(id)
 	if t.control[id] {
 		return []byte(token)
 	}

@@ -35,9 +35,11 @@ func TestTokenBytesAreWhatATokenStandsFor(t *testing.T) {
 				id, ok := tok.TokenID(token)
 				require.True(t, ok, token)
 				require.Equal(t, want, string(tok.TokenBytes(id)), "%q", token)
+				require.Equal(t, token, tok.Token(id))
 			}
 			require.Empty(t, tok.TokenBytes(-1))
 			require.Empty(t, tok.TokenBytes(1<<30))
+			require.Empty(t, tok.Token(-1))
 		})
 	}
 }

@@ -28,6 +28,7 @@ type Tokenizer struct {
 	partial map[int32]string      // tokens with a part of a character → their bytes
 	bos     *int32
 	eos     *int32
+	pad     *int32
 	unknown *int32 // what text that the vocabulary lacks becomes
 	byName  tokenNames
 
@@ -37,8 +38,8 @@ type Tokenizer struct {
 
 const maxFileBytes = 256 << 20
 
-// Load reads tokenizer.json of a model's folder, and which tokens begin and end
-// a sequence from tokenizer_config.json or special_tokens_map.json.
+// Load reads tokenizer.json of a model's folder, and which tokens begin, end and
+// fill up a sequence from tokenizer_config.json or special_tokens_map.json.
 func Load(dir string) (*Tokenizer, error) {
 	data, err := checkpoint.ReadSmall(dir, "tokenizer.json", maxFileBytes)
 	if err != nil {
@@ -59,6 +60,7 @@ func Load(dir string) (*Tokenizer, error) {
 		var named struct {
 			BOS tokenName `json:"bos_token"`
 			EOS tokenName `json:"eos_token"`
+			Pad tokenName `json:"pad_token"`
 		}
 		if err := json.Unmarshal(data, &named); err != nil {
 			return nil, fault.Wrap(err, fault.Damaged, "%s does not parse", name)
@@ -68,6 +70,9 @@ func Load(dir string) (*Tokenizer, error) {
 		}
 		if id, ok := t.ids[string(named.EOS)]; ok {
 			t.eos = &id
+		}
+		if id, ok := t.ids[string(named.Pad)]; ok {
+			t.pad = &id
 		}
 	}
 	return t, nil
@@ -266,6 +271,10 @@ func (t *Tokenizer) BOS() (int32, bool) { return deref(t.bos) }
 
 // EOS is the token that ends a sequence, if the model has one.
 func (t *Tokenizer) EOS() (int32, bool) { return deref(t.eos) }
+
+// Pad is the token that fills up shorter sequences of a batch, if the model
+// names one.
+func (t *Tokenizer) Pad() (int32, bool) { return deref(t.pad) }
 
 func deref(p *int32) (int32, bool) {
 	if p == nil {

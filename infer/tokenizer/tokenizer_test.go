@@ -179,21 +179,22 @@ func TestUnigramVocabulariesAreRead(t *testing.T) {
 	require.EqualValues(t, 1, id)
 }
 
-func TestLoadReadsWhatBeginsAndEndsASequence(t *testing.T) {
+func TestLoadReadsWhatBeginsEndsAndFillsUpASequence(t *testing.T) {
 	for name, c := range map[string]struct {
-		files    map[string]string
-		bos, eos int32 // -1: none
-		code     fault.Code
+		files         map[string]string
+		bos, eos, pad int32 // -1: none
+		code          fault.Code
 	}{
-		"no other file":    {nil, -1, -1, ""},
-		"names":            {map[string]string{"tokenizer_config.json": `{"bos_token":"<s>","eos_token":"</s>"}`}, 1, 2, ""},
-		"objects":          {map[string]string{"tokenizer_config.json": `{"bos_token":{"content":"<s>"},"eos_token":{"content":"</s>","special":true}}`}, 1, 2, ""},
-		"null":             {map[string]string{"tokenizer_config.json": `{"bos_token":null,"eos_token":"</s>"}`}, -1, 2, ""},
-		"the older file":   {map[string]string{"special_tokens_map.json": `{"bos_token":"<s>","eos_token":"</s>"}`}, 1, 2, ""},
-		"the newer wins":   {map[string]string{"special_tokens_map.json": `{"bos_token":"<unk>"}`, "tokenizer_config.json": `{"bos_token":"<s>"}`}, 1, -1, ""},
-		"a token not here": {map[string]string{"tokenizer_config.json": `{"bos_token":"<|begin|>"}`}, -1, -1, ""},
-		"a number":         {map[string]string{"tokenizer_config.json": `{"bos_token":1}`}, 0, 0, fault.Damaged},
-		"cut off":          {map[string]string{"special_tokens_map.json": `{"bos_token":`}, 0, 0, fault.Damaged},
+		"no other file":    {nil, -1, -1, -1, ""},
+		"names":            {map[string]string{"tokenizer_config.json": `{"bos_token":"<s>","eos_token":"</s>"}`}, 1, 2, -1, ""},
+		"objects":          {map[string]string{"tokenizer_config.json": `{"bos_token":{"content":"<s>"},"eos_token":{"content":"</s>","special":true}}`}, 1, 2, -1, ""},
+		"with padding":     {map[string]string{"tokenizer_config.json": `{"pad_token":{"content":"<unk>"},"eos_token":"</s>"}`}, -1, 2, 0, ""},
+		"null":             {map[string]string{"tokenizer_config.json": `{"bos_token":null,"eos_token":"</s>"}`}, -1, 2, -1, ""},
+		"the older file":   {map[string]string{"special_tokens_map.json": `{"bos_token":"<s>","eos_token":"</s>"}`}, 1, 2, -1, ""},
+		"the newer wins":   {map[string]string{"special_tokens_map.json": `{"bos_token":"<unk>"}`, "tokenizer_config.json": `{"bos_token":"<s>"}`}, 1, -1, -1, ""},
+		"a token not here": {map[string]string{"tokenizer_config.json": `{"bos_token":"<|begin|>"}`}, -1, -1, -1, ""},
+		"a number":         {map[string]string{"tokenizer_config.json": `{"bos_token":1}`}, 0, 0, 0, fault.Damaged},
+		"cut off":          {map[string]string{"special_tokens_map.json": `{"bos_token":`}, 0, 0, 0, fault.Damaged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -209,7 +210,7 @@ func TestLoadReadsWhatBeginsAndEndsASequence(t *testing.T) {
 			for _, role := range []struct {
 				of   func() (int32, bool)
 				want int32
-			}{{tok.BOS, c.bos}, {tok.EOS, c.eos}} {
+			}{{tok.BOS, c.bos}, {tok.EOS, c.eos}, {tok.Pad, c.pad}} {
 				id, ok := role.of()
 				require.Equal(t, role.want >= 0, ok)
 				if ok {

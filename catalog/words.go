@@ -1,0 +1,117 @@
+package catalog
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/tokenizer"
+	"github.com/mergeway/mergeway/merge"
+)
+
+// Words is what a model reads and writes text with.
+type Words struct {
+	Entry     Entry // as it was asked for
+	Config    checkpoint.Config
+	Tokenizer *tokenizer.Tokenizer
+	Template  *chat.Template
+}
+
+// Words gives what the model of a name reads and writes text with. The model is
+// not made for it: a source's words lie in its folder, and a recipe has those of
+// its parent.
+func (c *Catalog) Words(ctx context.Context, name string) (Words, error) {
+	what, err := c.resolve(ctx, name)
+	if err != nil {
+		return Words{}, err
+	}
+	if m := c.residents.ready(what.key()); m != nil { // whatever has become of its folder
+		return Words{Entry: what.entry, Config: m.Weights.Config(), Tokenizer: m.Tokenizer, Template: m.Template}, nil
+	}
+	s := what.source
+	if s == nil {
+		r, err := merge.ParseRecipe(what.recipe.Body)
+		if err != nil {
+			return Words{}, fault.Wrap(err, fault.Damaged, "recipe %s can't be read", what.recipe.ID)
+		}
+		if s, err = c.source(r.Parent()); err != nil {
+			return Words{}, within(err, "the parent of recipe %s", what.recipe.ID)
+		}
+	}
+	w := Words{Entry: what.entry}
+	if w.Config, err = s.readConfig(); err != nil {
+		return Words{}, err
+	}
+	w.Tokenizer, w.Template, err = s.readWords()
+	return w, err
+}
+
+// maxAlike is how many sources are compared: reading more tokenizers than that
+// for a caller who names no model would be a favour too large.
+const maxAlike = 64
+
+// CommonWords gives the words that all sources have in common, as those of the
+// first: then it makes no difference which model is asked. It is fault.NotFound
+// if there are no sources, and fault.Conflict if they differ.
+func (c *Catalog) CommonWords(ctx context.Context) (Words, error) {
+	all, err := c.scan()
+	if err != nil {
+		return Words{}, err
+	}
+	if len(all) == 0 {
+		return Words{}, fault.New(fault.NotFound, "there are no models")
+	}
+	if len(all) > maxAlike {
+		return Words{}, fault.New(fault.Conflict, "there are %d models", len(all))
+	}
+	first := ""
+	for i, f := range all {
+		s, err := c.source(f.name)
+		if err != nil {
+			return Words{}, err
+		}
+		digest, err := s.readWordsDigest()
+		switch {
+		case err != nil:
+			return Words{}, err
+		case i == 0:
+			first = digest
+		case digest != first:
+			return Words{}, fault.New(fault.Conflict, "the models %s and %s have different tokenizers or chat templates", all[0].name, f.name)
+		}
+	}
+	return c.Words(ctx, all[0].name)
+}
+
+// wordFiles are the files that a source's words are read from.
+var wordFiles = []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"}
+
+// maxWordFileBytes bounds each of them; package tokenizer has the same bound.
+const maxWordFileBytes = 256 << 20
+
+// readWordsDigest gives the hash over the files that the words are read from.
+func (s *source) readWordsDigest() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wordsDigest != "" {
+		return s.wordsDigest, nil
+	}
+	s.update()
+	h := sha256.New()
+	for _, name := range wordFiles {
+		data, err := checkpoint.ReadSmall(s.dir, name, maxWordFileBytes)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", s.damaged(err)
+		}
+		fmt.Fprintf(h, "%s %d\n", name, len(data))
+		h.Write(data)
+	}
+	s.wordsDigest = hex.EncodeToString(h.Sum(nil))
+	return s.wordsDigest, nil
+}
