@@ -44,7 +44,12 @@ func copyModel(t *testing.T, folder, from, name string) string {
 // editConfig changes keys of a model's config.json.
 func editConfig(t *testing.T, model string, edit func(config object)) {
 	t.Helper()
-	path := filepath.Join(model, "config.json")
+	editJSON(t, filepath.Join(model, "config.json"), edit)
+}
+
+// editJSON changes keys of a file.
+func editJSON(t *testing.T, path string, edit func(object)) {
+	t.Helper()
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var config object

@@ -30,9 +30,26 @@ func TestOpenAIPythonClientOnTokens(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// Embeddings of a source, and of a merge.
+func TestOpenAIPythonClientOnEmbeddings(t *testing.T) {
+	python := openaiPython(t)
+	s := start(t, options{})
+	recipe := s.call("POST", "/v1/recipes", average("average"))
+	out, err := python(fromRoot("test", "python", "openai_embeddings.py"), s.url+"/v1", "ja-general", recipe.text("id")).CombinedOutput()
+	t.Logf("%s", out)
+	require.NoError(t, err)
+}
+
 // openaiPython gives a way to run Python with the openai package, or skips the
 // test where there is none.
 func openaiPython(t *testing.T) func(args ...string) *exec.Cmd {
+	t.Helper()
+	return pythonWith(t, "openai", "MERGEWAY_REQUIRE_OPENAI", "import openai")
+}
+
+// pythonWith gives a way to run Python with a package that probe imports. Where
+// it is missing the test is skipped or, where required is set, fails.
+func pythonWith(t *testing.T, name, required, probe string) func(args ...string) *exec.Cmd {
 	t.Helper()
 	python := func(args ...string) *exec.Cmd {
 		cmd := exec.Command("python3", args...)
@@ -42,11 +59,11 @@ func openaiPython(t *testing.T) func(args ...string) *exec.Cmd {
 		}
 		return cmd
 	}
-	if out, err := python("-c", "import openai").CombinedOutput(); err != nil {
-		if os.Getenv("MERGEWAY_REQUIRE_OPENAI") != "" {
-			t.Fatalf("the openai package for Python is missing: %v\n%s", err, out)
+	if out, err := python("-c", probe).CombinedOutput(); err != nil {
+		if os.Getenv(required) != "" {
+			t.Fatalf("the %s package for Python is missing: %v\n%s", name, err, out)
 		}
-		t.Skip("the openai package for Python is not installed")
+		t.Skipf("the %s package for Python is not installed", name)
 	}
 	return python
 }
