@@ -28,6 +28,7 @@ type serveSettings struct {
 	AllowedOrigins list
 	AllowedHosts   list
 	Warm           list
+	DefaultModel   string
 	DrainTime      time.Duration
 	Limits         gateway.Limits
 }
@@ -52,6 +53,7 @@ func (s *serveSettings) flags() *pflag.FlagSet {
 	s.settings.bind(f, "info")
 	config.Section(f, modelsSection, func(f *pflag.FlagSet) {
 		f.Var(&s.Warm, "warm", "models to load and compile for at start, separated by commas; they stay loaded")
+		f.StringVar(&s.DefaultModel, "default-model", "", "whose tokenizer /tokenize and its kin use for who names no model; none: that which all sources have in common")
 	})
 	config.Section(f, "Metrics and traces", s.telemetry.bind)
 	for _, part := range []struct {

@@ -11,8 +11,9 @@
 // Where things are:
 //
 //   - routes.go is the table of contents; gateway.go the type and its options
-//   - models.go, chat.go, completions.go, embeddings.go, tokens.go, recipes.go, aliases.go, searches.go, keys.go,
-//     search_events.go, health.go, docs.go hold the handlers, one resource each
+//   - models.go, chat.go, completions.go, embeddings.go, tokens.go, recipes.go,
+//     aliases.go, searches.go, keys.go, search_events.go, health.go, docs.go
+//     hold the handlers, one resource each
 //   - wire_*.go hold what is read and written, and its conversion
 //   - errors.go is the one table from fault codes to HTTP
 //   - limits.go holds every limit, with the key that sets it

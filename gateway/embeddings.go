@@ -103,6 +103,7 @@ func (g *Gateway) embed(ctx context.Context, model string, form embeddingForm) (
 		}
 		reply.Data[i] = Embedding{Object: "embedding", Index: i, Embedding: shown}
 	}
+	chargeTokens(ctx, reply.Usage.PromptTokens)
 	g.observer.Embedded(model, reply.Usage.PromptTokens)
 	return reply, nil
 }
