@@ -35,6 +35,9 @@ type Request struct {
 	// Continues says that the reply goes on from the prompt's text, and is not a
 	// text of its own: its first word keeps the space before it.
 	Continues bool
+	// Named are special tokens that the reply's text has by their names; all others
+	// leave no trace in it.
+	Named []int32
 	// NoReply ends the request when the prompt has been computed.
 	NoReply bool
 

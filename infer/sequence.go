@@ -50,14 +50,14 @@ func newSequence(ctx context.Context, m *Model, r Request, longest int) (*sequen
 		ctx: ctx, model: m, request: r, longest: longest,
 		tokens: slices.Clone(r.Prompt),
 		out:    make(chan Chunk, min(longest, maxUnread)+1),
-		stream: m.Tokenizer.NewStream(),
+		stream: m.Tokenizer.NewStream(r.Named...),
 		stop: stopper{
 			stops:   slices.DeleteFunc(slices.Clone(r.Sampling.Stop), func(s string) bool { return s == "" }),
 			include: r.Sampling.IncludeStop,
 		},
 	}
 	if r.Continues {
-		s.stream = m.Tokenizer.NewStreamAfter(r.Prompt)
+		s.stream = m.Tokenizer.NewStreamAfter(r.Prompt, r.Named...)
 	}
 	s.ends = slices.Clone(r.Sampling.StopTokenIDs)
 	if !r.Sampling.IgnoreEOS {

@@ -40,7 +40,7 @@ func NewCompiler(limits Limits) *Compiler {
 // fault.Invalid and names its field.
 func (c *Compiler) Compile(v Vocabulary, s Spec) (*Grammar, error) {
 	param := cmp.Or(s.Param, string(s.Kind))
-	kind, data, err := s.source(param, c.limits)
+	text, err := s.source(param, c.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -49,27 +49,42 @@ func (c *Compiler) Compile(v Vocabulary, s Spec) (*Grammar, error) {
 		return nil, err
 	}
 	return c.grammars.get(grammarKey{vocabulary, s.Kind, s.Text}, func() (*Grammar, error) {
-		return newGrammar(vocabulary, param, c.limits, kind, data)
+		g, err := newGrammar(vocabulary, param, c.limits, text)
+		if err != nil {
+			return nil, c.blame(v, s, err)
+		}
+		return g, nil
 	})
 }
 
+// source is a grammar in llguidance's terms.
+type source struct {
+	kind, data string
+	tokens     []int32 // special tokens that it names
+	free       bool    // it begins with text in which a space more or less is nothing
+}
+
 // source checks a spec and gives it in llguidance's terms.
-func (s Spec) source(param string, l Limits) (kind, data string, err error) {
+func (s Spec) source(param string, l Limits) (source, error) {
+	kind, data := "regex", ""
+	var err error
 	switch s.Kind {
 	case JSONObject:
 		if s.Text != "" {
-			return "", "", fault.Bad(param, "%s takes nothing beside", JSONObject)
+			return source{}, fault.Bad(param, "%s takes nothing beside", JSONObject)
 		}
-		return "json_schema", withOptions(`{"type":"object"}`, l), nil
+		kind, data = "json_schema", withOptions(`{"type":"object"}`, l)
 	case JSONSchema:
+		kind = "json_schema"
 		data, err = schemaSource(param, s.Text, l)
-		return "json_schema", data, err
 	case Regex:
 		data, err = regexSource(param, s.Text, l)
-		return "regex", data, err
 	case Choice:
 		data, err = choiceSource(param, s.Text, l)
-		return "regex", data, err
+	case ToolCalls:
+		return callsSource(param, s.Text, l)
+	default:
+		return source{}, fault.Bad(param, "%q is no kind of constraint: %s, %s, %s, %s or %s", s.Kind, JSONObject, JSONSchema, Regex, Choice, ToolCalls)
 	}
-	return "", "", fault.Bad(param, "%q is no kind of constraint: %s, %s, %s or %s", s.Kind, JSONObject, JSONSchema, Regex, Choice)
+	return source{kind: kind, data: data}, err
 }

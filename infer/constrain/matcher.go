@@ -12,8 +12,9 @@ import (
 // [Matcher.Mask] and then [Matcher.Accept]. Calls exclude each other, so that a
 // sequence may be closed while it computes.
 type Matcher struct {
-	vocabulary *vocabulary
-	cleanup    runtime.Cleanup
+	vocabulary     *vocabulary
+	special, first []uint32 // of its grammar
+	cleanup        runtime.Cleanup
 
 	mu     sync.Mutex
 	native *nativeMatcher // nil once closed
@@ -49,9 +50,9 @@ func (m *Matcher) Mask() ([]uint32, error) {
 	for i := range m.mask {
 		allowed := v.text[i]
 		if !m.begun {
-			allowed = v.first[i]
+			allowed = m.first[i]
 		}
-		m.mask[i] &= allowed | v.eos[i]
+		m.mask[i] &= allowed | m.special[i] | v.eos[i]
 	}
 	if isEmpty(m.mask) && !m.native.mayEnd() {
 		return nil, fault.New(fault.Invalid, "no token of this model's vocabulary can follow")
@@ -76,7 +77,11 @@ func (m *Matcher) Accept(token int32) error {
 		m.ended = true
 		return nil
 	}
-	if m.stopped() || !hasBit(v.text, token) || !m.begun && !hasBit(v.first, token) {
+	known := v.text
+	if !m.begun {
+		known = m.first
+	}
+	if m.stopped() || !hasBit(known, token) && !hasBit(m.special, token) {
 		return refused
 	}
 	ok, err := m.native.allows(token)

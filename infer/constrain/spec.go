@@ -14,13 +14,15 @@ const (
 	JSONSchema Kind = "json_schema" // JSON that a schema allows
 	Regex      Kind = "regex"       // text that a regular expression matches from its beginning to its end
 	Choice     Kind = "choice"      // one of some strings
+	ToolCalls  Kind = "tool_calls"  // calls of functions, see [Calls]
 )
 
 // Spec says what a reply may be. Specs that are equal ask for the same.
 type Spec struct {
 	Kind Kind
 	// Text is the schema or the regular expression as the caller wrote it; for
-	// Choice a JSON list of strings; for JSONObject nothing.
+	// Choice a JSON list of strings; for ToolCalls what [CallsOf] writes; for
+	// JSONObject nothing.
 	Text string
 	// Param is the field of the request at fault when the spec is refused; if
 	// empty, the kind.

@@ -1,6 +1,9 @@
 package tokenizer
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Stream turns ids into text one at a time. Japanese characters take three
 // bytes and are often split over tokens: bytes are held back until a character
@@ -11,14 +14,16 @@ import "strings"
 // at the last token already shown.
 type Stream struct {
 	tokenizer *Tokenizer
+	named     []int32 // special tokens that are shown, by their names
 	ids       []int32
 	from      int    // the window begins here
 	shown     int    // ids before this one have been shown
 	early     string // of the text of those after it, what has been shown as well
 }
 
-// NewStream starts a new text. Special tokens leave no trace in it.
-func (t *Tokenizer) NewStream() *Stream { return &Stream{tokenizer: t} }
+// NewStream starts a new text. Special tokens leave no trace in it, but those
+// that are to be named.
+func (t *Tokenizer) NewStream(named ...int32) *Stream { return &Stream{tokenizer: t, named: named} }
 
 // contextTokens are how many tokens before a text its first one can depend on.
 const contextTokens = 8
@@ -26,8 +31,8 @@ const contextTokens = 8
 // NewStreamAfter starts a text that goes on from other tokens, whose own text it
 // does not give again: the first of its words keeps the space that decoders drop
 // at the start of a text.
-func (t *Tokenizer) NewStreamAfter(before []int32) *Stream {
-	s := t.NewStream()
+func (t *Tokenizer) NewStreamAfter(before []int32, named ...int32) *Stream {
+	s := t.NewStream(named...)
 	for _, id := range before[max(0, len(before)-contextTokens):] {
 		if !t.control[id] {
 			s.ids = append(s.ids, id)
@@ -39,7 +44,7 @@ func (t *Tokenizer) NewStreamAfter(before []int32) *Stream {
 
 // Push adds a token and gives the text that has become whole; often "".
 func (s *Stream) Push(id int32) string {
-	if s.tokenizer.control[id] { // no text, and not in the way of a character's bytes
+	if s.tokenizer.control[id] && !slices.Contains(s.named, id) { // no text, and not in the way of a character's bytes
 		return ""
 	}
 	s.ids = append(s.ids, id)
@@ -60,15 +65,19 @@ func (s *Stream) Flush() string { return s.show(len(s.ids)) }
 // pending is the text of the tokens before to that have not been shown, as far
 // as it hasn't been shown itself.
 func (s *Stream) pending(to int) string {
-	before := s.tokenizer.Decode(s.ids[s.from:s.shown], true)
-	text, ok := strings.CutPrefix(s.tokenizer.Decode(s.ids[s.from:to], true), before)
+	before := s.decode(s.ids[s.from:s.shown])
+	text, ok := strings.CutPrefix(s.decode(s.ids[s.from:to]), before)
 	if !ok {
 		// The tokens of bytes in a row are characters together or not at all: half
 		// a character after a whole one breaks that one, too, which has been shown.
-		text = s.tokenizer.Decode(s.ids[s.shown:to], true)
+		text = s.decode(s.ids[s.shown:to])
 	}
 	return strings.TrimPrefix(text, s.early)
 }
+
+// decode gives the text of some of the tokens: there are no special ones among
+// them but those that are named.
+func (s *Stream) decode(ids []int32) string { return s.tokenizer.Decode(ids, len(s.named) == 0) }
 
 // show gives the text of the tokens before to and is done with them.
 func (s *Stream) show(to int) string {
