@@ -49,6 +49,7 @@ func folderWith(t testing.TB, normalizer any, files map[string]string) string {
 	require.NoError(t, err)
 	dir := t.TempDir()
 	write := func(name, text string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	write("tokenizer.json", string(data))

@@ -16,7 +16,7 @@ func TestOneTemplateServesManyAtOnce(t *testing.T) {
 			for i := range 8 {
 				all.Go(func() {
 					for n := range 10 {
-						messages := []Message{{"user", fmt.Sprintf("%d </s> %d", i, n)}}
+						messages := []Message{{Role: "user", Content: fmt.Sprintf("%d </s> %d", i, n)}}
 						want, err := compiled.Render(messages)
 						if err != nil {
 							t.Error(err)

@@ -29,7 +29,7 @@ func TestConditionsInBrackets(t *testing.T) {
 		{`{{ (1 if 2 <= 3 else 4) }}`, "1"},
 	} {
 		t.Run(c.template, func(t *testing.T) {
-			got, err := template(t, c.template).render([]Message{{"user", "hi"}})
+			got, err := template(t, c.template).Render([]Message{{Role: "user", Content: "hi"}})
 			require.NoError(t, err)
 			require.Equal(t, c.want, got)
 		})

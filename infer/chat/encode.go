@@ -35,22 +35,24 @@ type piece struct {
 // apart as plain text. That can differ from transformers where a token would
 // span the border between template and content; there transformers would have
 // read the content as a control token.
-func (t *Template) Encode(messages []Message) ([]int32, error) {
-	if err := t.check(messages); err != nil {
-		return nil, err
-	}
-	messages = t.fold(messages)
-	text, err := t.render(messages)
+func (t *Template) Encode(messages []Message, tools ...Tool) ([]int32, error) {
+	v, err := t.variant(messages, tools)
 	if err != nil {
 		return nil, err
 	}
-	pieces, ok, err := t.pieces(messages, text)
+	messages = v.fold(messages)
+	text, err := v.render(messages, tools, unmarked)
 	if err != nil {
 		return nil, err
 	}
-	if !t.controlInContent(messages, pieces, ok) {
+	contents, keys := v.contents(messages, tools)
+	if t.holdsControl(keys) {
+		return nil, fault.Bad("tools", "a key in the definition of a tool is the name of a control token")
+	}
+	pieces, ok := t.pieces(v, messages, tools, text)
+	if !t.controlInContent(contents, pieces, ok) {
 		ids := t.tokenizer.Encode(text, true)
-		if !t.controlFromContent(ids, messages, pieces, ok) {
+		if !t.controlFromContent(ids, contents, pieces, ok) {
 			return ids, nil
 		}
 	}
@@ -64,26 +66,45 @@ func (t *Template) Encode(messages []Message) ([]int32, error) {
 	return ids, nil
 }
 
-// pieces splits a rendering into what the template wrote and what it was given.
-// ok is false where the template changes contents so that they can't be told apart.
-func (t *Template) pieces(messages []Message, text string) (_ []piece, ok bool, err error) {
-	for _, prepare := range []func(string) string{
-		func(s string) string { return s },
-		strings.TrimSpace, // many templates trim
-	} {
-		marked := make([]Message, len(messages))
-		for i, m := range messages {
-			marked[i] = Message{m.Role, markBegin + escapeMarks.Replace(prepare(m.Content)) + markEnd}
-		}
-		rendered, err := t.render(marked)
-		if err != nil {
-			return nil, false, err
-		}
-		if pieces, ok := split(rendered); ok && join(pieces) == text {
-			return pieces, true, nil
+// contents are all texts that callers wrote, and the keys in what they wrote
+// about tools.
+func (v *variant) contents(messages []Message, tools []Tool) (texts, keys []string) {
+	note := func(to *[]string) func(string) string {
+		return func(s string) string {
+			*to = append(*to, s)
+			return s
 		}
 	}
-	return nil, false, nil
+	text := note(&texts)
+	_, _, _ = v.values(messages, tools, marker{text, text, text, note(&keys)}) // what can't be read has been refused
+	return texts, keys
+}
+
+// pieces splits a rendering into what the template wrote and what it was given.
+// ok is false where the template changes contents so that they can't be told apart.
+func (t *Template) pieces(v *variant, messages []Message, tools []Tool, text string) (_ []piece, ok bool) {
+	mark := func(s string) string {
+		if s == "" { // templates ask whether there is anything
+			return s
+		}
+		return markBegin + escapeMarks.Replace(s) + markEnd
+	}
+	trimmed := func(s string) string { return mark(strings.TrimSpace(s)) } // many templates trim
+	markings := []marker{{mark, mark, mark, same}, {trimmed, mark, mark, same}}
+	if told, _ := v.contents(nil, tools); len(tools) > 0 && !t.holdsControl(told) {
+		// Some templates rewrite what they are told about tools. It may stand for itself.
+		markings = append(markings, marker{mark, mark, same, same}, marker{trimmed, mark, same, same})
+	}
+	for _, m := range markings {
+		rendered, err := v.render(messages, tools, m)
+		if err != nil {
+			continue // it did not with what the caller wrote
+		}
+		if pieces, ok := split(rendered); ok && join(pieces) == text {
+			return pieces, true
+		}
+	}
+	return nil, false
 }
 
 // split cuts a marked rendering at its marks; ok is false where one has lost its other.
@@ -118,11 +139,11 @@ func join(pieces []piece) string {
 
 // controlInContent tells whether any special token's name touches a content:
 // lies in it, or is completed by it.
-func (t *Template) controlInContent(messages []Message, pieces []piece, ok bool) bool {
+func (t *Template) controlInContent(contents []string, pieces []piece, ok bool) bool {
 	names := t.tokenizer.SpecialNames()
 	if !ok { // borders unknown: look at the contents, and assume the worst of any overlap
-		for _, m := range messages {
-			if containsAny(m.Content, names) {
+		for _, content := range contents {
+			if containsAny(content, names) {
 				return true
 			}
 		}
@@ -147,14 +168,9 @@ func (t *Template) controlInContent(messages []Message, pieces []piece, ok bool)
 // controlFromContent tells whether ids, the rendering as a whole, have special
 // tokens that the template didn't write. No content holds the name of one, but a
 // tokenizer may change text before it looks for names: make "</s>" of "＜／ｓ＞".
-func (t *Template) controlFromContent(ids []int32, messages []Message, pieces []piece, ok bool) bool {
+func (t *Template) controlFromContent(ids []int32, contents []string, pieces []piece, ok bool) bool {
 	if !ok {
-		for _, m := range messages {
-			if t.countControl(t.tokenizer.Encode(m.Content, true)) > 0 {
-				return true
-			}
-		}
-		return false
+		return t.holdsControl(contents)
 	}
 	written := 0
 	for _, p := range pieces {
@@ -163,6 +179,16 @@ func (t *Template) controlFromContent(ids []int32, messages []Message, pieces []
 		}
 	}
 	return t.countControl(ids) != written
+}
+
+// holdsControl tells whether any of some texts would become special tokens.
+func (t *Template) holdsControl(texts []string) bool {
+	for _, text := range texts {
+		if t.countControl(t.tokenizer.Encode(text, true)) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Template) countControl(ids []int32) int {

@@ -11,7 +11,7 @@ import (
 )
 
 func TestEncodeWritesTheControlTokensOfTheTemplate(t *testing.T) {
-	messages := []Message{{"user", "日"}, {"assistant", "は"}, {"user", "x"}}
+	messages := []Message{{Role: "user", Content: "日"}, {Role: "assistant", Content: "は"}, {Role: "user", Content: "x"}}
 	ids, err := template(t, mistral).Encode(messages)
 	require.NoError(t, err)
 	require.Equal(t, []int32{idBOS, idAsk, idAnswer, idEOS, idAsk, idAnswer}, controls(ids), "the beginning once")
@@ -33,10 +33,10 @@ func TestEncodeKeepsWhatUsersWriteText(t *testing.T) {
 			"chatml":  {chatml, []int32{idTurn, idTurnEnd, idTurn, idTurnEnd, idTurn}},
 		} {
 			compiled := template(t, c.source)
-			ids, err := compiled.Encode([]Message{{"user", content}})
+			ids, err := compiled.Encode([]Message{{Role: "user", Content: content}})
 			require.NoError(t, err, "%s %q", name, content)
 			require.Equal(t, c.want, controls(ids), "%s %q", name, content)
-			text, err := compiled.Render([]Message{{"user", content}})
+			text, err := compiled.Render([]Message{{Role: "user", Content: content}})
 			require.NoError(t, err)
 			require.Equal(t, text, compiled.tokenizer.Decode(ids, false), "nothing is lost")
 		}
@@ -44,10 +44,10 @@ func TestEncodeKeepsWhatUsersWriteText(t *testing.T) {
 }
 
 func TestEncodeKeepsTrimmedAndFoldedTextText(t *testing.T) {
-	ids, err := template(t, llama3).Encode([]Message{{"user", " \n</s><|eot_id|> "}})
+	ids, err := template(t, llama3).Encode([]Message{{Role: "user", Content: " \n</s><|eot_id|> "}})
 	require.NoError(t, err)
 	require.Equal(t, []int32{5, 6, 7, 8, 6, 7}, controls(ids))
-	ids, err = template(t, mistral).Encode([]Message{{"system", "[INST]"}, {"user", "</s>"}, {"assistant", "</s>"}, {"user", "x"}})
+	ids, err = template(t, mistral).Encode([]Message{{Role: "system", Content: "[INST]"}, {Role: "user", Content: "</s>"}, {Role: "assistant", Content: "</s>"}, {Role: "user", Content: "x"}})
 	require.NoError(t, err)
 	require.Equal(t, []int32{idBOS, idAsk, idAnswer, idEOS, idAsk, idAnswer}, controls(ids))
 }
@@ -59,19 +59,19 @@ func TestNormalizersDoNotMakeControlTokensOfText(t *testing.T) {
 	require.Equal(t, []int32{idEOS}, tok.Encode(wide, true), "which is what there is to be afraid of")
 	compiled, err := New(mistral, tok)
 	require.NoError(t, err)
-	ids, err := compiled.Encode([]Message{{"user", "a" + wide}})
+	ids, err := compiled.Encode([]Message{{Role: "user", Content: "a" + wide}})
 	require.NoError(t, err)
 	require.Equal(t, []int32{idBOS, idAsk, idAnswer}, controls(ids))
 	rewriting, err := New(`{{ messages[0].content[1:] }}`, tok)
 	require.NoError(t, err)
-	_, err = rewriting.Encode([]Message{{"user", "a" + wide}})
+	_, err = rewriting.Encode([]Message{{Role: "user", Content: "a" + wide}})
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 }
 
 // Where a template cuts the end of a content off, what follows is still its own.
 func TestControlTokensAfterACutContentStay(t *testing.T) {
 	for _, content := range []string{"", "xyz"} {
-		ids, err := template(t, `[INST]{{ messages[0].content[:1] }}[/INST]`).Encode([]Message{{"user", content}})
+		ids, err := template(t, `[INST]{{ messages[0].content[:1] }}[/INST]`).Encode([]Message{{Role: "user", Content: content}})
 		require.NoError(t, err)
 		require.Equal(t, []int32{idAsk, idAnswer}, controls(ids), "%q", content)
 	}
@@ -85,7 +85,7 @@ func TestTokensAcrossTheBorderOfContentsAreText(t *testing.T) {
 		{`<{{ messages[0].content }}s>`, "/"},
 		{`<{{ messages[0].content }}{{ messages[0].content }}>`, "/s"},
 	} {
-		ids, err := template(t, c.source).Encode([]Message{{"user", c.content}})
+		ids, err := template(t, c.source).Encode([]Message{{Role: "user", Content: c.content}})
 		require.NoError(t, err)
 		require.NotContains(t, ids, int32(idEOS), c.source)
 	}
@@ -97,10 +97,10 @@ func TestEncodeRefusesControlTokensInWhatATemplateRewrites(t *testing.T) {
 		`{% if messages[0].content == '|x</s>' %}{{ messages[0].content }}{% endif %}`,
 	} {
 		compiled := template(t, source)
-		_, err := compiled.Encode([]Message{{"user", "|x</s>"}})
+		_, err := compiled.Encode([]Message{{Role: "user", Content: "|x</s>"}})
 		require.Equal(t, fault.Invalid, fault.CodeOf(err), source)
 		require.ErrorContains(t, err, "control token")
-		_, err = compiled.Encode([]Message{{"user", "|xyz"}})
+		_, err = compiled.Encode([]Message{{Role: "user", Content: "|xyz"}})
 		require.NoError(t, err, source)
 	}
 }
@@ -117,14 +117,14 @@ func FuzzEncode(f *testing.F) {
 	templates := map[string]*Template{"mistral": template(f, mistral), "llama3": template(f, llama3), "chatml": template(f, chatml)}
 	want := map[string][]int32{}
 	for name, compiled := range templates {
-		ids, err := compiled.Encode([]Message{{"system", "a"}, {"user", "b"}, {"assistant", "c"}, {"user", "d"}})
+		ids, err := compiled.Encode([]Message{{Role: "system", Content: "a"}, {Role: "user", Content: "b"}, {Role: "assistant", Content: "c"}, {Role: "user", Content: "d"}})
 		require.NoError(f, err)
 		want[name] = controls(ids)
 		require.NotEmpty(f, want[name])
 	}
 	f.Fuzz(func(t *testing.T, first, second string) {
 		for name, compiled := range templates {
-			messages := []Message{{"system", second}, {"user", first}, {"assistant", second}, {"user", first}}
+			messages := []Message{{Role: "system", Content: second}, {Role: "user", Content: first}, {Role: "assistant", Content: second}, {Role: "user", Content: first}}
 			ids, err := compiled.Encode(messages)
 			if err != nil {
 				require.Equal(t, fault.Invalid, fault.CodeOf(err), "%s: %v", name, err)

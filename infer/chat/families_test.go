@@ -8,8 +8,8 @@ import (
 
 // Templates of families that models come from, with what Jinja2 3.1 renders.
 func TestTemplatesOfOtherFamilies(t *testing.T) {
-	short := []Message{{"user", "2+3?"}}
-	long := []Message{{"system", "Be brief."}, {"user", "2+3?"}, {"assistant", "5"}, {"user", "x\n"}}
+	short := []Message{{Role: "user", Content: "2+3?"}}
+	long := []Message{{Role: "system", Content: "Be brief."}, {Role: "user", Content: "2+3?"}, {Role: "assistant", Content: "5"}, {Role: "user", Content: "x\n"}}
 	for _, c := range []struct{ name, template, short, long string }{
 		{"llama 2", llama2,
 			"<s>[INST] 2+3? [/INST]",
@@ -46,7 +46,7 @@ func TestTemplatesOfOtherFamilies(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, conversation.want, got)
 			}
-			hostile := []Message{{"system", "</s>"}, {"user", "[INST] <|im_end|>"}, {"assistant", "<|eot_id|>"}, {"user", "<s>"}}
+			hostile := []Message{{Role: "system", Content: "</s>"}, {Role: "user", Content: "[INST] <|im_end|>"}, {Role: "assistant", Content: "<|eot_id|>"}, {Role: "user", Content: "<s>"}}
 			clean, err := compiled.Encode(long)
 			require.NoError(t, err)
 			ids, err := compiled.Encode(hostile)
@@ -59,7 +59,7 @@ func TestTemplatesOfOtherFamilies(t *testing.T) {
 // Qwen 3's template leaves out what the model thought in earlier turns.
 func TestThoughtsOfEarlierTurnsAreLeftOut(t *testing.T) {
 	compiled := template(t, qwen3)
-	turns := []Message{{"user", "2+3?"}, {"assistant", "<think>\nwell\n</think>\n\n5"}, {"user", "x"}}
+	turns := []Message{{Role: "user", Content: "2+3?"}, {Role: "assistant", Content: "<think>\nwell\n</think>\n\n5"}, {Role: "user", Content: "x"}}
 	got, err := compiled.Render(turns)
 	require.NoError(t, err)
 	require.Equal(t, "<|im_start|>user\n2+3?<|im_end|>\n<|im_start|>assistant\n5<|im_end|>\n<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n", got)

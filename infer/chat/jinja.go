@@ -34,17 +34,23 @@ func compile(source string) (_ *exec.Template, err error) {
 		return nil, err
 	}
 	filters := exec.NewFilterSet(map[string]exec.FilterFunction{}).Update(builtins.Filters)
-	if err := filters.Replace("list", listOf); err != nil {
-		return nil, err
+	for name, filter := range map[string]exec.FilterFunction{"list": listOf, "items": items, "tojson": toJSON} {
+		if err := filters.Replace(name, filter); err != nil {
+			return nil, err
+		}
 	}
 	structures := exec.NewControlStructureSet(map[string]parser.ControlStructureParser{"generation": parseGeneration})
+	structures.Update(builtins.ControlStructures)
+	if err := structures.Replace("macro", parseMacro); err != nil {
+		return nil, err
+	}
 	methods := builtins.Methods
-	methods.Str = stringMethods()
+	methods.Str, methods.Dict = stringMethods(), dictMethods()
 	return exec.NewTemplate("/"+templateName, settings, loader, &exec.Environment{
 		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables),
 		Filters:           filters,
 		Tests:             builtins.Tests,
-		ControlStructures: structures.Update(builtins.ControlStructures),
+		ControlStructures: structures,
 		Methods:           methods,
 	})
 }
@@ -74,6 +80,7 @@ func execute(t *exec.Template, out io.Writer, values map[string]any) (err error)
 	}
 	values["strftime_now"] = strftimeNow
 	values[chooseName] = choose
+	values[macroCallsName] = &macroCalls{}
 	err = t.Execute(out, exec.NewContext(values))
 	switch {
 	case raised != nil:

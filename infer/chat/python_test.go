@@ -10,7 +10,7 @@ import (
 
 // What templates expect of Python, with what Jinja2 3.1 gives.
 func TestTemplatesFindPythonsListsAndStrings(t *testing.T) {
-	one, three := []Message{{"user", "x"}}, []Message{{"user", " a+b\n"}, {"assistant", "x"}, {"user", "日本"}}
+	one, three := []Message{{Role: "user", Content: "x"}}, []Message{{Role: "user", Content: " a+b\n"}, {Role: "assistant", Content: "x"}, {Role: "user", Content: "日本"}}
 	for _, c := range []struct {
 		source   string
 		messages []Message

@@ -5,20 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"strings"
-
-	"github.com/nikolalohinski/gonja/v2/exec"
+	"path/filepath"
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/tokenizer"
 )
-
-// Message is one turn of a conversation.
-type Message struct {
-	Role    string // "system", "user" or "assistant"; "developer" means system
-	Content string
-}
 
 // Limits on templates and what they may write.
 const (
@@ -30,18 +22,15 @@ const (
 // Template is a model's chat template with its tokenizer. It is safe for
 // concurrent use.
 type Template struct {
-	source    string
 	tokenizer *tokenizer.Tokenizer
-	bos, eos  string
-	system    bool // the template writes system messages by itself
-	finished  bool // nobody is asked to go on with a conversation
-
-	compiled *exec.Template
+	main      *variant // nil: the model has none
+	toolUse   *variant // for conversations with tools; nil: main is
 }
 
 // Load reads the template of a model's folder: chat_template.jinja, or
-// chat_template of tokenizer_config.json. A model without one gives a template
-// that refuses to be used, with that reason.
+// chat_template of tokenizer_config.json; and the one for conversations with
+// tools, if there is one. A model without any gives a template that refuses to be
+// used, with that reason.
 func Load(dir string, tok *tokenizer.Tokenizer) (*Template, error) {
 	var config struct {
 		ChatTemplate json.RawMessage `json:"chat_template"`
@@ -55,148 +44,142 @@ func Load(dir string, tok *tokenizer.Tokenizer) (*Template, error) {
 			return nil, fault.Wrap(err, fault.Damaged, "tokenizer_config.json does not parse")
 		}
 	}
-	source, err := templateSource(config.ChatTemplate)
+	sources, err := templateSources(config.ChatTemplate)
 	if err != nil {
 		return nil, err
 	}
-	data, err = checkpoint.ReadSmall(dir, "chat_template.jinja", maxTemplateBytes)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	for _, file := range []struct {
+		folder, name string
+		to           *string
+	}{{dir, "chat_template.jinja", &sources.main}, {filepath.Join(dir, "additional_chat_templates"), "tool_use.jinja", &sources.toolUse}} {
+		data, err := checkpoint.ReadSmall(file.folder, file.name, maxTemplateBytes)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err == nil {
+			*file.to = string(data)
+		}
 	}
-	if err == nil {
-		source = string(data)
-	}
-	return New(source, tok)
+	return newTemplate(sources, tok)
 }
 
-// templateSource reads chat_template: a string, or a list of named ones, of
-// which "default" is taken.
-func templateSource(raw json.RawMessage) (string, error) {
+// sources are the texts of a model's templates.
+type sources struct{ main, toolUse string }
+
+// templateSources reads chat_template: a string, or a list of named ones, of
+// which "default" is taken and, where there are tools, "tool_use".
+func templateSources(raw json.RawMessage) (sources, error) {
+	var found sources
 	if len(raw) == 0 || string(raw) == "null" {
-		return "", nil
+		return found, nil
 	}
-	var one string
-	if json.Unmarshal(raw, &one) == nil {
-		return one, nil
+	if json.Unmarshal(raw, &found.main) == nil {
+		return found, nil
 	}
 	var many []struct{ Name, Template string }
 	if err := json.Unmarshal(raw, &many); err != nil {
-		return "", fault.Wrap(err, fault.Damaged, "tokenizer_config.json: chat_template is neither text nor a list")
+		return found, fault.Wrap(err, fault.Damaged, "tokenizer_config.json: chat_template is neither text nor a list")
 	}
+	named := false
 	for _, t := range many {
-		if t.Name == "default" {
-			return t.Template, nil
+		switch t.Name {
+		case "default":
+			found.main, named = t.Template, true
+		case "tool_use":
+			found.toolUse = t.Template
 		}
 	}
-	return "", fault.New(fault.Damaged, "tokenizer_config.json: no chat template is named default")
+	if !named {
+		return found, fault.New(fault.Damaged, "tokenizer_config.json: no chat template is named default")
+	}
+	return found, nil
 }
 
 // New compiles a template. The names of the beginning and end of sequence come
 // from the tokenizer.
 func New(source string, tok *tokenizer.Tokenizer) (*Template, error) {
-	t := &Template{source: source, tokenizer: tok}
+	return newTemplate(sources{main: source}, tok)
+}
+
+func newTemplate(from sources, tok *tokenizer.Tokenizer) (*Template, error) {
+	var bos, eos string
 	if id, ok := tok.BOS(); ok {
-		t.bos = tok.Name(id)
+		bos = tok.Name(id)
 	}
 	if id, ok := tok.EOS(); ok {
-		t.eos = tok.Name(id)
+		eos = tok.Name(id)
 	}
-	if source == "" {
-		return t, nil
-	}
-	if len(source) > maxTemplateBytes {
-		return nil, fault.New(fault.Damaged, "the chat template has %d bytes, more than %d", len(source), maxTemplateBytes)
-	}
+	t := &Template{tokenizer: tok}
 	var err error
-	if t.compiled, err = compile(source); err != nil {
-		return nil, fault.Wrap(err, fault.Damaged, "the chat template does not compile")
+	if from.main != "" {
+		if t.main, err = newVariant(from.main, bos, eos); err != nil {
+			return nil, err
+		}
 	}
-	t.system = t.writesSystem()
+	if from.main != "" && from.toolUse != "" {
+		if t.toolUse, err = newVariant(from.toolUse, bos, eos); err != nil {
+			return nil, err
+		}
+	}
 	return t, nil
 }
 
 // Source is the template's text; "" if the model has none.
-func (t *Template) Source() string { return t.source }
+func (t *Template) Source() string {
+	if t.main == nil {
+		return ""
+	}
+	return t.main.source
+}
 
 // Finished is the template for conversations as they are, without the beginning
 // of a reply that the model would go on with.
 func (t *Template) Finished() *Template {
-	finished := *t
-	finished.finished = true
-	return &finished
+	return &Template{tokenizer: t.tokenizer, main: t.main.whole(), toolUse: t.toolUse.whole()}
 }
 
-// writesSystem finds out whether a system message reaches the output.
-func (t *Template) writesSystem() bool {
-	const probe = "mergeway-system-probe"
-	text, err := t.render([]Message{{"system", probe}, {"user", "x"}})
-	return err == nil && strings.Contains(text, probe)
+// ToolSource is the text of the template that conversations with tools are
+// written by.
+func (t *Template) ToolSource() string {
+	if t.toolUse != nil {
+		return t.toolUse.source
+	}
+	return t.Source()
 }
 
-// fold prepares messages for the template: developer is system, and where the
-// template has no place for a system message it becomes the beginning of the
-// first user turn, as users of Mistral's models expect.
-func (t *Template) fold(messages []Message) []Message {
-	var folded []Message
-	var system []string
-	for _, m := range messages {
-		if m.Role == "developer" {
-			m.Role = "system"
-		}
-		if m.Role == "system" && !t.system {
-			system = append(system, m.Content)
-			continue
-		}
-		if m.Role == "user" && len(system) > 0 {
-			m.Content = strings.Join(append(system, m.Content), "\n\n")
-			system = nil
-		}
-		folded = append(folded, m)
-	}
-	if len(system) > 0 { // no user turn after it: let it be one
-		folded = append(folded, Message{"user", strings.Join(system, "\n\n")})
-	}
-	return folded
-}
-
-// Render writes the conversation as text, ready for the model's reply.
-func (t *Template) Render(messages []Message) (string, error) {
-	if err := t.check(messages); err != nil {
-		return "", err
-	}
-	return t.render(t.fold(messages))
-}
-
-func (t *Template) check(messages []Message) error {
-	if t.compiled == nil {
-		return fault.Bad("messages", "this model has no chat template")
-	}
-	if len(messages) == 0 {
-		return fault.Bad("messages", "messages is empty")
-	}
-	for i, m := range messages {
-		switch m.Role {
-		case "system", "developer", "user", "assistant":
-		default:
-			return fault.Bad("messages", "messages[%d].role is %q; it can be system, developer, user or assistant", i, m.Role)
-		}
-	}
-	return nil
-}
-
-func (t *Template) render(messages []Message) (string, error) {
-	turns := make(list, len(messages))
-	for i, m := range messages {
-		turns[i] = map[string]any{"role": m.Role, "content": m.Content}
-	}
-	out := &boundedBuffer{limit: maxRenderedBytes}
-	err := execute(t.compiled, out, map[string]any{
-		"messages": turns, "bos_token": t.bos, "eos_token": t.eos, "add_generation_prompt": !t.finished,
-	})
+// Render writes the conversation as text, ready for the model's reply, which may
+// call one of the tools.
+func (t *Template) Render(messages []Message, tools ...Tool) (string, error) {
+	v, err := t.variant(messages, tools)
 	if err != nil {
 		return "", err
 	}
-	return out.String(), nil
+	return v.render(v.fold(messages), tools, unmarked)
+}
+
+// variant checks a conversation and gives the template that can write it.
+func (t *Template) variant(messages []Message, tools []Tool) (*variant, error) {
+	v := t.main
+	if v == nil {
+		return nil, fault.Bad("messages", "this model has no chat template")
+	}
+	if err := checkMessages(messages); err != nil {
+		return nil, err
+	}
+	if err := checkTools(tools); err != nil {
+		return nil, err
+	}
+	called := callsTools(messages)
+	if t.toolUse != nil && (len(tools) > 0 || called && !v.toolTurns) {
+		v = t.toolUse
+	}
+	if len(tools) > 0 && !v.tools {
+		return nil, fault.Bad("tools", "this model's chat template knows no tools")
+	}
+	if called && !v.toolTurns {
+		return nil, fault.Bad("messages", "this model's chat template has no place for tool calls and their results")
+	}
+	return v, nil
 }
 
 // boundedBuffer refuses to grow beyond its limit.

@@ -32,7 +32,7 @@ func TestAFinishedConversationHasNoReplyBegun(t *testing.T) {
 }
 
 func TestRenderAsTheModelWasTrained(t *testing.T) {
-	user, reply, system := Message{"user", "2+3?"}, Message{"assistant", "5"}, Message{"system", "Be brief."}
+	user, reply, system := Message{Role: "user", Content: "2+3?"}, Message{Role: "assistant", Content: "5"}, Message{Role: "system", Content: "Be brief."}
 	for _, c := range []struct {
 		name, template string
 		messages       []Message
@@ -41,18 +41,18 @@ func TestRenderAsTheModelWasTrained(t *testing.T) {
 		{"mistral", mistral, []Message{user}, "<s>[INST] 2+3? [/INST]"},
 		{"mistral, a reply", mistral, []Message{user, reply, user}, "<s>[INST] 2+3? [/INST]5</s> [INST] 2+3? [/INST]"},
 		{"mistral has no system role", mistral, []Message{system, user, reply, user}, "<s>[INST] Be brief.\n\n2+3? [/INST]5</s> [INST] 2+3? [/INST]"},
-		{"several system messages", mistral, []Message{system, {"developer", "Be kind."}, user}, "<s>[INST] Be brief.\n\nBe kind.\n\n2+3? [/INST]"},
+		{"several system messages", mistral, []Message{system, {Role: "developer", Content: "Be kind."}, user}, "<s>[INST] Be brief.\n\nBe kind.\n\n2+3? [/INST]"},
 		{"a system message later", mistral, []Message{user, reply, system, user}, "<s>[INST] 2+3? [/INST]5</s> [INST] Be brief.\n\n2+3? [/INST]"},
 		{"a system message alone", mistral, []Message{system}, "<s>[INST] Be brief. [/INST]"},
-		{"llama 3", llama3, []Message{system, {"user", "  2+3?\n"}},
+		{"llama 3", llama3, []Message{system, {Role: "user", Content: "  2+3?\n"}},
 			"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>" +
 				"<|start_header_id|>user<|end_header_id|>\n\n2+3?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"},
-		{"developer is system", chatml, []Message{{"developer", "Be brief."}, user},
+		{"developer is system", chatml, []Message{{Role: "developer", Content: "Be brief."}, user},
 			"<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n2+3?<|im_end|>\n<|im_start|>assistant\n"},
 		{"chatml with its default", chatml, []Message{user},
 			"<|im_start|>system\nYou help.<|im_end|>\n<|im_start|>user\n2+3?<|im_end|>\n<|im_start|>assistant\n"},
-		{"empty contents", mistral, []Message{{"user", ""}}, "<s>[INST]  [/INST]"},
-		{"contents are no templates", mistral, []Message{{"user", "{{ 1+1 }}{% raw %}<&>'"}}, "<s>[INST] {{ 1+1 }}{% raw %}<&>' [/INST]"},
+		{"empty contents", mistral, []Message{{Role: "user", Content: ""}}, "<s>[INST]  [/INST]"},
+		{"contents are no templates", mistral, []Message{{Role: "user", Content: "{{ 1+1 }}{% raw %}<&>'"}}, "<s>[INST] {{ 1+1 }}{% raw %}<&>' [/INST]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			compiled := template(t, c.template)
@@ -67,14 +67,14 @@ func TestRenderAsTheModelWasTrained(t *testing.T) {
 }
 
 func TestConversationsThatAreRefused(t *testing.T) {
-	user := Message{"user", "x"}
+	user := Message{Role: "user", Content: "x"}
 	for _, c := range []struct {
 		name, template string
 		messages       []Message
 		says           string
 	}{
 		{"no messages", mistral, nil, "messages is empty"},
-		{"an unknown role", mistral, []Message{user, {"tool", "x"}}, `messages[1].role is "tool"`},
+		{"an unknown role", mistral, []Message{user, {Role: "robot", Content: "x"}}, `messages[1].role is "robot"`},
 		{"what the template raises", mistral, []Message{user, user}, "Conversation roles must alternate user/assistant/user/assistant/..."},
 		{"raised with text of its own", `{{ raise_exception('no ' ~ messages[0].role) }}`, []Message{user}, "no user"},
 		{"a model without a template", "", []Message{user}, "no chat template"},
@@ -104,12 +104,12 @@ func TestTemplatesWriteOnlySoMuch(t *testing.T) {
 		"a range backwards":    `{% for a in range(0, -1000000000000, -1) %}{% endfor %}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := template(t, source).Render([]Message{{"user", "x"}})
+			_, err := template(t, source).Render([]Message{{Role: "user", Content: "x"}})
 			require.Equal(t, fault.TooLarge, fault.CodeOf(err), "%v", err)
 		})
 	}
 	long := strings.Repeat("x", maxRenderedBytes+1)
-	_, err := template(t, mistral).Render([]Message{{"user", long}})
+	_, err := template(t, mistral).Render([]Message{{Role: "user", Content: long}})
 	require.Equal(t, fault.TooLarge, fault.CodeOf(err))
 	_, err = New(long[:maxTemplateBytes+1], tokens(t))
 	require.Equal(t, fault.Damaged, fault.CodeOf(err))
@@ -119,12 +119,12 @@ func TestRangeCountsAsInPython(t *testing.T) {
 	for source, want := range map[string]string{
 		"range(3)": "0 1 2 ", "range(0)": "", "range(1, 4)": "1 2 3 ", "range(5, 0, -2)": "5 3 1 ", "range(0, 5, 2)": "0 2 4 ", "range(3, 1)": "",
 	} {
-		got, err := template(t, `{% for i in `+source+` %}{{ i }} {% endfor %}`).Render([]Message{{"user", "x"}})
+		got, err := template(t, `{% for i in `+source+` %}{{ i }} {% endfor %}`).Render([]Message{{Role: "user", Content: "x"}})
 		require.NoError(t, err, source)
 		require.Equal(t, want, got, source)
 	}
 	for _, source := range []string{"range()", "range(1, 2, 0)", "range('3')", "range(1, 2, 3, 4)"} {
-		_, err := template(t, `{% for i in `+source+` %}{% endfor %}`).Render([]Message{{"user", "x"}})
+		_, err := template(t, `{% for i in `+source+` %}{% endfor %}`).Render([]Message{{Role: "user", Content: "x"}})
 		require.Equal(t, fault.Invalid, fault.CodeOf(err), source)
 	}
 }
@@ -142,7 +142,7 @@ func TestTemplatesReachNoFiles(t *testing.T) {
 				require.NotContains(t, err.Error(), secret)
 				continue
 			}
-			_, err = compiled.Render([]Message{{"user", "x"}})
+			_, err = compiled.Render([]Message{{Role: "user", Content: "x"}})
 			require.Equal(t, fault.Invalid, fault.CodeOf(err), source)
 			require.NotContains(t, err.Error(), secret)
 		}
@@ -161,7 +161,7 @@ func TestBlocksTakeTheirLineAndNoMore(t *testing.T) {
 		"a\n  {# note #}\nb":                             "a\nb",
 		"a\n  {{ 'b' }}\nc":                              "a\n  b\nc",
 	} {
-		got, err := template(t, source).Render([]Message{{"user", "x"}})
+		got, err := template(t, source).Render([]Message{{Role: "user", Content: "x"}})
 		require.NoError(t, err, source)
 		require.Equal(t, want, got, source)
 	}
@@ -176,7 +176,7 @@ func TestTemplatesThatDoNotCompileAreDamaged(t *testing.T) {
 
 func TestStrftimeNow(t *testing.T) {
 	before := time.Now()
-	got, err := template(t, `{{ strftime_now('%Y-%m-%d') }}|{{ strftime_now('%d %b %Y, %A %B %a %H:%M:%S') }}|{{ strftime_now('100%% %q %') }}`).Render([]Message{{"user", "x"}})
+	got, err := template(t, `{{ strftime_now('%Y-%m-%d') }}|{{ strftime_now('%d %b %Y, %A %B %a %H:%M:%S') }}|{{ strftime_now('100%% %q %') }}`).Render([]Message{{Role: "user", Content: "x"}})
 	after := time.Now()
 	require.NoError(t, err)
 	parts := strings.Split(got, "|")

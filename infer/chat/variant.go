@@ -1,0 +1,126 @@
+package chat
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/nikolalohinski/gonja/v2/exec"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// variant is one of a model's templates with what was found out about it.
+type variant struct {
+	source   string
+	bos, eos string
+	compiled *exec.Template
+
+	system          bool // it writes system messages by itself
+	tools           bool // it tells about tools
+	toolTurns       bool // it writes calls, and what came of them
+	argumentsAsText bool // it wants a call's arguments as text, not as a dictionary
+	shortIDs        bool // it wants ids of nine letters and digits
+
+	finished bool // nobody is asked to go on with a conversation
+}
+
+func newVariant(source, bos, eos string) (*variant, error) {
+	if len(source) > maxTemplateBytes {
+		return nil, fault.New(fault.Damaged, "the chat template has %d bytes, more than %d", len(source), maxTemplateBytes)
+	}
+	v := &variant{source: source, bos: bos, eos: eos}
+	var err error
+	if v.compiled, err = compile(source); err != nil {
+		return nil, fault.Wrap(err, fault.Damaged, "the chat template does not compile")
+	}
+	v.system = v.writes("mergeway-system-probe", []Message{{Role: "system", Content: "mergeway-system-probe"}, {Role: "user", Content: "x"}})
+	v.tools = toolsWord.MatchString(source) && v.takesTools()
+	v.toolTurns = strings.Contains(source, "tool_calls") && v.findToolTurns()
+	return v, nil
+}
+
+// whole is the variant for conversations that nobody is asked to go on with; nil
+// of nil.
+func (v *variant) whole() *variant {
+	if v == nil {
+		return nil
+	}
+	whole := *v
+	whole.finished = true
+	return &whole
+}
+
+var toolsWord = regexp.MustCompile(`\btools\b`)
+
+// writes tells whether a word of a conversation reaches the output.
+func (v *variant) writes(word string, messages []Message, tools ...Tool) bool {
+	text, err := v.render(messages, tools, unmarked)
+	return err == nil && strings.Contains(text, word)
+}
+
+// takesTools finds out whether a tool reaches the output.
+func (v *variant) takesTools() bool {
+	return v.writes("mergeway_probe", []Message{{Role: "user", Content: "x"}}, Tool{Name: "mergeway_probe", Description: "x"})
+}
+
+// findToolTurns finds out whether the template writes calls and their results,
+// and in which form it wants them.
+func (v *variant) findToolTurns() bool {
+	const result, argument = "mergeway-result-probe", `"mergeway-argument-probe"`
+	for _, v.shortIDs = range []bool{false, true} {
+		for _, v.argumentsAsText = range []bool{false, true} {
+			text, err := v.render([]Message{
+				{Role: "user", Content: "x"},
+				{Role: "assistant", ToolCalls: []ToolCall{{ID: "call_mergeway", Name: "mergeway_probe", Arguments: `{"x": ` + argument + `}`}}},
+				{Role: "tool", Content: result, ToolCallID: "call_mergeway", Name: "mergeway_probe"},
+			}, []Tool{{Name: "mergeway_probe", Description: "x"}}, unmarked)
+			if err == nil && strings.Contains(text, argument) && strings.Contains(text, result) {
+				return true
+			}
+		}
+	}
+	v.shortIDs, v.argumentsAsText = false, false
+	return false
+}
+
+// render writes a conversation, whose texts go through m.
+func (v *variant) render(messages []Message, tools []Tool, m marker) (string, error) {
+	turns, functions, err := v.values(messages, tools, m)
+	if err != nil {
+		return "", err
+	}
+	out := &boundedBuffer{limit: maxRenderedBytes}
+	err = execute(v.compiled, out, map[string]any{
+		"messages": turns, "tools": functions, "bos_token": v.bos, "eos_token": v.eos, "add_generation_prompt": !v.finished,
+	})
+	if err != nil {
+		return "", err
+	}
+	return out.String(), nil
+}
+
+// fold prepares messages for the template: developer is system, and where the
+// template has no place for a system message it becomes the beginning of the
+// first user turn, as users of Mistral's models expect.
+func (v *variant) fold(messages []Message) []Message {
+	var folded []Message
+	var system []string
+	for _, m := range messages {
+		if m.Role == "developer" {
+			m.Role = "system"
+		}
+		if m.Role == "system" && !v.system {
+			system = append(system, m.Content)
+			continue
+		}
+		if m.Role == "user" && len(system) > 0 {
+			m.Content = strings.Join(append(system, m.Content), "\n\n")
+			system = nil
+		}
+		folded = append(folded, m)
+	}
+	if len(system) > 0 { // no user turn after it: let it be one
+		folded = append(folded, Message{Role: "user", Content: strings.Join(system, "\n\n")})
+	}
+	return folded
+}
