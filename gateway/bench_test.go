@@ -17,6 +17,8 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/infer/constrain"
+	"github.com/mergeway/mergeway/infer/toolcall"
 )
 
 // bench is a gateway on a real socket with everything behind it faked.
@@ -29,6 +31,15 @@ type bench struct {
 	searches *fakeSearches
 	keys     *fakeKeyStore
 	log      *lockedBuffer
+
+	mu   sync.Mutex
+	told []told // what chat templates were given
+}
+
+// told is a conversation with its tools.
+type told struct {
+	messages []chat.Message
+	tools    []chat.Tool
 }
 
 func newBench(t *testing.T, change ...func(*Options)) *bench {
@@ -45,7 +56,10 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 	g, err := New(o)
 	require.NoError(t, err)
 	// One token for each letter, after one for the role.
-	g.encodeChat = func(_ *infer.Model, messages []chat.Message) ([]int32, error) {
+	g.encodeChat = func(_ *infer.Model, messages []chat.Message, tools ...chat.Tool) ([]int32, error) {
+		b.mu.Lock()
+		b.told = append(b.told, told{messages, tools})
+		b.mu.Unlock()
 		var ids []int32
 		for _, m := range messages {
 			if m.Content == "raise" {
@@ -66,6 +80,10 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 			ids = append(ids, r)
 		}
 		return ids, nil
+	}
+	g.callFormat = func(m *infer.Model) toolcall.Format { return toolcall.For("<tool_call>", m.Tokenizer) }
+	g.vocabulary = func(m *infer.Model) constrain.Vocabulary {
+		return constrain.Vocabulary{Tokenizer: m.Tokenizer, Rows: m.Tokenizer.VocabSize()}
 	}
 	b.gateway = g
 	b.Server = httptest.NewUnstartedServer(nil)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -56,6 +57,10 @@ func (g *Gateway) chatJob(body ChatRequest) (job, error) {
 	if err := g.checkModelName(body.Model); err != nil {
 		return job{}, err
 	}
+	tools, err := body.toolUse(g.limits)
+	if err != nil {
+		return job{}, err
+	}
 	messages, err := g.chatMessages(body.Messages)
 	if err != nil {
 		return job{}, err
@@ -89,14 +94,22 @@ func (g *Gateway) chatJob(body ChatRequest) (job, error) {
 	if err != nil {
 		return job{}, err
 	}
+	var told []chat.Tool
+	if tools != nil {
+		if err := tools.check(body.UseBeamSearch, constraint); err != nil {
+			return job{}, err
+		}
+		told = tools.offered
+	}
 	beams, err := body.beams(n, n, constraint != nil)
 	if err != nil {
 		return job{}, err
 	}
 	return job{
-		model: body.Model, param: "messages", request: infer.Request{Sampling: sampling}, n: n, keep: n, beams: beams, constraint: constraint,
+		model: body.Model, param: "messages", request: infer.Request{Sampling: sampling}, n: n, keep: n, beams: beams,
+		constraint: constraint, tools: tools,
 		encode: func(m *infer.Model) ([][]int32, error) {
-			ids, err := g.encodeChat(m, messages)
+			ids, err := g.encodeChat(m, messages, told...)
 			return [][]int32{ids}, asParamFault(err, "messages")
 		},
 	}, nil
@@ -108,23 +121,35 @@ func (g *Gateway) chatMessages(in []ChatMessage) ([]chat.Message, error) {
 		return nil, fault.Bad("messages", "%d messages: there must be 1 to %d", len(in), g.limits.Messages)
 	}
 	out := make([]chat.Message, len(in))
+	turns := toolTurns{limits: g.limits, names: map[string]string{}}
 	for i, m := range in {
 		at := fmt.Sprintf("messages[%d]", i)
 		role := m.Role
 		switch role {
-		case "system", "user", "assistant":
+		case "system", "user", "assistant", "tool":
 		case "developer":
 			role = "system"
-		case "tool", "function":
-			return nil, &fault.Error{Code: unsupported, Param: at + ".role", Message: "tools are not supported by this server"}
+		case "function":
+			return nil, &fault.Error{Code: unsupported, Param: at + ".role", Message: "the role function is not supported by this server: use tool"}
 		default:
-			return nil, fault.Bad(at+".role", "%s.role is %q: it must be system, developer, user or assistant", at, clip(role, 40))
+			return nil, fault.Bad(at+".role", "%s.role is %q: it must be system, developer, user, assistant or tool", at, clip(role, 40))
+		}
+		if !isNull(m.FunctionCall) {
+			return nil, &fault.Error{Code: unsupported, Param: at + ".function_call", Message: at + ".function_call is not supported by this server: use tool_calls"}
 		}
 		text, err := m.text(at)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = chat.Message{Role: role, Content: text}
+		calls, err := turns.calls(m, at)
+		if err != nil {
+			return nil, err
+		}
+		answered, err := turns.answers(m, at)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = chat.Message{Role: role, Content: text, ToolCalls: calls, ToolCallID: m.ToolCallID, Name: answered}
 	}
 	return out, nil
 }
@@ -143,7 +168,8 @@ func (g *Gateway) checkModelName(name string) error {
 // asParamFault names the request's field in an error that has none: a chat
 // template that raises knows nothing about requests.
 func asParamFault(err error, param string) error {
-	if fault.CodeOf(err) != fault.Invalid {
+	var f *fault.Error
+	if fault.CodeOf(err) != fault.Invalid || errors.As(err, &f) && f.Param == "tools" {
 		return err
 	}
 	return &fault.Error{Code: fault.Invalid, Param: param, Message: err.Error()}
@@ -163,6 +189,9 @@ func (g *Gateway) wholeChat(c *gin.Context, j job, head replyHead, logprobs bool
 		choice := ChatChoice{Index: i, Message: ReplyMessage{Role: "assistant", Content: &r.Text}, FinishReason: r.FinishReason}
 		if all.calls != nil {
 			choice.Message.ToolCalls = all.calls[i]
+			if r.Text == "" && len(all.calls[i]) > 0 {
+				choice.Message.Content = nil
+			}
 		}
 		if logprobs {
 			choice.Logprobs = chatLogprobs(all.tokenizer, r.Logprobs)

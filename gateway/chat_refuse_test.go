@@ -21,7 +21,7 @@ func TestChatRefusesByName(t *testing.T) {
 		{"empty messages", `{"model": "base", "messages": []}`, "messages", "invalid"},
 		{"messages that are no list", `{"model": "base", "messages": "hi"}`, "messages", "invalid"},
 		{"an unknown role", `{"model": "base", "messages": [{"role": "robot", "content": "hi"}]}`, "messages[0].role", "invalid"},
-		{"a tool's turn", `{"model": "base", "messages": [{"role": "tool", "content": "hi"}]}`, "messages[0].role", "unsupported_parameter"},
+		{"a function's turn", `{"model": "base", "messages": [{"role": "function", "content": "hi"}]}`, "messages[0].role", "unsupported_parameter"},
 		{"null content", `{"model": "base", "messages": [{"role": "user", "content": null}]}`, "messages[0].content", "invalid"},
 		{"missing content", `{"model": "base", "messages": [{"role": "user"}]}`, "messages[0].content", "invalid"},
 		{"content that is a number", `{"model": "base", "messages": [{"role": "user", "content": 5}]}`, "messages[0].content", "invalid"},
@@ -30,7 +30,6 @@ func TestChatRefusesByName(t *testing.T) {
 		{"a part without text", `{"model": "base", "messages": [{"role": "user", "content": [{"type": "text"}]}]}`, "messages[0].content[0].text", "invalid"},
 		{"an image", `{"model": "base", "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}]}]}`, "messages[0].content[1]", "invalid"},
 		{"an unknown part", `{"model": "base", "messages": [{"role": "user", "content": [{"type": "smell"}]}]}`, "messages[0].content[0].type", "invalid"},
-		{"a tool call", `{"model": "base", "messages": [{"role": "assistant", "content": null, "tool_calls": [{}]}]}`, "messages[0].tool_calls", "unsupported_parameter"},
 		{"a template that raises", `{"model": "base", "messages": [{"role": "user", "content": "raise"}]}`, "messages", "invalid"},
 
 		{"NaN", ask(`"temperature": NaN`), "temperature", "invalid"},
@@ -56,10 +55,8 @@ func TestChatRefusesByName(t *testing.T) {
 		{"stream_options without stream", ask(`"stream_options": {"include_usage": true}`), "stream_options", "invalid"},
 		{"a stream that is a string", ask(`"stream": "yes"`), "stream", "invalid"},
 
-		{"tools", ask(`"tools": [{"type": "function"}]`), "tools", "unsupported_parameter"},
-		{"tool_choice", ask(`"tool_choice": "required"`), "tool_choice", "unsupported_parameter"},
 		{"functions", ask(`"functions": [{"name": "f"}]`), "functions", "unsupported_parameter"},
-		{"a named tool", ask(`"tool_choice": {"type": "function", "function": {"name": "f"}}`), "tool_choice", "unsupported_parameter"},
+		{"a function call", ask(`"function_call": {"name": "f"}`), "function_call", "unsupported_parameter"},
 		{"best_of", ask(`"best_of": 2`), "best_of", "unsupported_parameter"},
 		{"skip_special_tokens", ask(`"skip_special_tokens": false`), "skip_special_tokens", "unsupported_parameter"},
 		{"audio", ask(`"modalities": ["text", "audio"]`), "modalities", "unsupported_parameter"},

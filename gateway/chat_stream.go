@@ -111,7 +111,13 @@ func (w *chatWriter) piece(s *eventStream, p piece) error {
 			choice.Logprobs = scored
 		}
 	}
-	if p.Text != "" || choice.Logprobs != nil {
+	if len(p.calls) > 0 {
+		choice.Delta.ToolCalls = p.calls
+		if p.Text == "" {
+			choice.Delta.Content = nil
+		}
+	}
+	if p.Text != "" || choice.Logprobs != nil || len(p.calls) > 0 {
 		if err := w.send(s, choice); err != nil {
 			return err
 		}

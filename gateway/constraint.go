@@ -6,6 +6,7 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/constrain"
+	"github.com/mergeway/mergeway/infer/toolcall"
 )
 
 // Grammars is what the gateway needs of a constrain.Compiler.
@@ -161,14 +162,23 @@ func choiceSpec(param string, options []*string) (*constrain.Spec, error) {
 	return &spec, nil
 }
 
-// constrained gives a job's request for one model: with the grammar that its
-// replies follow, if there is one.
-func (g *Gateway) constrained(m *infer.Model, j job) (infer.Request, error) {
-	request := j.request
-	if j.constraint == nil {
+// vocabulary is what a model picks tokens from.
+func vocabulary(m *infer.Model) constrain.Vocabulary {
+	return constrain.Vocabulary{Tokenizer: m.Tokenizer, Rows: m.Weights.Config().VocabSize, EOS: m.EndTokens()}
+}
+
+// constrained gives a job's request for one model, which writes calls in a format:
+// with the grammar that its replies follow, if there is one.
+func (g *Gateway) constrained(m *infer.Model, j job, format toolcall.Format) (infer.Request, error) {
+	request, spec := j.request, j.constraint
+	if j.tools.reads(format) {
+		request.Named = format.Named()
+		spec = j.tools.spec(format, j.constraint)
+	}
+	if spec == nil {
 		return request, nil
 	}
-	grammar, err := g.grammars.Compile(constrain.Vocabulary{Tokenizer: m.Tokenizer, Rows: m.Weights.Config().VocabSize, EOS: m.EndTokens()}, *j.constraint)
+	grammar, err := g.grammars.Compile(g.vocabulary(m), *spec)
 	if err != nil {
 		return request, err
 	}

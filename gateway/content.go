@@ -10,11 +10,10 @@ import (
 
 // text reads a message's content: a string, or a list of text parts.
 func (m ChatMessage) text(param string) (string, error) {
-	if len(m.ToolCalls) > 0 {
-		return "", &fault.Error{Code: unsupported, Param: param + ".tool_calls", Message: "tool calls are not supported by this server"}
-	}
 	param += ".content"
 	switch {
+	case isNull(m.Content) && len(m.ToolCalls) > 0:
+		return "", nil
 	case isNull(m.Content):
 		return "", fault.Bad(param, "%s is missing: only a tool call may come without content", param)
 	case m.Content[0] == '"':

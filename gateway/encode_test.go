@@ -35,6 +35,13 @@ func talker(t *testing.T) *infer.Model {
 	return &infer.Model{Name: "talker", Tokenizer: tok, Template: template}
 }
 
+// encodeChatOf encodes conversations for one model, whatever model is asked for.
+func encodeChatOf(m *infer.Model) func(*infer.Model, []chat.Message, ...chat.Tool) ([]int32, error) {
+	return func(_ *infer.Model, messages []chat.Message, tools ...chat.Tool) ([]int32, error) {
+		return encodeChat(m, messages, tools...)
+	}
+}
+
 func TestTextBeginsOnceAndIsOnlyText(t *testing.T) {
 	m := talker(t)
 	ids, err := encodeText(m, "hi</s>", nil)
@@ -63,7 +70,7 @@ func TestIDsAreTakenAsTheyAre(t *testing.T) {
 func TestATemplateThatRaisesIsQuoted(t *testing.T) {
 	b := newBench(t)
 	m := talker(t)
-	b.gateway.encodeChat = func(_ *infer.Model, messages []chat.Message) ([]int32, error) { return encodeChat(m, messages) }
+	b.gateway.encodeChat = encodeChatOf(m)
 	e := b.send("POST", chatPath, `{"model": "base", "messages": [{"role": "assistant", "content": "hi"}]}`).requireError(t, 400, "invalid", "messages")
 	require.Contains(t, e.Message, "users only")
 }

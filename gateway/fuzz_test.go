@@ -72,7 +72,7 @@ func FuzzTokenizerRequest(f *testing.F) {
 func fuzzGeneration(t *testing.T, path string, body []byte) {
 	b := newBench(t)
 	b.catalog.entries = b.catalog.entries[:2] // without the one that is broken
-	b.gateway.encodeChat = func(_ *infer.Model, messages []chat.Message) ([]int32, error) {
+	b.gateway.encodeChat = func(_ *infer.Model, messages []chat.Message, _ ...chat.Tool) ([]int32, error) {
 		return make([]int32, len(messages)), nil // without the words that break the fake template
 	}
 	b.engine.script = sayScored(t)

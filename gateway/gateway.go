@@ -19,6 +19,7 @@ import (
 	"github.com/mergeway/mergeway/infer/chat"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/constrain"
+	"github.com/mergeway/mergeway/infer/toolcall"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/quota"
 	"github.com/mergeway/mergeway/search"
@@ -139,7 +140,9 @@ type Gateway struct {
 
 	defaultModel string
 
-	encodeChat func(m *infer.Model, messages []chat.Message) ([]int32, error)
+	encodeChat func(m *infer.Model, messages []chat.Message, tools ...chat.Tool) ([]int32, error)
+	callFormat func(m *infer.Model) toolcall.Format
+	vocabulary func(m *infer.Model) constrain.Vocabulary
 	encodeText func(m *infer.Model, text string, ids []int32) ([]int32, error)
 
 	drained   context.Context // ends with Drain
@@ -181,7 +184,7 @@ func New(o Options) (*Gateway, error) {
 		log: o.Logger, limits: o.Limits, version: o.Version, ready: o.Ready,
 		observer: o.Observer, tracer: o.Tracer, metrics: o.Metrics, prompts: o.LogPrompts,
 		guard: newGuard(o), keys: o.Keys, quota: o.Quota, defaultModel: o.DefaultModel,
-		encodeChat: encodeChat, encodeText: encodeText,
+		encodeChat: encodeChat, encodeText: encodeText, callFormat: callFormat, vocabulary: vocabulary,
 		started: time.Now(),
 	}
 	g.drained, g.drain = context.WithCancel(context.Background())
@@ -230,8 +233,8 @@ func (g *Gateway) Drain() { g.drain() }
 func (g *Gateway) draining() bool { return g.drained.Err() != nil }
 
 // encodeChat is what the model's chat template makes of a conversation.
-func encodeChat(m *infer.Model, messages []chat.Message) ([]int32, error) {
-	return m.Template.Encode(messages)
+func encodeChat(m *infer.Model, messages []chat.Message, tools ...chat.Tool) ([]int32, error) {
+	return m.Template.Encode(messages, tools...)
 }
 
 // encodeText gives a prompt in tokens: text after the model's beginning-of-text

@@ -12,6 +12,7 @@ import (
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/constrain"
 	"github.com/mergeway/mergeway/infer/tokenizer"
+	"github.com/mergeway/mergeway/infer/toolcall"
 )
 
 // job is a validated request to generate: which model, what to say to it, and
@@ -25,6 +26,8 @@ type job struct {
 	keep       int                                     // so many of them are shown: the most probable ones
 	constraint *constrain.Spec                         // what the replies may be; nil: anything
 	beams      *infer.BeamOptions                      // find them by beam search; nil: pick token by token
+	tools      *toolUse                                // what the replies may call; nil: nothing
+	whole      bool                                    // they are shown in one piece
 }
 
 // generation is a running job: one model held, one stream of the engine for
@@ -77,7 +80,11 @@ func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job, pr
 		return nil, err
 	}
 	g.logPrompts(ctx, lease.Model, prompts)
-	constrained, err := g.constrained(lease.Model, j)
+	var format toolcall.Format
+	if j.tools != nil {
+		format = g.callFormat(lease.Model)
+	}
+	constrained, err := g.constrained(lease.Model, j, format)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +108,7 @@ func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job, pr
 				return nil, err
 			}
 			gen.ended.Add(1)
-			go gen.forward(ctx, p*j.n+i, chunks, pieces)
+			go gen.forward(ctx, p*j.n+i, chunks, newCallSplitter(j.tools, format, j.whole), pieces)
 		}
 	}
 	go func() { gen.ended.Wait(); close(pieces) }()
@@ -111,13 +118,13 @@ func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job, pr
 // forward moves one choice's chunks into the common channel. When nobody
 // listens any more it still reads to the end: only then has the engine let go
 // of the model.
-func (gen *generation) forward(ctx context.Context, index int, chunks <-chan infer.Chunk, out chan<- piece) {
+func (gen *generation) forward(ctx context.Context, index int, chunks <-chan infer.Chunk, splitter *callSplitter, out chan<- piece) {
 	defer gen.ended.Done()
 	finished := false
 	for chunk := range chunks {
 		finished = finished || chunk.FinishReason != "" || chunk.Err != nil
 		select {
-		case out <- piece{index: index, Chunk: chunk}:
+		case out <- splitter.split(index, chunk):
 		case <-ctx.Done():
 		}
 	}
@@ -189,6 +196,7 @@ func (g *Gateway) collect(ctx context.Context, j job) (outcome, error) {
 	if j.beams != nil {
 		return g.collectBeams(ctx, j)
 	}
+	j.whole = true
 	gen, err := g.begin(ctx, j)
 	if err != nil {
 		return outcome{}, err
@@ -200,6 +208,9 @@ func (g *Gateway) collect(ctx context.Context, j job) (outcome, error) {
 		results: make([]infer.Result, len(texts)), prompts: gen.prompts,
 		tokenizer: gen.lease.Model.Tokenizer, fingerprint: gen.fingerprint(),
 	}
+	if j.tools != nil {
+		out.calls = make([][]ToolCall, len(texts))
+	}
 	values := 0
 	for p := range gen.pieces {
 		if p.Err != nil {
@@ -207,6 +218,9 @@ func (g *Gateway) collect(ctx context.Context, j job) (outcome, error) {
 		}
 		gen.count(p)
 		texts[p.index].WriteString(p.Text)
+		if j.tools != nil {
+			out.calls[p.index] = addCalls(out.calls[p.index], p.calls)
+		}
 		if values += countLogprobs(p.Chunk); values > g.limits.ReplyLogprobs {
 			return outcome{}, tooManyLogprobs(g.limits)
 		}

@@ -13,6 +13,10 @@ type Limits struct {
 	BodyBytes      int           // largest request body
 	NameBytes      int           // longest name of a model, alias or recipe
 	Messages       int           // messages of one chat
+	Tools          int           // tools of one chat
+	ToolBytes      int           // description and parameters of one tool
+	ToolDepth      int           // nesting of a tool's parameters, and of a call's arguments
+	ToolCalls      int           // calls of one turn, and of one reply
 	Prompts        int           // prompts of one completions request
 	Choices        int           // replies to one request: n, and prompts × n
 	MaxTokens      int           // largest max_tokens
@@ -45,6 +49,10 @@ func DefaultLimits() Limits {
 		BodyBytes:      4 << 20,
 		NameBytes:      256,
 		Messages:       2048,
+		Tools:          128,
+		ToolBytes:      64 << 10,
+		ToolDepth:      64,
+		ToolCalls:      32,
 		Prompts:        256,
 		Choices:        256,
 		MaxTokens:      1 << 20,
@@ -87,6 +95,10 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-body-bytes", Number: &l.BodyBytes, Help: "largest request body"},
 		{Key: "max-name-bytes", Number: &l.NameBytes, Help: "longest name of a model, alias or recipe"},
 		{Key: "max-messages", Number: &l.Messages, Help: "messages of one chat"},
+		{Key: "max-tools", Number: &l.Tools, Help: "tools of one chat"},
+		{Key: "max-tool-bytes", Number: &l.ToolBytes, Help: "description and parameters of one tool, up to 65536"},
+		{Key: "max-tool-depth", Number: &l.ToolDepth, Help: "nesting of a tool's parameters and of a call's arguments, up to 64"},
+		{Key: "max-tool-calls", Number: &l.ToolCalls, Help: "tool calls of one turn, and of one reply"},
 		{Key: "max-prompts", Number: &l.Prompts, Help: "prompts of one completions request"},
 		{Key: "max-choices", Number: &l.Choices, Help: "replies to one request"},
 		{Key: "max-max-tokens", Number: &l.MaxTokens, Help: "largest max_tokens a request may ask for"},

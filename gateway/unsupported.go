@@ -32,8 +32,6 @@ var unsupportedFeatures = []feature{
 // unsupportedInChat adds the fields that only a chat has.
 var unsupportedInChat = append([]feature{
 	{"best_of", isNumber(1)},
-	{"tools", isEmpty},
-	{"tool_choice", isString("none", "auto")},
 	{"functions", isEmpty},
 	{"function_call", isString("none", "auto")},
 	{"audio", never},

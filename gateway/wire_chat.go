@@ -52,6 +52,8 @@ type ChatMessage struct {
 	Content    json.RawMessage `json:"content" swaggertype:"string"`       // a string, or a list of {"type": "text", "text"} parts; an assistant's may be null beside tool_calls
 	ToolCalls  []ToolCall      `json:"tool_calls" extensions:"x-nullable"` // of an assistant's turn: the calls that it asked for
 	ToolCallID string          `json:"tool_call_id"`                       // of a tool's turn: the call that it answers
+
+	FunctionCall json.RawMessage `json:"function_call" swaggerignore:"true"` // the older name of tool_calls; refused
 }
 
 // StreamOptions is OpenAI's stream_options.

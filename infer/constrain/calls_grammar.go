@@ -35,7 +35,7 @@ func callsSource(param, text string, l Limits) (source, error) {
 		bodies[i] = fmt.Sprintf("f%d", i)
 	}
 	w.rule("call: %s", strings.Join(bodies, " | "))
-	w.rule("calls: %s call (%s call){0,%d} %s", w.text(c.Form.Open), w.text(c.Form.Between), c.Most-1, w.text(c.Form.Close))
+	w.rule("calls: %s call %s %s", w.text(c.Form.Open), w.more(c.Most), w.text(c.Form.Close))
 	if err := w.start(c, param, l); err != nil {
 		return source{}, err
 	}
@@ -119,7 +119,15 @@ func (w *callsWriter) first(c Calls) {
 	for i, f := range c.Functions {
 		bodies[i] = fmt.Sprintf("%s a%d %s", w.text(begin+f.Name+c.Form.Middle), i, w.text(c.Form.End))
 	}
-	w.rule("first: %s (%s) (%s call){0,%d} %s", w.text(open), strings.Join(bodies, " | "), w.text(c.Form.Between), c.Most-1, w.text(c.Form.Close))
+	w.rule("first: %s (%s) %s %s", w.text(open), strings.Join(bodies, " | "), w.more(c.Most), w.text(c.Form.Close))
+}
+
+// more writes that calls may follow the first one, up to so many together.
+func (w *callsWriter) more(most int) string {
+	if most == 1 {
+		return ""
+	}
+	return fmt.Sprintf("(%s call){0,%d}", w.text(w.form.Between), most-1)
 }
 
 // text writes a text of the form: special tokens by their ids, all else as it is.

@@ -152,4 +152,4 @@ func essence(text string) string {
 	return placeInGrammar.ReplaceAllString(text, "")
 }
 
-var placeInGrammar = regexp.MustCompile(`^at \d+\(\d+\): `)
+var placeInGrammar = regexp.MustCompile(`^(at )?\d+\(\d+\): `)
