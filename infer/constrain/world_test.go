@@ -138,7 +138,7 @@ func walk(t testing.TB, v Vocabulary, g *Grammar, random *rand.Rand) string {
 	t.Helper()
 	m := g.newMatcher()
 	defer m.Close()
-	stream, shown := v.Tokenizer.NewStream(), ""
+	stream, shown := v.Tokenizer.NewStream(allowedIDs(g.special)...), ""
 	pieces := v.Tokenizer.Pieces()
 	patience := random.IntN(40)
 	for step := 0; !m.Stopped(); step++ {

@@ -204,3 +204,40 @@ func TestAStreamAfterOtherTokensKeepsItsSpace(t *testing.T) {
 	require.Equal(t, "答", after.Push(word(3)))
 	require.Empty(t, after.Flush())
 }
+
+// Some replies are to show special tokens: those that mark what follows.
+func TestNamedTokensAreShown(t *testing.T) {
+	pieces := []string{"▁a", "▁b"}
+	sentences := fallback(t, pieces...)
+	sentences["decoder"] = object{"type": "Sequence", "decoders": []any{
+		object{"type": "Replace", "pattern": object{"String": "▁"}, "content": " "},
+		object{"type": "ByteFallback"}, object{"type": "Fuse"},
+		object{"type": "Strip", "content": " ", "start": 1, "stop": 0},
+	}}
+	const mark, other = 3, 4
+	for name, c := range map[string]struct {
+		file object
+		a    int32
+		ids  func(a int32) []int32
+		want []string
+	}{
+		"after text":         {sentences, firstByte + 256, func(a int32) []int32 { return []int32{a, mark, a + 1, other, a} }, []string{"a", "[INST]", " b", "", " a"}},
+		"first":              {sentences, firstByte + 256, func(a int32) []int32 { return []int32{other, mark, a, mark, mark} }, []string{"", "[INST]", " a", "[INST]", "[INST]"}},
+		"within a character": {sentences, 0, func(int32) []int32 { return append(bytesOf("日")[:2], mark) }, []string{"", "", "\uFFFD\uFFFD[INST]"}},
+		"bytes":              {byteLevel(t, level(" a"), level(" b")), levelID(0) + 256, func(a int32) []int32 { return []int32{a, mark, a + 1, other} }, []string{" a", "[INST]", " b", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := from(t, c.file).NewStream(mark)
+			var shown []string
+			for _, id := range c.ids(c.a) {
+				shown = append(shown, s.Push(id))
+			}
+			require.Equal(t, c.want, shown)
+			require.Empty(t, s.Flush())
+		})
+	}
+	tok := from(t, sentences)
+	s := tok.NewStreamAfter([]int32{1, firstByte + 256}, mark)
+	require.Equal(t, "[INST]", s.Push(mark))
+	require.Equal(t, " b", s.Push(firstByte+257))
+}
