@@ -17,7 +17,7 @@ import (
 // createChat answers a conversation with the assistant's next turn.
 //
 //	@Summary		Answer a conversation
-//	@Description	OpenAI's chat completions. With "stream": true the reply is a stream of events: chunks whose delta adds to the message, then data: [DONE]. With "logprobs": true each chunk has the log probabilities of its own tokens, and may have no text: that of half a character. An error after the first byte is an event {"error": ...}, and no [DONE] follows.
+//	@Description	OpenAI's chat completions. With "stream": true the reply is a stream of events: chunks whose delta adds to the message, then data: [DONE]. With "logprobs": true each chunk has the log probabilities of its own tokens, and may have no text: that of half a character. An error after the first byte is an event {"error": ...}, and no [DONE] follows. Calls of tools stream as deltas: id and name first, then arguments piece by piece; those that turn out to be no JSON have been sent by then, whereas a reply in one piece has them as text.
 //	@Tags			chat
 //	@Security		BearerAuth
 //	@Accept			json

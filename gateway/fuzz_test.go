@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,9 @@ func FuzzChatRequest(f *testing.F) {
 		`{"model": "base", "messages": [{"role": "system", "content": [{"type": "text", "text": "個"}]}]}`,
 		ask(`"logprobs": true, "top_logprobs": 3, "logit_bias": {"5": 1}, "stop_token_ids": [2], "top_k": -1`), ask(`"logit_bias": {"05": 1e999}`),
 		`{"model": "best", "messages": [{"role": "assistant", "content": null, "tool_calls": [{}]}]}`,
+		ask(twoTools), ask(twoTools + `, "tool_choice": "required", "stream": true`), ask(twoTools + `, "tool_choice": {"type": "function", "function": {"name": "add"}}, "n": 2`),
+		ask(`"tools": [` + tool("f", `, "strict": true, "parameters": {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"enum": [1, "個"]}}}`) + `], "parallel_tool_calls": false, "response_format": {"type": "json_object"}`),
+		ask(`"tools": [null, {}], "tool_choice": {}`), turns(userTurn, callTurn, toolTurn), turns(callTurn, toolTurn, `{"role": "tool", "tool_call_id": 5}`),
 		`{"model": "gpt-5", "messages": [null]}`, ask(`"temperature": NaN`), ask(`"max_tokens": 1e400`),
 		`{"model": "base", "model": 1}`, `{"MODEL": "base"}`, `{`, `[]`, `null`, ``, "{\"model\": \"\xff\"}", `{"model": "\ud800"}`, ask(``) + ask(``),
 	} {
@@ -76,6 +80,9 @@ func fuzzGeneration(t *testing.T, path string, body []byte) {
 		return make([]int32, len(messages)), nil // without the words that break the fake template
 	}
 	b.engine.script = sayScored(t)
+	if strings.Contains(string(body), "tool") {
+		b.engine.script = sayBits(twoCalls, 9, "stop")
+	}
 	r := httptest.NewRequest("POST", "http://127.0.0.1"+path, bytes.NewReader(body))
 	r.RemoteAddr = "127.0.0.1:5000"
 	r.Header.Set("Content-Type", "application/json")
