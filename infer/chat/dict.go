@@ -2,6 +2,8 @@ package chat
 
 import (
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/nikolalohinski/gonja/v2/builtins"
 	"github.com/nikolalohinski/gonja/v2/exec"
@@ -68,6 +70,27 @@ func get(_ map[string]any, self *exec.Value, args *exec.VarArgs) (any, error) {
 		return args.Args[1].Interface(), nil
 	}
 	return nil, nil
+}
+
+// newDict is dict([other, ]name=value, …). The engine doesn't keep the order of
+// names; let it at least be always the same.
+func newDict(args *exec.VarArgs) (any, error) {
+	var pairs []*exec.Pair
+	for _, arg := range args.Args {
+		if len(args.Args) > 1 || !arg.IsDict() {
+			return nil, errors.New("dict: one dictionary is wanted, or names with values")
+		}
+		arg.Iterate(func(_, _ int, key, value *exec.Value) bool {
+			if _, given := args.KwArgs[key.String()]; !given {
+				pairs = append(pairs, &exec.Pair{Key: key, Value: value})
+			}
+			return true
+		}, func() {})
+	}
+	for _, name := range slices.Sorted(maps.Keys(args.KwArgs)) {
+		pairs = append(pairs, &exec.Pair{Key: exec.AsValue(name), Value: args.KwArgs[name]})
+	}
+	return dict(pairs), nil
 }
 
 // items is the filter of that name.

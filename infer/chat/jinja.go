@@ -79,6 +79,7 @@ func execute(t *exec.Template, out io.Writer, values map[string]any) (err error)
 		return items, err
 	}
 	values["strftime_now"] = strftimeNow
+	values["dict"] = newDict
 	values[chooseName] = choose
 	values[macroCallsName] = &macroCalls{}
 	err = t.Execute(out, exec.NewContext(values))

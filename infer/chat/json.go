@@ -14,7 +14,7 @@ import (
 )
 
 // errNotJSON is what is wrong with arguments and schemas that can't be read.
-var errNotJSON = errors.New("it is not one JSON value of bounded depth")
+var errNotJSON = errors.New("it is not one JSON value of bounded depth and numbers")
 
 // fromJSON reads JSON as templates see it: objects keep the order of their keys.
 // Strings go through mark, and keys through markKey.
@@ -60,7 +60,7 @@ func (r jsonReader) value(depth int) (any, error) {
 	case string:
 		return r.mark(t), nil
 	case json.Number:
-		return number(t), nil
+		return number(t)
 	}
 	return token, nil // true, false, null
 }
@@ -94,12 +94,15 @@ func (r jsonReader) object(depth int) (any, error) {
 }
 
 // number is an integer if it is written as one and not too large.
-func number(n json.Number) any {
+func number(n json.Number) (any, error) {
 	if i, err := strconv.Atoi(n.String()); err == nil {
-		return i
+		return i, nil
 	}
-	f, _ := n.Float64()
-	return f
+	f, err := n.Float64()
+	if err != nil {
+		return nil, errNotJSON
+	}
+	return f, nil
 }
 
 // toJSON is transformers' filter tojson: Python's json.dumps with ensure_ascii

@@ -64,22 +64,29 @@ func (v *variant) takesTools() bool {
 }
 
 // findToolTurns finds out whether the template writes calls and their results,
-// and in which form it wants them.
+// and in which form it wants them: with arguments as JSON or, if it has none,
+// in whatever it makes of a dictionary.
 func (v *variant) findToolTurns() bool {
-	const result, argument = "mergeway-result-probe", `"mergeway-argument-probe"`
-	for _, v.shortIDs = range []bool{false, true} {
-		for _, v.argumentsAsText = range []bool{false, true} {
-			text, err := v.render([]Message{
-				{Role: "user", Content: "x"},
-				{Role: "assistant", ToolCalls: []ToolCall{{ID: "call_mergeway", Name: "mergeway_probe", Arguments: `{"x": ` + argument + `}`}}},
-				{Role: "tool", Content: result, ToolCallID: "call_mergeway", Name: "mergeway_probe"},
-			}, []Tool{{Name: "mergeway_probe", Description: "x"}}, unmarked)
-			if err == nil && strings.Contains(text, argument) && strings.Contains(text, result) {
-				return true
-			}
+	const word, result = "mergeway-argument-probe", "mergeway-result-probe"
+	for _, form := range []struct {
+		argument         string // as the template writes it
+		asText, shortIDs bool
+	}{
+		{`"` + word + `"`, false, false}, {`"` + word + `"`, false, true},
+		{`"` + word + `"`, true, false}, {`"` + word + `"`, true, true},
+		{word, false, false}, {word, false, true},
+	} {
+		v.argumentsAsText, v.shortIDs = form.asText, form.shortIDs
+		text, err := v.render([]Message{
+			{Role: "user", Content: "x"},
+			{Role: "assistant", ToolCalls: []ToolCall{{ID: "call_mergeway", Name: "mergeway_probe", Arguments: `{"x": "` + word + `"}`}}},
+			{Role: "tool", Content: result, ToolCallID: "call_mergeway", Name: "mergeway_probe"},
+		}, []Tool{{Name: "mergeway_probe", Description: "x"}}, unmarked)
+		if err == nil && strings.Contains(text, form.argument) && strings.Contains(text, result) {
+			return true
 		}
 	}
-	v.shortIDs, v.argumentsAsText = false, false
+	v.argumentsAsText, v.shortIDs = false, false
 	return false
 }
 

@@ -22,10 +22,16 @@ func callsSource(param, text string, l Limits) (source, error) {
 		return source{}, fault.Bad(param, "there is nothing that can be called")
 	}
 	w := callsWriter{form: c.Form, names: slices.SortedFunc(maps.Keys(c.Form.Tokens), longestFirst)}
+	properties, patterns, options := 0, 0, 0
 	for i, f := range c.Functions {
-		schema, err := schemaSource(f.Param, f.Schema, l)
+		schema, counted, err := readSchema(f.Param, f.Schema, l)
 		if err != nil {
 			return source{}, err
+		}
+		properties, patterns, options = properties+counted.properties, patterns+counted.patterns, options+counted.options
+		if properties > l.CallSchemas*l.Properties || patterns > l.CallSchemas*l.Patterns || options > l.CallSchemas*l.Options {
+			return source{}, fault.Bad(param, "the functions have more than %d properties, %d patterns and formats, or %d options of enum, anyOf and oneOf together",
+				l.CallSchemas*l.Properties, l.CallSchemas*l.Patterns, l.CallSchemas*l.Options)
 		}
 		w.rule("f%d: %s a%d %s", i, w.text(c.Form.Begin+f.Name+c.Form.Middle), i, w.text(c.Form.End))
 		w.rule("a%d: %%json %s", i, schema)
@@ -39,14 +45,14 @@ func callsSource(param, text string, l Limits) (source, error) {
 	if err := w.start(c, param, l); err != nil {
 		return source{}, err
 	}
-	return source{kind: "lark", data: w.lines.String(), tokens: slices.Collect(maps.Values(c.Form.Tokens)), free: c.Free}, nil
+	return source{kind: "lark", data: w.lines.String(), tokens: w.tokens, free: c.Free}, nil
 }
 
 // blame finds the function whose schema is why calls don't compile: llguidance
 // says only that one is.
 func (c *Compiler) blame(v Vocabulary, s Spec, err error) error {
 	var calls Calls
-	if s.Kind != ToolCalls || json.Unmarshal([]byte(s.Text), &calls) != nil {
+	if s.Kind != ToolCalls || strings.Contains(err.Error(), "too big") || json.Unmarshal([]byte(s.Text), &calls) != nil {
 		return err
 	}
 	for _, f := range calls.Functions {
@@ -67,8 +73,10 @@ func longestFirst(a, b string) int {
 // callsWriter writes the lines of one grammar.
 type callsWriter struct {
 	form  CallForm
-	names []string // of special tokens
-	lines strings.Builder
+	names []string // of special tokens that there may be
+
+	tokens []int32 // of those that were written
+	lines  strings.Builder
 }
 
 func (w *callsWriter) rule(format string, args ...any) { fmt.Fprintf(&w.lines, format+"\n", args...) }
@@ -150,7 +158,11 @@ func (w *callsWriter) text(text string) string {
 		if name == "" {
 			break
 		}
-		parts = append(parts, fmt.Sprintf(`<[%d]> " "?`, w.form.Tokens[name]))
+		id := w.form.Tokens[name]
+		if !slices.Contains(w.tokens, id) {
+			w.tokens = append(w.tokens, id)
+		}
+		parts = append(parts, fmt.Sprintf(`<[%d]> " "?`, id))
 		text = text[at+len(name):]
 	}
 	if len(parts) == 0 {

@@ -2,6 +2,7 @@ package constrain
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -188,6 +189,15 @@ func TestTokensWithoutTextAreInTheMask(t *testing.T) {
 			require.Error(t, m.Accept(3))
 		})
 	}
+}
+
+// callsTo makes the spec for calls of n functions that all take the same.
+func callsTo(n int, schema string) Spec {
+	functions := make([]Function, n)
+	for i := range functions {
+		functions[i] = Function{Name: fmt.Sprintf("f%d", i), Schema: schema}
+	}
+	return CallsOf(Calls{Form: callForms["marks"], Functions: functions, Most: 1})
 }
 
 func TestCallsThatCannotBeKeptAreRefused(t *testing.T) {

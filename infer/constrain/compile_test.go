@@ -159,8 +159,11 @@ func TestEveryLimitHolds(t *testing.T) {
 			schema(`{"$defs":{"a":{"enum":[1,2]}},"allOf":[{"$ref":"#/$defs/a"},{"$ref":"#/$defs/a"},{"$ref":"#/$defs/a"},{"$ref":"#/$defs/a"}]}`)},
 		"MultipleOf": {Limits{MultipleOf: 21}, schema(`{"allOf":[{"multipleOf":0.3},{"multipleOf":7000}]}`),
 			schema(`{"allOf":[{"multipleOf":0.3},{"multipleOf":8000}]}`)},
-		"Choices":     {Limits{Choices: 2}, ChoiceOf("a", "b"), ChoiceOf("a", "b", "c")},
-		"ChoiceBytes": {Limits{ChoiceBytes: 4}, ChoiceOf("ab", "cd"), ChoiceOf("abc", "de")},
+		"CallSchemas":             {Limits{CallSchemas: 2, Properties: 2}, callsTo(2, `{"properties":{"a":{},"b":{}}}`), callsTo(3, `{"properties":{"a":{},"b":{}}}`)},
+		"CallSchemas of options":  {Limits{CallSchemas: 1, Options: 2}, callsTo(2, `{"properties":{"a":{"enum":[1]}}}`), callsTo(3, `{"properties":{"a":{"enum":[1]}}}`)},
+		"CallSchemas of patterns": {Limits{CallSchemas: 1, Patterns: 2}, callsTo(2, `{"properties":{"a":{"pattern":"a"}}}`), callsTo(3, `{"properties":{"a":{"pattern":"a"}}}`)},
+		"Choices":                 {Limits{Choices: 2}, ChoiceOf("a", "b"), ChoiceOf("a", "b", "c")},
+		"ChoiceBytes":             {Limits{ChoiceBytes: 4}, ChoiceOf("ab", "cd"), ChoiceOf("abc", "de")},
 		"CompileFuel": {Limits{CompileFuel: 2000}, schema(`{"type":"boolean"}`), schema(
 			`{"type":"object","properties":{"` + strings.Join(words, `":{"type":"string","pattern":"[a-f]+"},"`) + `":{"type":"array"}}}`)},
 		"GrammarSize": {Limits{GrammarSize: 200}, schema(`{"type":"array","items":{"type":"integer"}}`), schema(
@@ -235,7 +238,7 @@ func TestWorkOfOneStepHasALimit(t *testing.T) {
 func TestDefaultLimitsAreAllSet(t *testing.T) {
 	l := DefaultLimits()
 	for _, n := range []int{
-		l.SchemaBytes, l.SchemaDepth, l.Properties, l.Counted, l.Patterns, l.Options, l.MultipleOf, l.RegexBytes, l.Choices, l.ChoiceBytes, l.Whitespace, l.CompileFuel, l.GrammarSize, l.StepFuel,
+		l.SchemaBytes, l.SchemaDepth, l.Properties, l.Counted, l.Patterns, l.Options, l.CallSchemas, l.MultipleOf, l.RegexBytes, l.Choices, l.ChoiceBytes, l.Whitespace, l.CompileFuel, l.GrammarSize, l.StepFuel,
 		l.StepItems, l.RowItems, l.LexerStates, l.Grammars, l.Vocabularies,
 	} {
 		require.Positive(t, n)

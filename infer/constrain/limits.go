@@ -9,6 +9,7 @@ type Limits struct {
 	Counted     int // the same where minProperties or maxProperties counts some, 64
 	Patterns    int // its patterns, patternProperties and formats together, 32
 	Options     int // the options of its enum, anyOf and oneOf together, and the combinations of those that must hold at once, 1000
+	CallSchemas int // functions of one grammar have as many properties, patterns and options together as so many schemas may, 4
 	MultipleOf  int // least common multiple of a schema's multipleOf, without its zeros at the end, 10000
 	RegexBytes  int // longest regular expression, a schema's patterns included, 4096
 	Choices     int // strings to choose from, 1024
@@ -40,6 +41,7 @@ func (l Limits) orDefault() Limits {
 		{&l.Counted, 64},
 		{&l.Patterns, 32},
 		{&l.Options, 1000},
+		{&l.CallSchemas, 4},
 		{&l.MultipleOf, 10_000},
 		{&l.RegexBytes, 4 << 10},
 		{&l.Choices, 1 << 10},

@@ -14,38 +14,44 @@ import (
 // llguidance itself passes over keywords that it doesn't know; here each one is
 // either kept or refused by name.
 func schemaSource(param, text string, l Limits) (string, error) {
+	text, _, err := readSchema(param, text, l)
+	return text, err
+}
+
+// readSchema is schemaSource that gives what was counted, too.
+func readSchema(param, text string, l Limits) (string, *schemaCheck, error) {
 	if len(text) > l.SchemaBytes {
-		return "", fault.Bad(param, "a schema of %d bytes: at most %d", len(text), l.SchemaBytes)
+		return "", nil, fault.Bad(param, "a schema of %d bytes: at most %d", len(text), l.SchemaBytes)
 	}
 	if !utf8.ValidString(text) {
-		return "", fault.Bad(param, "the schema is not UTF-8")
+		return "", nil, fault.Bad(param, "the schema is not UTF-8")
 	}
 	if err := checkDepth(param, text, l.SchemaDepth); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber() // as written
 	var root any
 	if err := decoder.Decode(&root); err != nil {
-		return "", notJSON(param, err)
+		return "", nil, notJSON(param, err)
 	}
 	c := newSchemaCheck(param, l)
 	if err := c.schema(root, "#"); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := c.checkReferences(); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := c.checkCounts(); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	switch root {
 	case true: // anything
 		text = "{}"
 	case false:
-		return "", fault.Bad(param, "the schema is false: nothing is valid")
+		return "", nil, fault.Bad(param, "the schema is false: nothing is valid")
 	}
-	return withOptions(text, l), nil
+	return withOptions(text, l), c, nil
 }
 
 // checkDepth refuses what is not one JSON value or nests too deep, before
