@@ -166,7 +166,8 @@ func (g *Gateway) checkModelName(name string) error {
 }
 
 // asParamFault names the request's field in an error that has none: a chat
-// template that raises knows nothing about requests.
+// template that raises knows nothing about requests. What it says about tools is
+// about the field of that name.
 func asParamFault(err error, param string) error {
 	var f *fault.Error
 	if fault.CodeOf(err) != fault.Invalid || errors.As(err, &f) && f.Param == "tools" {

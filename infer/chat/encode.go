@@ -90,18 +90,20 @@ func (t *Template) pieces(v *variant, messages []Message, tools []Tool, text str
 		return markBegin + escapeMarks.Replace(s) + markEnd
 	}
 	trimmed := func(s string) string { return mark(strings.TrimSpace(s)) } // many templates trim
-	markings := []marker{{mark, mark, mark, same}, {trimmed, mark, mark, same}}
-	if told, _ := v.contents(nil, tools); len(tools) > 0 && !t.holdsControl(told) {
-		// Some templates rewrite what they are told about tools. It may stand for itself.
-		markings = append(markings, marker{mark, mark, same, same}, marker{trimmed, mark, same, same})
-	}
-	for _, m := range markings {
-		rendered, err := v.render(messages, tools, m)
-		if err != nil {
-			continue // it did not with what the caller wrote
+	for _, tool := range []func(string) string{mark, same} {
+		for _, content := range []func(string) string{mark, trimmed} {
+			rendered, err := v.render(messages, tools, marker{content: content, call: mark, tool: tool, key: same})
+			if err != nil {
+				continue // it did not with what the caller wrote
+			}
+			if pieces, ok := split(rendered); ok && join(pieces) == text {
+				return pieces, true
+			}
 		}
-		if pieces, ok := split(rendered); ok && join(pieces) == text {
-			return pieces, true
+		// Some templates rewrite what they are told about tools. That may stand for
+		// itself where there is no control token in it.
+		if told, _ := v.contents(nil, tools); len(tools) == 0 || t.holdsControl(told) {
+			break
 		}
 	}
 	return nil, false
@@ -183,12 +185,7 @@ func (t *Template) controlFromContent(ids []int32, contents []string, pieces []p
 
 // holdsControl tells whether any of some texts would become special tokens.
 func (t *Template) holdsControl(texts []string) bool {
-	for _, text := range texts {
-		if t.countControl(t.tokenizer.Encode(text, true)) > 0 {
-			return true
-		}
-	}
-	return false
+	return t.countControl(t.tokenizer.Encode(strings.Join(texts, "\n"), true)) > 0
 }
 
 func (t *Template) countControl(ids []int32) int {

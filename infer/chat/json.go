@@ -144,6 +144,8 @@ func (w *jsonWriter) value(v *exec.Value, depth int) error {
 	switch {
 	case depth > maxDepth:
 		return errTooDeep
+	case w.Len() > maxRenderedBytes: // indentation can make much of little
+		return errTooLong
 	case v == nil || v.IsNil():
 		w.WriteString("null")
 	case v.IsError():

@@ -50,6 +50,12 @@ func TestTheLastOfTwoValuesCounts(t *testing.T) {
 	require.Equal(t, `{"a": 3, "b": 2}`, evaluate(t, `{{ x | tojson }}`, `{"a": 1, "b": 2, "a": 3}`))
 }
 
+func TestIndentationIsBounded(t *testing.T) {
+	deep := strings.Repeat("[", 60) + strings.Repeat("1,", 20_000) + "1" + strings.Repeat("]", 60)
+	_, err := template(t, `{{ tools[0].function.name }}{{ tools[0].function.parameters | tojson(indent=1000000) }}`).Render([]Message{{Role: "user", Content: "x"}}, Tool{Name: "f", Parameters: `{"enum": ` + deep + `}`})
+	require.ErrorContains(t, err, errTooLong.Error())
+}
+
 // Whatever is JSON is read, and comes out as the same JSON.
 func FuzzJSON(f *testing.F) {
 	for _, text := range []string{`{"a": [1, 2.5, "x", null, true, {"b": {}}]}`, `"\ud83d\ude00\ud800"`, `-0`, `1e400`, `[[[[`, `{"a":1}{`, `{"a":1,"a":2}`, ``, strings.Repeat("[", 300)} {
