@@ -138,7 +138,7 @@ def check_choices(client, model):
     stopped = ask(client, model, tool_choice={"type": "function", "function": {"name": "Weather"}}, stop='city"')
     choice = stopped.choices[0]
     arguments = choice.message.tool_calls[0].function.arguments
-    assert choice.finish_reason == "stop" and arguments.replace(" ", "") == '{"', choice
+    assert choice.finish_reason == "stop" and "".join(arguments.split()) == '{"', choice
     formatted = ask(client, model, tools=[TOOLS[0]], response_format={"type": "json_object"}, max_tokens=60).choices[0]
     assert formatted.message.tool_calls or formatted.message.content.startswith("{"), formatted
     print(f"ok: {model}: choices")
