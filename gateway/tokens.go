@@ -17,7 +17,6 @@ var unsupportedInTokens = []feature{
 	{"continue_final_message", isFalse},
 	{"chat_template", never},
 	{"chat_template_kwargs", isEmpty},
-	{"tools", isEmpty},
 	{"with_pieces", isFalse},
 }
 
@@ -75,12 +74,25 @@ func (g *Gateway) tokenizeChat(w catalog.Words, body TokenizeRequest) ([]int32, 
 	if body.ParseSpecial != nil && *body.ParseSpecial {
 		return nil, fault.Bad("parse_special", "parse_special is for a prompt: what messages say is always text")
 	}
-	messages, err := g.chatMessages(body.Messages)
+	messages, tools, err := g.conversation(body.Messages, body.Tools)
 	if err != nil {
 		return nil, err
 	}
-	ids, err := template(w, body.AddGenerationPrompt).Encode(messages)
+	ids, err := template(w, body.AddGenerationPrompt).Encode(messages, tools...)
 	return ids, asParamFault(err, "messages")
+}
+
+// conversation checks what a chat would be made of, in the template's terms.
+func (g *Gateway) conversation(messages []ChatMessage, tools []Tool) ([]chat.Message, []chat.Tool, error) {
+	turns, err := g.chatMessages(messages)
+	if err != nil {
+		return nil, nil, err
+	}
+	use, err := ChatRequest{Tools: tools}.toolUse(g.limits)
+	if err != nil || use == nil {
+		return turns, nil, err
+	}
+	return turns, use.offered, nil
 }
 
 // detokenize gives the text of tokens.
@@ -179,7 +191,7 @@ func (g *Gateway) applyTemplate(c *gin.Context) error {
 	if err := g.readGeneration(c, &body, unsupportedInTokens); err != nil {
 		return err
 	}
-	messages, err := g.chatMessages(body.Messages)
+	messages, tools, err := g.conversation(body.Messages, body.Tools)
 	if err != nil {
 		return err
 	}
@@ -188,11 +200,11 @@ func (g *Gateway) applyTemplate(c *gin.Context) error {
 		return err
 	}
 	t := template(w, body.AddGenerationPrompt)
-	text, err := t.Render(messages)
+	text, err := t.Render(messages, tools...)
 	if err != nil {
 		return asParamFault(err, "messages")
 	}
-	ids, err := t.Encode(messages)
+	ids, err := t.Encode(messages, tools...)
 	if err != nil {
 		return asParamFault(err, "messages")
 	}

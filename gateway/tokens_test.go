@@ -188,7 +188,7 @@ func TestTokenizerRequestsAreRefused(t *testing.T) {
 		{"/detokenize", `{"tokens": [99999999999999999999]}`, 400, "invalid", "tokens"},
 		{"/detokenize", `{"tokens": "a"}`, 400, "invalid", "tokens"},
 		{"/apply-template", `{}`, 400, "invalid", "messages"},
-		{"/apply-template", `{"messages": [` + user + `], "tools": [{}]}`, 400, "unsupported_parameter", "tools"},
+		{"/apply-template", `{"messages": [` + user + `], "tools": [{}]}`, 400, "unsupported_parameter", "tools[0].type"},
 	} {
 		for _, root := range roots {
 			t.Run(root+c.path+c.body, func(t *testing.T) {

@@ -5,6 +5,7 @@ type TokenizeRequest struct {
 	Model               string        `json:"model" example:"base"`                          // whose tokens; the default model's if absent, else those that all models have in common
 	Prompt              *string       `json:"prompt" extensions:"x-nullable"`                // text
 	Messages            []ChatMessage `json:"messages" extensions:"x-nullable"`              // in place of a prompt: a conversation, as the chat template writes it
+	Tools               []Tool        `json:"tools" extensions:"x-nullable"`                 // of a conversation: functions that the model may call
 	AddSpecialTokens    *bool         `json:"add_special_tokens" extensions:"x-nullable"`    // begin with the beginning-of-text token, as a completions prompt does; true if absent, and always false for messages, whose template writes it
 	ParseSpecial        *bool         `json:"parse_special" extensions:"x-nullable"`         // the name of a special token in the prompt is that token; true if absent. false: it is text, as in a completions prompt
 	AddGenerationPrompt *bool         `json:"add_generation_prompt" extensions:"x-nullable"` // end messages with the beginning of a reply; true if absent
@@ -48,6 +49,7 @@ type TokenizerInfo struct {
 type ApplyTemplateRequest struct {
 	Model               string        `json:"model" example:"base"` // whose template; the default model's if absent, else that which all models have in common
 	Messages            []ChatMessage `json:"messages" binding:"required"`
+	Tools               []Tool        `json:"tools" extensions:"x-nullable"`                 // functions that the model may call
 	AddGenerationPrompt *bool         `json:"add_generation_prompt" extensions:"x-nullable"` // end with the beginning of a reply; true if absent
 }
 

@@ -78,6 +78,19 @@ func TestOpenAIPythonClientOnTools(t *testing.T) {
 	out, err := python(fromRoot("test", "python", "openai_tools.py"), s.url+"/v1", "plain", "marked", "listed", "untaught").CombinedOutput()
 	t.Logf("%s", out)
 	require.NoError(t, err)
+
+	// What the tokenizer's endpoints say of a conversation is what a chat sees.
+	conversation := object{"model": "marked", "messages": []object{{"role": "user", "content": "3+4"}}, "tools": []object{{
+		"type": "function", "function": object{"name": "add", "parameters": object{"type": "object", "required": []string{"a", "b"}}},
+	}}}
+	written := s.call("POST", "/apply-template", conversation)
+	require.Equal(t, `<s>add["a", "b"][INST] 3+4 [/INST]`, written.text("prompt"))
+	seen := s.call("POST", "/tokenize", conversation)
+	require.Equal(t, written["count"], seen["count"])
+	again := s.call("POST", "/v1/tokenize", object{"model": "marked", "prompt": written.text("prompt"), "add_special_tokens": false})
+	require.Equal(t, again["tokens"], seen["tokens"], "the template writes the only beginning of sequence")
+	conversation["max_tokens"] = 1
+	require.Equal(t, written["count"], s.call("POST", "/v1/chat/completions", conversation).object("usage")["prompt_tokens"])
 }
 
 // renameToken gives a special token another name, in a tokenizer whose model needs

@@ -16,7 +16,7 @@ import (
 
 func TestAFinishedConversationHasNoReplyBegun(t *testing.T) {
 	asking := template(t, chatml)
-	messages := []Message{{"user", "2+3?"}, {"assistant", "5"}}
+	messages := []Message{{Role: "user", Content: "2+3?"}, {Role: "assistant", Content: "5"}}
 	const said = "<|im_start|>system\nYou help.<|im_end|>\n<|im_start|>user\n2+3?<|im_end|>\n<|im_start|>assistant\n5<|im_end|>\n"
 	for _, c := range []struct {
 		template *Template
