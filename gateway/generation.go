@@ -228,7 +228,7 @@ func (g *Gateway) collect(ctx context.Context, j job) (outcome, error) {
 		r.Logprobs = append(r.Logprobs, p.Logprobs...)
 		r.PromptLogprobs = append(r.PromptLogprobs, p.PromptLogprobs...)
 		if p.FinishReason != "" {
-			r.FinishReason = p.FinishReason
+			r.FinishReason, r.Stop = p.FinishReason, p.Stop
 		}
 	}
 	if ctx.Err() != nil {

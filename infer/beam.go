@@ -262,13 +262,11 @@ func (bm *beam) finish() {
 			shown, r.FinishReason = shown[:len(shown)-1], FinishStop
 		}
 		stop := stopper{stops: s.stop.stops, include: s.stop.include}
-		text, stopped := stop.push(s.textOf(shown))
-		if stopped {
+		if r.Text, r.Stop = stop.push(s.textOf(shown)); r.Stop != "" {
 			r.FinishReason = FinishStop
 		} else {
-			text += stop.flush()
+			r.Text += stop.flush()
 		}
-		r.Text = text
 		bm.results = append(bm.results, r)
 	}
 	s.end(Chunk{FinishReason: FinishStop})

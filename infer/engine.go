@@ -158,7 +158,7 @@ func (e *Engine) Generate(ctx context.Context, m *Model, rs []Request) ([]Result
 		r := &results[i]
 		for c := range s.out {
 			text.WriteString(c.Text)
-			r.CompletionTokens, r.CachedTokens, r.FinishReason = c.Tokens, c.Cached, c.FinishReason
+			r.CompletionTokens, r.CachedTokens, r.FinishReason, r.Stop = c.Tokens, c.Cached, c.FinishReason, c.Stop
 			r.Logprobs = append(r.Logprobs, c.Logprobs...)
 			r.PromptLogprobs = append(r.PromptLogprobs, c.PromptLogprobs...)
 			if c.Err != nil && failed == nil {

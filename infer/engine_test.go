@@ -145,7 +145,7 @@ func TestStopStringSpanningTokens(t *testing.T) {
 		got, err := e.Generate(t.Context(), m, []infer.Request{r, goesOn})
 		require.NoError(t, err)
 		require.Equal(t, infer.Result{
-			Text: want[:strings.Index(want, stop)], PromptTokens: len(prompt), CompletionTokens: 5, FinishReason: "stop",
+			Text: want[:strings.Index(want, stop)], PromptTokens: len(prompt), CompletionTokens: 5, FinishReason: "stop", Stop: stop,
 		}, got[0], "background=%v", background)
 		require.Equal(t, want, got[1].Text)
 	}

@@ -50,6 +50,7 @@ type Chunk struct {
 	Tokens       int    // completion tokens so far
 	Cached       int    // prompt tokens whose keys and values were there already
 	FinishReason string // "" until the last chunk, then "stop" or "length"
+	Stop         string // the stop string that ended the reply, on the last chunk; "" if none did
 	Err          error  // set on the last chunk if generation failed
 
 	Logprobs       []TokenLogprob // of the tokens since the last chunk, if asked for
@@ -65,6 +66,7 @@ type Result struct {
 	CachedTokens     int // prompt tokens whose keys and values were there already
 	CompletionTokens int
 	FinishReason     string         // "stop" or "length"
+	Stop             string         // the stop string that ended it; "" if none did
 	Logprobs         []TokenLogprob // of the reply's tokens, if asked for
 	PromptLogprobs   []TokenLogprob // of the prompt's tokens, if asked for
 }

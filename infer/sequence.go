@@ -131,10 +131,10 @@ func (s *sequence) accept(c choice) {
 		s.finish(FinishStop)
 		return
 	}
-	text, stopped := s.stop.push(s.stream.Push(c.token))
+	text, reached := s.stop.push(s.stream.Push(c.token))
 	switch {
-	case stopped:
-		s.end(Chunk{Text: text, FinishReason: FinishStop})
+	case reached != "":
+		s.end(Chunk{Text: text, FinishReason: FinishStop, Stop: reached})
 	case s.sampler.matcher != nil && s.sampler.matcher.Stopped():
 		s.finishWith(text, FinishStop)
 	case s.remaining() <= 0:
@@ -167,9 +167,9 @@ func (s *sequence) finish(reason string) { s.finishWith("", reason) }
 
 // finishWith ends the reply with text and what was held back behind it.
 func (s *sequence) finishWith(text, reason string) {
-	rest, stopped := s.stop.push(s.stream.Flush())
-	if stopped {
-		s.end(Chunk{Text: text + rest, FinishReason: FinishStop})
+	rest, reached := s.stop.push(s.stream.Flush())
+	if reached != "" {
+		s.end(Chunk{Text: text + rest, FinishReason: FinishStop, Stop: reached})
 		return
 	}
 	s.end(Chunk{Text: text + rest + s.stop.flush(), FinishReason: reason})

@@ -10,22 +10,22 @@ type stopper struct {
 	held    string
 }
 
-// push adds text; shown may be given out, and stopped says that a stop string
-// was reached and nothing more comes.
-func (s *stopper) push(text string) (shown string, stopped bool) {
+// push adds text; shown may be given out. If reached isn't empty, it is the stop
+// string that ended the text, and nothing more comes.
+func (s *stopper) push(text string) (shown, reached string) {
 	text = s.held + text
 	s.held = ""
-	first, found := -1, ""
+	first := -1
 	for _, stop := range s.stops {
 		if at := strings.Index(text, stop); at >= 0 && (first < 0 || at < first) {
-			first, found = at, stop
+			first, reached = at, stop
 		}
 	}
 	switch {
 	case first >= 0 && s.include:
-		return text[:first+len(found)], true
+		return text[:first+len(reached)], reached
 	case first >= 0:
-		return text[:first], true
+		return text[:first], reached
 	}
 	keep := 0
 	for _, stop := range s.stops {
@@ -37,7 +37,7 @@ func (s *stopper) push(text string) (shown string, stopped bool) {
 		}
 	}
 	s.held = text[len(text)-keep:]
-	return text[:len(text)-keep], false
+	return text[:len(text)-keep], ""
 }
 
 // flush gives what was held back: the text ended before it became a stop string.
