@@ -24,11 +24,18 @@ func (g *Gateway) streamChat(c *gin.Context, j job, head replyHead, body ChatReq
 	return g.streamJob(c, j, &w)
 }
 
-// chunkWriter turns pieces into the events of one kind of reply.
+// chunkWriter turns pieces into the events of one kind of reply. The last ones,
+// of end, say that it is complete.
 type chunkWriter interface {
 	begin(s *eventStream, gen *generation) error
 	piece(s *eventStream, p piece) error
 	end(s *eventStream, gen *generation) error
+}
+
+// failureWriter is a chunkWriter whose kind of reply has its own words for an
+// error after the first byte.
+type failureWriter interface {
+	fail(s *eventStream, e ErrorBody) error
 }
 
 // streamJob runs a job and writes its pieces as they come. Errors before the
@@ -38,6 +45,9 @@ func (g *Gateway) streamJob(c *gin.Context, j job, w chunkWriter) error {
 	defer cancel()
 	s := g.newEventStream(c)
 	defer s.close()
+	if f, ok := w.(failureWriter); ok {
+		s.broken = func(e ErrorBody) error { return f.fail(s, e) }
+	}
 	gen, err := await(s, cancel, func() (*generation, error) { return g.begin(ctx, j) })
 	if err != nil {
 		return err
@@ -72,7 +82,7 @@ func (g *Gateway) streamJob(c *gin.Context, j job, w chunkWriter) error {
 		return err
 	}
 	complete = true
-	return s.done()
+	return nil
 }
 
 // chatWriter writes chat.completion.chunk events.
@@ -131,7 +141,7 @@ func (w *chatWriter) piece(s *eventStream, p piece) error {
 // end sends the usage, to those who asked, in a chunk without choices.
 func (w *chatWriter) end(s *eventStream, gen *generation) error {
 	if w.chunk.Usage == nil {
-		return nil
+		return s.done()
 	}
 	chunk := w.chunk
 	chunk.Choices = []ChunkChoice{}
@@ -139,5 +149,8 @@ func (w *chatWriter) end(s *eventStream, gen *generation) error {
 	if chunk.Usage, err = json.Marshal(gen.usage()); err != nil {
 		return err
 	}
-	return s.data(chunk)
+	if err := s.data(chunk); err != nil {
+		return err
+	}
+	return s.done()
 }

@@ -30,7 +30,7 @@ func (w *completionWriter) piece(s *eventStream, p piece) error {
 
 func (w *completionWriter) end(s *eventStream, gen *generation) error {
 	if w.chunk.Usage == nil {
-		return nil
+		return s.done()
 	}
 	chunk := w.chunk
 	chunk.Choices = []CompletionChoice{}
@@ -38,5 +38,8 @@ func (w *completionWriter) end(s *eventStream, gen *generation) error {
 	if chunk.Usage, err = json.Marshal(gen.usage()); err != nil {
 		return err
 	}
-	return s.data(chunk)
+	if err := s.data(chunk); err != nil {
+		return err
+	}
+	return s.done()
 }

@@ -181,7 +181,7 @@ func (g *Gateway) fail(c *gin.Context, err error) {
 	}
 	if c.Writer.Written() {
 		if s, ok := c.Value(streamKey).(*eventStream); ok && a.status != statusClientGone {
-			_ = s.data(body) // and no [DONE]: that is how a client tells
+			_ = s.fail(body)
 		}
 		c.Abort()
 		return

@@ -21,6 +21,7 @@ type eventStream struct {
 	limits Limits
 	ticker *time.Ticker // a tick after each silence of KeepAlive
 	open   bool
+	broken func(ErrorBody) error // tells of an error after the first byte; as OpenAI's chats do, if nil
 }
 
 func (g *Gateway) newEventStream(c *gin.Context) *eventStream {
@@ -55,6 +56,15 @@ func (s *eventStream) data(v any) error {
 	return s.write("data: " + text + "\n\n")
 }
 
+// named sends one event with a name.
+func (s *eventStream) named(name string, v any) error {
+	text, err := plainJSON(v)
+	if err != nil {
+		return err
+	}
+	return s.write("event: " + name + "\ndata: " + text + "\n\n")
+}
+
 // event sends one named event with an id, by which a client can resume.
 func (s *eventStream) event(id int, name string, v any) error {
 	text, err := plainJSON(v)
@@ -64,7 +74,16 @@ func (s *eventStream) event(id int, name string, v any) error {
 	return s.write("id: " + strconv.Itoa(id) + "\nevent: " + name + "\ndata: " + text + "\n\n")
 }
 
-// done says that an OpenAI stream is complete.
+// fail tells of an error after the first byte. No [DONE] follows: that is how
+// a client tells.
+func (s *eventStream) fail(e ErrorReply) error {
+	if s.broken != nil {
+		return s.broken(e.Error)
+	}
+	return s.data(e)
+}
+
+// done says that a stream of chunks is complete.
 func (s *eventStream) done() error { return s.write("data: [DONE]\n\n") }
 
 // comment keeps the connection open; clients skip it.
