@@ -67,7 +67,7 @@ func (gd guard) identify(r *http.Request) (caller, error) {
 	}
 	secret := shownKey(r)
 	if secret == "" {
-		return caller{}, fault.New(invalidKey, "no API key: send the header Authorization: Bearer KEY")
+		return caller{}, fault.New(invalidKey, "no API key: send the header Authorization: Bearer KEY, or x-api-key: KEY")
 	}
 	// Digests have one length, and every key is compared to the end: the time
 	// taken tells nothing about how near a guess was.

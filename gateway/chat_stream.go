@@ -27,7 +27,7 @@ func (g *Gateway) streamChat(c *gin.Context, j job, head replyHead, body ChatReq
 // chunkWriter turns pieces into the events of one kind of reply. The last ones,
 // of end, say that it is complete.
 type chunkWriter interface {
-	begin(s *eventStream, gen *generation) error
+	begin(s *eventStream, gen *generation) error // when the first piece is there, and counted
 	piece(s *eventStream, p piece) error
 	end(s *eventStream, gen *generation) error
 }
@@ -64,6 +64,9 @@ func (g *Gateway) streamJob(c *gin.Context, j job, w chunkWriter) error {
 		case p.Err != nil:
 			return asPromptFault(p.Err, j.param)
 		}
+		if more {
+			gen.count(p)
+		}
 		if !begun {
 			begun = true
 			if err := w.begin(s, gen); err != nil {
@@ -73,7 +76,6 @@ func (g *Gateway) streamJob(c *gin.Context, j job, w chunkWriter) error {
 		if !more {
 			break
 		}
-		gen.count(p)
 		if err := w.piece(s, p); err != nil {
 			return err
 		}

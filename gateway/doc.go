@@ -51,3 +51,7 @@ package gateway
 //	@in				header
 //	@name			Authorization
 //	@description	"Bearer" and the API key. Without keys the server answers its own machine only, and needs none. A key has scopes: inference, manage, search; the one that a request lacks is named.
+//	@securityDefinitions.apikey	KeyAuth
+//	@in				header
+//	@name			x-api-key
+//	@description	The API key, as Anthropic's clients send it.

@@ -168,7 +168,8 @@ func asPromptFault(err error, param string) error {
 }
 
 // fail answers a request with an error: the envelope while nothing has been
-// sent, an error event once a stream has begun.
+// sent, an error event once a stream has begun. Both have the form that the
+// client knows, OpenAI's or Anthropic's.
 func (g *Gateway) fail(c *gin.Context, err error) {
 	id := requestID(c)
 	a, body := explain(err, id)
@@ -193,6 +194,10 @@ func (g *Gateway) fail(c *gin.Context, err error) {
 		c.Header("WWW-Authenticate", "Bearer")
 	}
 	c.Abort()
+	if speaksAnthropic(c.Request) {
+		c.PureJSON(a.status, body.Error.anthropic(id))
+		return
+	}
 	c.PureJSON(a.status, body)
 }
 

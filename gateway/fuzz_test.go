@@ -73,8 +73,23 @@ func FuzzTokenizerRequest(f *testing.F) {
 	})
 }
 
+// FuzzMessageRequest is the same for Anthropic's messages.
+func FuzzMessageRequest(f *testing.F) {
+	for _, seed := range []string{
+		converse(""), converse(`"stream": true, "stop_sequences": ["l"], "temperature": 0, "top_k": 1, "system": [{"type": "text", "text": "個"}]`),
+		converse(`"tools": [{"name": "f", "input_schema": {"type": "object"}}], "tool_choice": {"type": "tool", "name": "f"}`),
+		converse(`"output_config": {"format": {"type": "json_schema", "schema": {"type": "integer"}}}`), converse(`"thinking": {"type": "enabled"}`),
+		`{"model": "base", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": [{"type": "image"}]}]}, {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "f", "input": {}}]}]}`,
+		`{"model": "base", "max_tokens": 9, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}`,
+		`{"model": "gpt-5", "max_tokens": 1e9, "messages": [null]}`, `{"max_tokens": null, "messages": [{}]}`, `{"system": {}}`, `[]`, `{`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) { fuzzGeneration(t, messagesPath, body) })
+}
+
 func fuzzGeneration(t *testing.T, path string, body []byte) {
-	b := newBench(t)
+	b := newBench(t, func(o *Options) { o.Grammars = fakeGrammars{} })
 	b.catalog.entries = b.catalog.entries[:2] // without the one that is broken
 	b.gateway.encodeChat = func(_ *infer.Model, messages []chat.Message, _ ...chat.Tool) ([]int32, error) {
 		return make([]int32, len(messages)), nil // without the words that break the fake template

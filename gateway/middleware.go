@@ -26,8 +26,12 @@ const (
 	streamKey    = "gateway.stream" // the open *eventStream, for errors after the first byte
 )
 
-// requestIDHeader names a request in replies and in the log.
-const requestIDHeader = "X-Request-Id"
+// requestIDHeader names a request in replies and in the log. Anthropic's clients
+// look for it by another name.
+const (
+	requestIDHeader          = "X-Request-Id"
+	anthropicRequestIDHeader = "Request-Id"
+)
 
 // identify gives each request an id: the client's own if it is short and
 // harmless, else a fresh one.
@@ -39,6 +43,9 @@ func identify(c *gin.Context) {
 	c.Set(requestIDKey, id)
 	c.Request = c.Request.WithContext(withRequestID(c.Request.Context(), id))
 	c.Header(requestIDHeader, id)
+	if speaksAnthropic(c.Request) {
+		c.Header(anthropicRequestIDHeader, id)
+	}
 }
 
 func requestID(c *gin.Context) string { return c.GetString(requestIDKey) }

@@ -51,6 +51,8 @@ func (g *Gateway) routes() *gin.Engine {
 	generate.POST("/chat/completions", g.handle(g.createChat))
 	generate.POST("/completions", g.handle(g.createCompletion))
 	generate.POST("/embeddings", g.handle(g.createEmbeddings))
+	generate.POST("/messages", g.handle(g.createMessage))
+	generate.POST("/messages/count_tokens", g.handle(g.countMessageTokens))
 	generate.POST("/models/*model", g.handle(g.actOnModel)) // making one may take as long as a reply
 
 	quick := api.Group("/", within(g.limits.RequestTimeout))

@@ -115,22 +115,25 @@ func polish(document *openapi3.T) {
 			}
 			for status, response := range operation.Responses.Map() {
 				if strings.HasPrefix(status, "4") || strings.HasPrefix(status, "5") {
-					response.Value.Content = failure(document)
+					response.Value.Content = failure(document, path)
 				} else if stream := response.Value.Content["text/event-stream"]; stream != nil {
 					stream.Schema = openapi3.NewStringSchema().NewRef()
 				}
 			}
 			// A wrong key, a timeout, our own fault: any operation can fail so.
-			other := openapi3.NewResponse().WithDescription("any other failure").WithContent(failure(document))
+			other := openapi3.NewResponse().WithDescription("any other failure").WithContent(failure(document, path))
 			operation.Responses.Set("default", &openapi3.ResponseRef{Value: other})
 		}
 	}
 }
 
 // failure is the content of every reply that isn't a success: the envelope, as
-// JSON, whatever a success is.
-func failure(document *openapi3.T) openapi3.Content {
-	const name = "gateway.ErrorReply"
+// JSON, whatever a success is. Anthropic's API has one of its own.
+func failure(document *openapi3.T, path string) openapi3.Content {
+	name := "gateway.ErrorReply"
+	if strings.HasPrefix(path, "/v1/messages") {
+		name = "gateway.MessageError"
+	}
 	return openapi3.NewContentWithJSONSchemaRef(openapi3.NewSchemaRef("#/components/schemas/"+name, document.Components.Schemas[name].Value))
 }
 
