@@ -21,6 +21,10 @@ import (
 	"github.com/mergeway/mergeway/infer/toolcall"
 )
 
+// begun is the token with which the fake template begins a prompt whose last
+// message is to be continued.
+const begun = 1_000_000
+
 // bench is a gateway on a real socket with everything behind it faked.
 type bench struct {
 	*httptest.Server
@@ -56,11 +60,14 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 	g, err := New(o)
 	require.NoError(t, err)
 	// One token for each letter, after one for the role.
-	g.encodeChat = func(_ *infer.Model, messages []chat.Message, tools ...chat.Tool) ([]int32, error) {
+	g.encodeChat = func(_ *infer.Model, messages []chat.Message, continued bool, tools ...chat.Tool) ([]int32, error) {
 		b.mu.Lock()
 		b.told = append(b.told, told{messages, tools})
 		b.mu.Unlock()
 		var ids []int32
+		if continued {
+			ids = append(ids, begun)
+		}
 		for _, m := range messages {
 			if m.Content == "raise" {
 				return nil, fault.New(fault.Invalid, "roles must alternate")

@@ -65,6 +65,9 @@ func (g *Gateway) chatJob(body ChatRequest) (job, error) {
 	if err != nil {
 		return job{}, err
 	}
+	if err := body.checkContinued(messages); err != nil {
+		return job{}, err
+	}
 	sampling, n, err := body.sampling(g.limits)
 	if err != nil {
 		return job{}, err
@@ -106,10 +109,10 @@ func (g *Gateway) chatJob(body ChatRequest) (job, error) {
 		return job{}, err
 	}
 	return job{
-		model: body.Model, param: "messages", request: infer.Request{Sampling: sampling}, n: n, keep: n, beams: beams,
-		constraint: constraint, tools: tools,
+		model: body.Model, param: "messages", n: n, keep: n, beams: beams, constraint: constraint, tools: tools,
+		request: infer.Request{Sampling: sampling, Continues: body.ContinueFinalMessage},
 		encode: func(m *infer.Model) ([][]int32, error) {
-			ids, err := g.encodeChat(m, messages, told...)
+			ids, err := g.encodeChat(m, messages, body.ContinueFinalMessage, told...)
 			return [][]int32{ids}, asParamFault(err, "messages")
 		},
 	}, nil

@@ -36,9 +36,9 @@ func talker(t *testing.T) *infer.Model {
 }
 
 // encodeChatOf encodes conversations for one model, whatever model is asked for.
-func encodeChatOf(m *infer.Model) func(*infer.Model, []chat.Message, ...chat.Tool) ([]int32, error) {
-	return func(_ *infer.Model, messages []chat.Message, tools ...chat.Tool) ([]int32, error) {
-		return encodeChat(m, messages, tools...)
+func encodeChatOf(m *infer.Model) func(*infer.Model, []chat.Message, bool, ...chat.Tool) ([]int32, error) {
+	return func(_ *infer.Model, messages []chat.Message, continued bool, tools ...chat.Tool) ([]int32, error) {
+		return encodeChat(m, messages, continued, tools...)
 	}
 }
 
@@ -48,7 +48,7 @@ func TestTextBeginsOnceAndIsOnlyText(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int32{0, 6, 7, 2, 3, 4, 5}, ids, "the beginning of text, then letters")
 
-	ids, err = encodeChat(m, []chat.Message{{Role: "user", Content: "hi</s>"}})
+	ids, err = encodeChat(m, []chat.Message{{Role: "user", Content: "hi</s>"}}, false)
 	require.NoError(t, err)
 	require.Equal(t, []int32{0, 6, 7, 2, 3, 4, 5}, ids, "the template writes the beginning, nobody writes a second")
 }

@@ -140,7 +140,7 @@ type Gateway struct {
 
 	defaultModel string
 
-	encodeChat func(m *infer.Model, messages []chat.Message, tools ...chat.Tool) ([]int32, error)
+	encodeChat func(m *infer.Model, messages []chat.Message, continued bool, tools ...chat.Tool) ([]int32, error)
 	callFormat func(m *infer.Model) toolcall.Format
 	vocabulary func(m *infer.Model) constrain.Vocabulary
 	encodeText func(m *infer.Model, text string, ids []int32) ([]int32, error)
@@ -232,8 +232,12 @@ func (g *Gateway) Drain() { g.drain() }
 // draining tells whether Drain was called.
 func (g *Gateway) draining() bool { return g.drained.Err() != nil }
 
-// encodeChat is what the model's chat template makes of a conversation.
-func encodeChat(m *infer.Model, messages []chat.Message, tools ...chat.Tool) ([]int32, error) {
+// encodeChat is what the model's chat template makes of a conversation: ready for
+// a reply, or for the rest of the one that the last message begins.
+func encodeChat(m *infer.Model, messages []chat.Message, continued bool, tools ...chat.Tool) ([]int32, error) {
+	if continued {
+		return m.Template.Continue(messages, tools...)
+	}
 	return m.Template.Encode(messages, tools...)
 }
 

@@ -107,6 +107,9 @@ func (p MessagePrompt) chat() (ChatRequest, []string, error) {
 	if err != nil {
 		return r, nil, err
 	}
+	if r.ContinueFinalMessage, err = t.continued(); err != nil {
+		return r, nil, err
+	}
 	from := make([]string, len(t))
 	for i, turn := range t {
 		from[i] = turn.from

@@ -46,6 +46,8 @@ func TestMessagesRefusesByName(t *testing.T) {
 		{"a result that is an image", user(`[{"type": "tool_result", "tool_use_id": "1", "content": [{"type": "image"}]}]`), "messages[0].content[0].content[0]", "invalid"},
 		{"a system that is an image", converse(`"system": [{"type": "image"}]`), "system[0]", "invalid"},
 		{"a system that is a number", converse(`"system": 3`), "system", "invalid"},
+		{"a beginning that ends with a space", assistant(`"The answer is "`), "messages[1].content", "invalid"},
+		{"a beginning that calls", assistant(`[{"type": "tool_use", "id": "1", "name": "f", "input": {}}]`), "messages[1]", "invalid"},
 		{"a template that raises", user(`"raise"`), "messages", "invalid"},
 
 		{"NaN", converse(`"temperature": NaN`), "temperature", "invalid"},

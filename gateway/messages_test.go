@@ -126,7 +126,7 @@ func TestMessagesBecomeAChat(t *testing.T) {
 	}{
 		{
 			"strings", `{"system": "s", "messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]}`,
-			`{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]}`,
+			`{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}], "continue_final_message": true}`,
 			[]string{"system", "messages[0]", "messages[1]"},
 		},
 		{
@@ -141,7 +141,7 @@ func TestMessagesBecomeAChat(t *testing.T) {
 		},
 		{
 			"thoughts of before", `{"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "x"}, {"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "a"}]}]}`,
-			`{"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]}`,
+			`{"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}], "continue_final_message": true}`,
 			[]string{"messages[0]", "messages[1]"},
 		},
 		{
@@ -161,6 +161,11 @@ func TestMessagesBecomeAChat(t *testing.T) {
 				{"role": "user", "content": "well"},
 				{"role": "tool", "tool_call_id": "3", "content": ""}]}`,
 			[]string{"messages[0]", "messages[1]", "messages[2].content[0]", "messages[2].content[1]", "messages[2]", "messages[3]", "messages[4]", "messages[4].content[1]"},
+		},
+		{
+			"an empty beginning", `{"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": ""}]}`,
+			`{"messages": [{"role": "user", "content": "u"}]}`,
+			[]string{"messages[0]"},
 		},
 		{
 			"tools, as the model likes", `{"messages": [{"role": "user", "content": "u"}], "tools": [` + weather + `, {"type": "custom", "name": "now", "input_schema": {}}], "tool_choice": {"type": "auto"}}`,

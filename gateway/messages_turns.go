@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/mergeway/mergeway/fault"
 )
@@ -196,6 +197,26 @@ func (t *transcript) assistant(blocks []contentBlock, param string) error {
 	}
 	t.add(spoken)
 	return nil
+}
+
+// continued tells whether the last turn is the beginning of the reply, which the
+// model is to go on with; one without a word is left out.
+func (t *transcript) continued() (bool, error) {
+	n := len(*t)
+	if n == 0 || (*t)[n-1].role != "assistant" {
+		return false, nil
+	}
+	last := (*t)[n-1]
+	switch {
+	case len(last.calls) > 0:
+		return false, fault.Bad(last.from, "%s calls tools, and no tool_result answers", last.from)
+	case last.text == "":
+		*t = (*t)[:n-1]
+		return false, nil
+	case strings.TrimRightFunc(last.text, unicode.IsSpace) != last.text:
+		return false, fault.Bad(last.from+".content", "%s.content ends with white space: the beginning of a reply must not", last.from)
+	}
+	return true, nil
 }
 
 // messages gives the conversation as chat's messages.

@@ -38,8 +38,6 @@ var unsupportedInChat = append([]feature{
 	{"modalities", isTextOnly},
 	{"web_search_options", never},
 	{"echo", isFalse},
-	{"continue_final_message", isFalse},
-	{"add_generation_prompt", isTrue},
 	{"chat_template", never},
 	{"chat_template_kwargs", isEmpty},
 	{"documents", isEmpty},

@@ -45,11 +45,16 @@ func (t *Template) Encode(messages []Message, tools ...Tool) ([]int32, error) {
 	if err != nil {
 		return nil, err
 	}
+	pieces, ok := t.pieces(v, messages, tools, text)
+	return t.ids(v, messages, tools, text, pieces, ok)
+}
+
+// ids encodes a rendering of a conversation, whose pieces are known if ok.
+func (t *Template) ids(v *variant, messages []Message, tools []Tool, text string, pieces []piece, ok bool) ([]int32, error) {
 	contents, keys := v.contents(messages, tools)
 	if t.holdsControl(keys) {
 		return nil, fault.Bad("tools", "a key in the definition of a tool is the name of a control token")
 	}
-	pieces, ok := t.pieces(v, messages, tools, text)
 	if !t.controlInContent(contents, pieces, ok) {
 		ids := t.tokenizer.Encode(text, true)
 		if !t.controlFromContent(ids, contents, pieces, ok) {
