@@ -1,6 +1,6 @@
-// Package gateway speaks HTTP: OpenAI's API for models and chat, our own for
-// recipes, aliases and searches, and three pages for people (a dashboard, the
-// API reference, and the document behind it).
+// Package gateway speaks HTTP: OpenAI's and Anthropic's APIs for models and
+// chat, our own for recipes, aliases and searches, and three pages for people (a
+// dashboard, the API reference, and the document behind it).
 //
 // Its one idea: the wire is a border. What arrives is untrusted and is turned,
 // field by field, into the domain's own values (an infer.Request, a
@@ -14,6 +14,8 @@
 //   - models.go, chat.go, completions.go, embeddings.go, tokens.go, recipes.go,
 //     aliases.go, searches.go, keys.go, search_events.go, health.go, docs.go
 //     hold the handlers, one resource each
+//   - messages*.go and model_infos.go speak Anthropic's API: a translation to
+//     chat, and back
 //   - wire_*.go hold what is read and written, and its conversion
 //   - errors.go is the one table from fault codes to HTTP
 //   - limits.go holds every limit, with the key that sets it
@@ -27,12 +29,12 @@ package gateway
 //	@title			mergeway
 //	@version		1
 //	@description	Serves models that are merged on demand, over OpenAI's API, and searches for better merges by evolution.
-//	@description	Every reply with a status of 400 or above has the body {"error": {"message", "type", "param", "code"}}.
+//	@description	Every reply with a status of 400 or above has the body {"error": {"message", "type", "param", "code"}}; at /v1/messages, Anthropic's.
 //	@BasePath		/
 //	@tag.name			models
 //	@tag.description	What can be asked for: sources, recipes and aliases.
 //	@tag.name			chat
-//	@tag.description	OpenAI's chat and text completions.
+//	@tag.description	OpenAI's chat and text completions, and Anthropic's messages.
 //	@tag.name			embeddings
 //	@tag.description	Texts to vectors.
 //	@tag.name			tokens

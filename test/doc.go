@@ -1,6 +1,6 @@
 // Package test holds the integration tests: they build the mergeway binary,
 // start it on the miniature models, and talk to it only as its users do, over
-// HTTP, with the official openai client, with lm-evaluation-harness and with
+// HTTP, with the clients that people use, with lm-evaluation-harness and with
 // curl-like requests, and by killing the process. Nothing here reaches into the
 // program.
 //

@@ -44,7 +44,7 @@ func TestOpenAIPythonClientOnEmbeddings(t *testing.T) {
 // test where there is none.
 func openaiPython(t *testing.T) func(args ...string) *exec.Cmd {
 	t.Helper()
-	return pythonWith(t, "openai", "MERGEWAY_REQUIRE_OPENAI", "import openai")
+	return pythonWith(t, "openai", "MERGEWAY_REQUIRE_CLIENTS", "import openai")
 }
 
 // pythonWith gives a way to run Python with a package that probe imports. Where

@@ -1,0 +1,26 @@
+package test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What people have in their programs already works with nothing but the address
+// and a key set. One server meets all of it.
+func TestClients(t *testing.T) {
+	const key, model = "secret", "ja-general"
+	s := start(t, options{args: []string{"--api-keys", key}})
+	t.Run("openai-go", func(t *testing.T) { checkOpenAIGo(t, s.url, key, model) })
+	t.Run("anthropic", func(t *testing.T) { runClient(t, "anthropic", "anthropic_client.py", s.url, key, model) })
+	t.Run("langchain", func(t *testing.T) { runClient(t, "langchain_openai", "langchain_client.py", s.url+"/v1", key, model) })
+}
+
+// runClient runs a script of test/python that needs a package.
+func runClient(t *testing.T, name, script string, args ...string) {
+	t.Helper()
+	python := pythonWith(t, name, "MERGEWAY_REQUIRE_CLIENTS", "import "+name)
+	out, err := python(append([]string{fromRoot("test", "python", script)}, args...)...).CombinedOutput()
+	t.Logf("%s", out)
+	require.NoError(t, err)
+}
