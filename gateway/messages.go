@@ -8,7 +8,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/mergeway/mergeway/fault"
-	"github.com/mergeway/mergeway/infer"
 )
 
 // maxMessageTemperature is the bound that Anthropic's API fixes.
@@ -68,18 +67,7 @@ func (g *Gateway) createMessage(c *gin.Context) error {
 	if err != nil {
 		return asMessageFault(err, from)
 	}
-	result := all.results[0]
-	if result.Text != "" {
-		reply.Content = append(reply.Content, MessageBlock{Type: "text", Text: &result.Text})
-	}
-	if all.calls != nil {
-		for _, call := range all.calls[0] {
-			reply.Content = append(reply.Content, MessageBlock{Type: "tool_use", ID: call.ID, Name: call.Function.Name, Input: toolInput(call.Function.Arguments)})
-		}
-	}
-	reply.Usage = messageUsage(all.usage)
-	reason, sequence := stopReason(result.FinishReason, result.Stop, reply.Usage.OutputTokens < most)
-	reply.StopReason, reply.StopSequence = &reason, sequence
+	reply.fill(all, most)
 	c.PureJSON(http.StatusOK, reply)
 	return nil
 }
@@ -126,7 +114,7 @@ func (g *Gateway) countMessageTokens(c *gin.Context) error {
 // has to do for the chat request that asks for the same. from names, for each
 // message of that one, the field that it came from.
 func (g *Gateway) messageJob(body MessageRequest) (_ job, from []string, _ error) {
-	asked, from, err := body.chat()
+	asked, from, err := body.chat(g.limits)
 	if err != nil {
 		return job{}, nil, err
 	}
@@ -135,8 +123,8 @@ func (g *Gateway) messageJob(body MessageRequest) (_ job, from []string, _ error
 }
 
 // chat gives the chat request that asks for the same.
-func (r MessageRequest) chat() (ChatRequest, []string, error) {
-	asked, from, err := r.MessagePrompt.chat()
+func (r MessageRequest) chat(l Limits) (ChatRequest, []string, error) {
+	asked, from, err := r.MessagePrompt.chat(l)
 	switch {
 	case err != nil:
 		return asked, nil, err
@@ -167,39 +155,4 @@ func (o *MessageOutputConfig) chat() (json.RawMessage, error) {
 		return nil, fault.Bad(param+".schema", "%s has no schema", param)
 	}
 	return json.Marshal(map[string]any{"type": "json_schema", "json_schema": map[string]any{"schema": o.Format.Schema}})
-}
-
-// toolInput is the input of a call. What a model wrote may have been cut short;
-// then the reply says so where a client expects an object.
-func toolInput(arguments string) json.RawMessage {
-	if arguments == "" {
-		return json.RawMessage("{}")
-	}
-	if raw := json.RawMessage(arguments); json.Valid(raw) && raw[0] == '{' {
-		return raw
-	}
-	text, _ := json.Marshal(map[string]string{"INVALID_JSON": arguments}) // a map of strings always encodes
-	return text
-}
-
-// messageUsage tells what a request cost in Anthropic's terms.
-func messageUsage(u Usage) MessageUsage {
-	cached := u.PromptTokensDetails.CachedTokens
-	return MessageUsage{InputTokens: u.PromptTokens - cached, CacheReadTokens: cached, OutputTokens: u.CompletionTokens}
-}
-
-// stopReason gives Anthropic's name for why a reply ended, and the stop sequence
-// that ended it. short says that the reply has fewer tokens than it might have had.
-func stopReason(finish, stop string, short bool) (reason string, sequence *string) {
-	switch {
-	case finish == "tool_calls":
-		return "tool_use", nil
-	case finish == infer.FinishLength && short:
-		return "model_context_window_exceeded", nil
-	case finish == infer.FinishLength:
-		return "max_tokens", nil
-	case stop != "":
-		return "stop_sequence", &stop
-	}
-	return "end_turn", nil
 }

@@ -11,17 +11,15 @@ import (
 )
 
 // conversation gives the turns of a prompt in chat's terms.
-func (p MessagePrompt) conversation() (transcript, error) {
-	if len(p.Messages) == 0 {
-		return nil, fault.Bad("messages", "messages is empty")
+func (p MessagePrompt) conversation(l Limits) (transcript, error) {
+	if n := len(p.Messages); n == 0 || n > l.Messages {
+		return nil, fault.Bad("messages", "%d messages: there must be 1 to %d", n, l.Messages)
 	}
 	var t transcript
 	if !isNull(p.System) && !isEmpty(p.System) {
-		text, err := readText(p.System, "system", "\n\n")
-		if err != nil {
+		if err := t.system(p.System, "system", "system"); err != nil {
 			return nil, err
 		}
-		t.add(turn{role: "system", text: text, from: "system"})
 	}
 	for i, m := range p.Messages {
 		if err := t.read(m, fmt.Sprintf("messages[%d]", i)); err != nil {
@@ -44,14 +42,21 @@ func (t *transcript) read(m MessageTurn, param string) error {
 		}
 		return t.assistant(blocks, param)
 	case "system":
-		text, err := readText(m.Content, param+".content", "\n\n")
-		if err != nil {
-			return err
-		}
-		t.add(turn{role: "system", text: text, from: param})
-		return nil
+		return t.system(m.Content, param+".content", param)
 	}
 	return fault.Bad(param+".role", "%s.role is %q: it must be user, assistant or system", param, clip(m.Role, 40))
+}
+
+// system adds a system's turn.
+func (t *transcript) system(raw json.RawMessage, param, from string) error {
+	text, err := readText(raw, param, "\n\n")
+	if err != nil {
+		return err
+	}
+	system := turn{role: "system", from: from}
+	system.say(text)
+	t.add(system)
+	return nil
 }
 
 // tools gives the tools of a prompt in chat's terms.
@@ -101,9 +106,9 @@ func (c *MessageToolChoice) chat() (choice json.RawMessage, parallel *bool, err 
 
 // chat gives the part of a chat request that asks for the same, and for each of
 // its messages the field that it came from.
-func (p MessagePrompt) chat() (ChatRequest, []string, error) {
+func (p MessagePrompt) chat(l Limits) (ChatRequest, []string, error) {
 	r := ChatRequest{Model: p.Model}
-	t, err := p.conversation()
+	t, err := p.conversation(l)
 	if err != nil {
 		return r, nil, err
 	}

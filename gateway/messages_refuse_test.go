@@ -25,6 +25,7 @@ func TestMessagesRefusesByName(t *testing.T) {
 		{"empty messages", with(`[]`), "messages", "invalid"},
 		{"messages that are no list", with(`"hi"`), "messages", "invalid"},
 		{"too many messages", with(`[` + strings.Repeat(`{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}, `, 1024) + `{"role": "user", "content": "u"}]`), "messages", "invalid"},
+		{"too many of one role", with(`[` + strings.Repeat(`{"role": "user", "content": "u"}, `, 2048) + `{"role": "user", "content": "u"}]`), "messages", "invalid"},
 		{"an unknown role", with(`[{"role": "tool", "content": "hi"}]`), "messages[0].role", "invalid"},
 		{"no content", with(`[{"role": "user"}]`), "messages[0].content", "invalid"},
 		{"null content", user(`null`), "messages[0].content", "invalid"},
