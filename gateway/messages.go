@@ -16,8 +16,6 @@ const maxMessageTemperature = 1
 // unsupportedInMessages are the fields of Anthropic's API that change what a
 // reply means and that this server does not honour.
 var unsupportedInMessages = []feature{
-	{"tools", isEmpty},
-	{"tool_choice", never},
 	{"thinking", isThoughtless},
 	{"mcp_servers", isEmpty},
 	{"container", never},

@@ -7,9 +7,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// weatherTool is a tool in Anthropic's terms.
+const weatherTool = `{"name": "weather", "description": "of a place", "input_schema": {"type": "object"}, "strict": true, "cache_control": {"type": "ephemeral"}}`
+
 // What Anthropic's API says in its own way is asked for as chat has it.
 func TestMessagesBecomeAChat(t *testing.T) {
-	weather := `{"name": "weather", "description": "of a place", "input_schema": {"type": "object"}, "strict": true, "cache_control": {"type": "ephemeral"}}`
 	cases := []struct {
 		name, body string
 		want       string
@@ -59,7 +61,7 @@ func TestMessagesBecomeAChat(t *testing.T) {
 			[]string{"messages[0]"},
 		},
 		{
-			"tools, as the model likes", `{"messages": [{"role": "user", "content": "u"}], "tools": [` + weather + `, {"type": "custom", "name": "now", "input_schema": {}}], "tool_choice": {"type": "auto"}}`,
+			"tools, as the model likes", `{"messages": [{"role": "user", "content": "u"}], "tools": [` + weatherTool + `, {"type": "custom", "name": "now", "input_schema": {}}], "tool_choice": {"type": "auto"}}`,
 			`{"messages": [{"role": "user", "content": "u"}], "tools": [{"type": "function", "function": {"name": "weather", "description": "of a place", "parameters": {"type": "object"}, "strict": true}}, {"type": "function", "function": {"name": "now", "parameters": {}}}], "tool_choice": "auto"}`,
 			[]string{"messages[0]"},
 		},

@@ -64,6 +64,18 @@ func TestMessagesRefusesByName(t *testing.T) {
 		{"a form that is no schema", converse(`"output_config": {"format": {"type": "xml"}}`), "output_config.format.type", "invalid"},
 		{"a form without schema", converse(`"output_config": {"format": {"type": "json_schema"}}`), "output_config.format.schema", "invalid"},
 
+		{"a tool of Anthropic's own", converse(`"tools": [{"type": "web_search_20250305", "name": "web_search"}]`), "tools[0].type", "unsupported_parameter"},
+		{"a tool without schema", converse(`"tools": [{"name": "f"}]`), "tools[0].input_schema", "invalid"},
+		{"a tool whose schema is a list", converse(`"tools": [{"name": "f", "input_schema": []}]`), "tools[0].input_schema", "invalid"},
+		{"a tool without name", converse(`"tools": [{"input_schema": {}}]`), "tools[0].name", "invalid"},
+		{"a choice of nobody's", converse(`"tools": [` + weatherTool + `], "tool_choice": {"type": "required"}`), "tool_choice.type", "invalid"},
+		{"a choice that is text", converse(`"tools": [` + weatherTool + `], "tool_choice": "auto"`), "tool_choice", "invalid"},
+		{"a choice without name", converse(`"tools": [` + weatherTool + `], "tool_choice": {"type": "tool"}`), "tool_choice.name", "invalid"},
+		{"a choice of none that there is", converse(`"tools": [` + weatherTool + `], "tool_choice": {"type": "tool", "name": "f"}`), "tool_choice", "invalid"},
+		{"a choice of nothing", converse(`"tool_choice": {"type": "any"}`), "tool_choice", "invalid"},
+		{"a result of no call", user(`[{"type": "tool_result", "tool_use_id": "1", "content": "a"}]`), "messages[0].content[0]", "invalid"},
+		{"a call of no name", assistant(`[{"type": "tool_use", "id": "1", "name": "a b", "input": {}}, {"type": "text", "text": "a"}]`), "messages[1]", "invalid"},
+
 		{"thinking", converse(`"thinking": {"type": "enabled", "budget_tokens": 1024}`), "thinking", "unsupported_parameter"},
 		{"adaptive thinking", converse(`"thinking": {"type": "adaptive"}`), "thinking", "unsupported_parameter"},
 		{"MCP servers", converse(`"mcp_servers": [{"type": "url"}]`), "mcp_servers", "unsupported_parameter"},

@@ -45,7 +45,7 @@ func messageUsage(u Usage) MessageUsage {
 // that ended it. short says that the reply has fewer tokens than it might have had.
 func stopReason(finish, stop string, short bool) (reason string, sequence *string) {
 	switch {
-	case finish == "tool_calls":
+	case finish == finishCalls:
 		return "tool_use", nil
 	case finish == infer.FinishLength && short:
 		return "model_context_window_exceeded", nil

@@ -87,7 +87,7 @@ func TestStreamedCallsAreBlocks(t *testing.T) {
 		{calls: []ToolCallDelta{call(0, "a", "weather", "")}},
 		{calls: []ToolCallDelta{call(0, "", "", `{"at":`), call(0, "", "", `"Kyoto"}`)}},
 		{calls: []ToolCallDelta{call(1, "b", "now", "{}")}},
-		{Chunk: infer.Chunk{FinishReason: "tool_calls"}},
+		{Chunk: infer.Chunk{FinishReason: finishCalls}},
 	} {
 		require.NoError(t, writer.piece(s, p))
 	}

@@ -76,7 +76,7 @@ func TestMessageSaysWhyItEnded(t *testing.T) {
 			}
 		})
 	}
-	reason, sequence := stopReason("tool_calls", "", true)
+	reason, sequence := stopReason(finishCalls, "", true)
 	require.Equal(t, "tool_use", reason)
 	require.Nil(t, sequence)
 }
@@ -122,6 +122,33 @@ func TestMessageTokensAreCounted(t *testing.T) {
 	b.send("POST", countPath, `{"model": "gpt-5", "messages": [{"role": "user", "content": "hello"}]}`).requireMessageError(t, 404, "not_found_error", "model")
 	b.send("POST", countPath, `{"model": "base", "messages": []}`).requireMessageError(t, 400, "invalid_request_error", "messages")
 	b.send("POST", countPath, `{"model": "base", "messages": [{"role": "user", "content": "raise"}]}`).requireMessageError(t, 400, "invalid_request_error", "messages")
+}
+
+// A call that the model makes is a block, whole and streamed.
+func TestMessageCallsATool(t *testing.T) {
+	b := newBench(t)
+	b.engine.script = say("Let me see.", "<tool_call>", `{"name": "weather", "arguments": {"at": "Kyoto"}}`, "</tool_call>")
+	with := `"tools": [` + weatherTool + `]`
+	var got Message
+	b.send("POST", messagesPath, converse(with)).into(t, &got)
+	require.Equal(t, "tool_use", *got.StopReason)
+	require.Len(t, got.Content, 2)
+	require.Equal(t, "Let me see.", *got.Content[0].Text)
+	require.NotEmpty(t, got.Content[1].ID)
+	require.Equal(t, MessageBlock{Type: "tool_use", ID: got.Content[1].ID, Name: "weather", Input: []byte(`{"at":"Kyoto"}`)}, got.Content[1])
+
+	body := b.send("POST", messagesPath, converse(with+`, "stream": true`)).body
+	starts := messageEvents(t, body, "content_block_start")
+	require.Len(t, starts, 2)
+	require.Equal(t, "weather", starts[1]["content_block"].(map[string]any)["name"])
+	input := ""
+	for _, e := range messageEvents(t, body, "content_block_delta") {
+		if e["index"] == 1. {
+			input += e["delta"].(map[string]any)["partial_json"].(string)
+		}
+	}
+	require.Equal(t, `{"at": "Kyoto"}`, input)
+	require.Equal(t, "tool_use", messageEvents(t, body, "message_delta")[0]["delta"].(map[string]any)["stop_reason"])
 }
 
 // A call whose input was cut short is still an object to the client.

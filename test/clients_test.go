@@ -1,6 +1,8 @@
 package test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,11 +11,17 @@ import (
 // What people have in their programs already works with nothing but the address
 // and a key set. One server meets all of it.
 func TestClients(t *testing.T) {
-	const key, model = "secret", "ja-general"
-	s := start(t, options{args: []string{"--api-keys", key}})
-	t.Run("openai-go", func(t *testing.T) { checkOpenAIGo(t, s.url, key, model) })
-	t.Run("anthropic", func(t *testing.T) { runClient(t, "anthropic", "anthropic_client.py", s.url, key, model) })
-	t.Run("langchain", func(t *testing.T) { runClient(t, "langchain_openai", "langchain_client.py", s.url+"/v1", key, model) })
+	const key, model, caller = "secret", "ja-general", "caller"
+	models := t.TempDir()
+	copyModel(t, models, base, base)
+	copyModel(t, models, model, model)
+	require.NoError(t, os.WriteFile(filepath.Join(copyModel(t, models, model, caller), "chat_template.jinja"), []byte(markedCalls), 0o644))
+	s := start(t, options{models: models, args: []string{"--api-keys", key}})
+	t.Run("openai-go", func(t *testing.T) { checkOpenAIGo(t, s.url, key, model, caller) })
+	t.Run("anthropic", func(t *testing.T) { runClient(t, "anthropic", "anthropic_client.py", s.url, key, model, caller) })
+	t.Run("langchain", func(t *testing.T) {
+		runClient(t, "langchain_openai", "langchain_client.py", s.url+"/v1", key, model, caller)
+	})
 }
 
 // runClient runs a script of test/python that needs a package.

@@ -12,13 +12,14 @@ import (
 )
 
 // checkOpenAIGo holds a server against OpenAI's official Go client.
-func checkOpenAIGo(t *testing.T, url, key, model string) {
+func checkOpenAIGo(t *testing.T, url, key, model, caller string) {
 	client := openai.NewClient(option.WithBaseURL(url+"/v1"), option.WithAPIKey(key), option.WithMaxRetries(0), option.WithRequestTimeout(requestTime))
 	t.Run("models", func(t *testing.T) { goModels(t, client) })
 	t.Run("chat", func(t *testing.T) { goChat(t, client, model) })
 	t.Run("log probabilities", func(t *testing.T) { goLogprobs(t, client, model) })
 	t.Run("structured output", func(t *testing.T) { goStructured(t, client, model) })
 	t.Run("completions", func(t *testing.T) { goCompletions(t, client, model) })
+	t.Run("tools", func(t *testing.T) { goTools(t, client, caller) })
 	t.Run("errors", func(t *testing.T) { goErrors(t, client, url, model) })
 }
 
@@ -146,6 +147,47 @@ func goCompletions(t *testing.T, client openai.Client, model string) {
 	ids, err := client.Completions.New(t.Context(), body)
 	require.NoError(t, err)
 	require.EqualValues(t, 3, ids.Usage.PromptTokens)
+}
+
+// A tool is called when it has to be, whole and streamed.
+func goTools(t *testing.T, client openai.Client, model string) {
+	body := greedyChat(model)
+	body.MaxCompletionTokens, body.ParallelToolCalls = openai.Int(160), openai.Bool(false)
+	body.Tools = []openai.ChatCompletionToolUnionParam{openai.ChatCompletionFunctionTool(shared.FunctionDefinitionParam{
+		Name: "weather", Description: openai.String("天気"),
+		Parameters: shared.FunctionParameters{"type": "object", "required": []string{"city"}, "properties": object{"city": object{"enum": []string{"京都", "東京"}}}},
+	})}
+	body.ToolChoice.OfAuto = openai.String("required")
+	reply, err := client.Chat.Completions.New(t.Context(), body)
+	require.NoError(t, err)
+	require.Equal(t, "tool_calls", reply.Choices[0].FinishReason)
+	require.Len(t, reply.Choices[0].Message.ToolCalls, 1)
+	call := reply.Choices[0].Message.ToolCalls[0]
+	require.NotEmpty(t, call.ID)
+	require.Equal(t, "weather", call.Function.Name)
+	var arguments struct{ City string }
+	require.NoError(t, json.Unmarshal([]byte(call.Function.Arguments), &arguments))
+	require.Contains(t, []string{"京都", "東京"}, arguments.City)
+
+	stream := client.Chat.Completions.NewStreaming(t.Context(), body)
+	var sum openai.ChatCompletionAccumulator
+	finished := 0
+	for stream.Next() {
+		require.True(t, sum.AddChunk(stream.Current()), "%+v", stream.Current())
+		if streamed, ok := sum.JustFinishedToolCall(); ok {
+			finished++
+			require.Equal(t, []string{call.Function.Name, call.Function.Arguments}, []string{streamed.Name, streamed.Arguments})
+		}
+	}
+	require.NoError(t, stream.Err())
+	require.Equal(t, 1, finished)
+
+	body.Messages = append(body.Messages, reply.Choices[0].Message.ToParam(), openai.ToolMessage("雨", call.ID))
+	body.ToolChoice.OfAuto = openai.String("none")
+	answer, err := client.Chat.Completions.New(t.Context(), body)
+	require.NoError(t, err)
+	require.NotEmpty(t, answer.Choices[0].Message.Content)
+	require.Empty(t, answer.Choices[0].Message.ToolCalls)
 }
 
 // Errors are the client's own, with each of OpenAI's fields.

@@ -1,9 +1,9 @@
 """Holds a running gateway against Anthropic's official client.
 
-    python3 anthropic_client.py URL KEY MODEL
+    python3 anthropic_client.py URL KEY MODEL CALLER
 
 Messages in one piece, streamed and asynchronous, counted, begun, stopped and
-held to a schema; models; errors. Prints one line per check; an assertion that
+held to a schema; models; errors; tools, of the model CALLER. Prints one line per check; an assertion that
 fails ends it.
 """
 
@@ -137,6 +137,29 @@ def check_schema(client, model):
     print(f"ok: {parsed.parsed_output}")
 
 
+def check_tools(client, caller):
+    """A tool is called when it has to be, and the conversation goes on with its result."""
+    question = [{"role": "user", "content": "天気は？"}]
+    city = {"type": "object", "properties": {"city": {"enum": ["京都", "東京"]}}, "required": ["city"], "additionalProperties": False}
+    tools = [{"name": "weather", "description": "天気", "input_schema": city}]
+    for choice in ({"type": "any"}, {"type": "tool", "name": "weather", "disable_parallel_tool_use": True}):
+        message = ask(client, caller, question, tools=tools, tool_choice=choice, max_tokens=160)
+        assert message.stop_reason == "tool_use", message
+        call = message.content[0]
+        assert call.type == "tool_use" and call.name == "weather" and call.input["city"] in ("京都", "東京"), message
+        with client.messages.stream(model=caller, max_tokens=160, messages=question, tools=tools, tool_choice=choice, extra_body=GREEDY) as stream:
+            kinds = [event.type for event in stream]
+            streamed = stream.get_final_message()
+        assert "input_json" in kinds and streamed.stop_reason == "tool_use", (kinds, streamed)
+        assert streamed.content[0].input == call.input and streamed.content[0].id, (streamed, call)
+    turns = [*question, {"role": "assistant", "content": message.content}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call.id, "content": "雨"}]}]
+    answer = ask(client, caller, turns, tools=tools, tool_choice={"type": "none"})
+    assert answer.stop_reason in ("end_turn", "max_tokens") and text_of(answer), answer
+    told = client.messages.count_tokens(model=caller, messages=question, tools=tools).input_tokens
+    assert told > client.messages.count_tokens(model=caller, messages=question).input_tokens
+    print(f"ok: called with {call.input}")
+
+
 def refused(kind, request):
     try:
         request()
@@ -158,6 +181,7 @@ def check_errors(client, url, model):
         ("messages", {"messages": [{"role": "user", "content": "りんご" * 20000}]}),
         ("stop_sequences[0]", {"stop_sequences": [""]}),
         ("thinking", {"thinking": {"type": "enabled", "budget_tokens": 1024}}),
+        ("tools", {"tools": [{"name": "f", "input_schema": {"type": "object"}}]}),  # which its template knows nothing of
         ("messages[1].content", {"messages": [*QUESTION, {"role": "assistant", "content": "答えは "}]}),
     ):
         error = refused(anthropic.BadRequestError, lambda: ask(client, model, **more))
@@ -167,7 +191,7 @@ def check_errors(client, url, model):
 
 
 def main():
-    url, key, model = sys.argv[1:]
+    url, key, model, caller = sys.argv[1:]
     client = anthropic.Anthropic(base_url=url, api_key=key, timeout=120, max_retries=0)
     chat = openai.OpenAI(base_url=url + "/v1", api_key=key, timeout=120, max_retries=0)
     check_models(client, model)
@@ -178,6 +202,7 @@ def main():
     check_stops(client, model, text)
     check_turns(client, model)
     check_schema(client, model)
+    check_tools(client, caller)
     check_errors(client, url, model)
     bearer = anthropic.Anthropic(base_url=url, auth_token=key, timeout=120, max_retries=0)
     assert text_of(ask(bearer, model)) == text

@@ -1,8 +1,9 @@
 """Holds a running gateway against LangChain's ChatOpenAI.
 
-    python3 langchain_client.py BASE_URL KEY MODEL
+    python3 langchain_client.py BASE_URL KEY MODEL CALLER
 
-Invoked, streamed, asynchronous, in batches and held to a schema; errors.
+Invoked, streamed, asynchronous, in batches and held to a schema; errors; tools,
+of the model CALLER.
 Prints one line per check; an assertion that fails ends it.
 """
 
@@ -11,8 +12,9 @@ import sys
 from typing import Literal
 
 import openai
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
@@ -24,6 +26,12 @@ class Verdict(BaseModel):
 
     answer: Literal["はい", "いいえ"]
     sure: bool
+
+
+@tool
+def weather(city: Literal["京都", "東京"]) -> str:
+    """天気"""
+    return "雨"
 
 
 def check_invoke(model):
@@ -69,6 +77,26 @@ def check_schema(model):
     print(f"ok: {verdict}, {count}")
 
 
+def check_tools(caller):
+    """Tools are called, streamed too, and the conversation goes on with what they say."""
+    bound = caller.bind_tools([weather], tool_choice="any", parallel_tool_calls=False)
+    message = bound.invoke("天気は？")
+    (call,) = message.tool_calls
+    assert call["name"] == "weather" and call["args"]["city"] in ("京都", "東京"), message
+    whole = None
+    for chunk in bound.stream("天気は？"):
+        whole = chunk if whole is None else whole + chunk
+    (streamed,) = whole.tool_calls
+    assert (streamed["name"], streamed["args"]) == (call["name"], call["args"]) and streamed["id"], whole
+    result = weather.invoke(call)
+    assert isinstance(result, ToolMessage), result
+    answer = caller.bind_tools([weather], tool_choice="none").invoke([HumanMessage("天気は？"), message, result])
+    assert answer.content and not answer.tool_calls, answer
+    verdict = caller.with_structured_output(Verdict, method="function_calling").invoke("雨ですか？")
+    assert isinstance(verdict, Verdict), verdict
+    print(f"ok: called with {call['args']}, {verdict}")
+
+
 def check_errors(model, base_url, key):
     try:
         ChatOpenAI(model="no-such-model", base_url=base_url, api_key=key, max_retries=0).invoke(QUESTION)
@@ -84,12 +112,13 @@ def check_errors(model, base_url, key):
 
 
 def main():
-    base_url, key, name = sys.argv[1:]
-    model = ChatOpenAI(model=name, base_url=base_url, api_key=key, temperature=0, max_tokens=100, timeout=120, max_retries=0)
+    base_url, key, name, caller = sys.argv[1:]
+    model = ChatOpenAI(model=name, base_url=base_url, api_key=key, temperature=0, max_tokens=160, timeout=120, max_retries=0)
     text = check_invoke(model)
     check_stream(model, text)
     asyncio.run(check_async(model, text))
     check_schema(model)
+    check_tools(model.model_copy(update={"model_name": caller}))
     check_errors(model, base_url, key)
 
 
