@@ -124,6 +124,7 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 		"POST /v1/chat/completions": keys.Inference, "POST /v1/completions": keys.Inference, "POST /v1/embeddings": keys.Inference,
 		"POST /tokenize": keys.Inference, "POST /detokenize": keys.Inference, "GET /tokenizer_info": keys.Inference, "POST /apply-template": keys.Inference,
 		"POST /v1/tokenize": keys.Inference, "POST /v1/detokenize": keys.Inference, "GET /v1/tokenizer_info": keys.Inference, "POST /v1/apply-template": keys.Inference,
+		"POST /v1/messages": keys.Inference, "POST /v1/messages/count_tokens": keys.Inference,
 		"GET /v1/models": anyScope, "GET /v1/models/*model": anyScope, "POST /v1/models/*model": keys.Manage, "DELETE /v1/models/*model": keys.Manage,
 		"GET /v1/recipes": anyScope, "GET /v1/recipes/*id": anyScope, "POST /v1/recipes": keys.Manage, "DELETE /v1/recipes/*id": keys.Manage,
 		"GET /v1/aliases": anyScope, "GET /v1/aliases/*name": anyScope, "PUT /v1/aliases/*name": keys.Manage, "DELETE /v1/aliases/*name": keys.Manage,
@@ -149,6 +150,11 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 			r := b.send(route.Method, path, "", bearer(secret))
 			if needed == open || needed == anyScope || needed == scope {
 				require.NotContains(t, []int{401, 403}, r.status, "%s with %s: %s", at, scope, r.body)
+				continue
+			}
+			if strings.HasPrefix(path, messagesPath) {
+				e := r.requireMessageError(t, 403, "permission_error", "")
+				require.Contains(t, e.Message, "scope "+string(needed), "%s with %s", at, scope)
 				continue
 			}
 			e := r.requireError(t, 403, "insufficient_scope", "")

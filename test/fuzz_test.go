@@ -68,11 +68,11 @@ func TestAnyBodyGetsAnAnswerOrARefusal(t *testing.T) {
 	require.Zero(t, s.stop())
 }
 
-// wellFormed wants success, or OpenAI's envelope with a status that blames the
-// client. A stream may not break either.
+// wellFormed wants success, or an envelope, OpenAI's or Anthropic's, with a status
+// that blames the client. A stream may not break either.
 func wellFormed(r reply) error {
 	if r.status < 300 {
-		if strings.Contains(string(r.body), `data: {"error"`) {
+		if strings.Contains(string(r.body), `data: {"error"`) || strings.Contains(string(r.body), "event: error") {
 			return fmt.Errorf("a stream that broke: %s", r.body)
 		}
 		return nil
@@ -104,6 +104,15 @@ var fuzzSeeds = map[string][]string{
 		`{"model": "base", "prompt": "3+4=", "max_tokens": 4, "temperature": 0}`,
 		`{"model": "base", "prompt": ["3", [5, 6]], "max_tokens": 2, "echo": true, "logprobs": 2}`,
 		`{"model": "base", "prompt": [5, 6, 7], "max_tokens": 3, "best_of": 2, "n": 1, "stream": false, "typical_p": 0.5, "min_tokens": 1, "stop_token_ids": [2]}`,
+	},
+	"POST /v1/messages": {
+		`{"model": "base", "max_tokens": 4, "messages": [{"role": "user", "content": "3+4"}], "temperature": 0.5, "top_p": 0.9, "top_k": 5, "stop_sequences": ["7"]}`,
+		`{"model": "base", "max_tokens": 3, "system": [{"type": "text", "text": "数"}], "messages": [{"role": "user", "content": [{"type": "text", "text": "3"}]}, {"role": "assistant", "content": "4"}], "stream": true}`,
+		`{"model": "base", "max_tokens": 20, "messages": [{"role": "user", "content": "x"}], "output_config": {"format": {"type": "json_schema", "schema": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": false}}}}`,
+		`{"model": "base", "max_tokens": 4, "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {"b": 1}}]}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": "2"}]}], "tools": [{"name": "f", "input_schema": {"type": "object"}}], "tool_choice": {"type": "any"}}`,
+	},
+	"POST /v1/messages/count_tokens": {
+		`{"model": "base", "system": "数", "messages": [{"role": "user", "content": [{"type": "text", "text": "3"}]}]}`,
 	},
 	"POST /v1/embeddings": {
 		`{"model": "base", "input": ["3+4", [5, 6], "太郎"], "encoding_format": "base64", "dimensions": 8, "pooling": "last", "normalize": false}`,
