@@ -16,7 +16,6 @@ import (
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/chat"
 	"github.com/mergeway/mergeway/infer/checkpoint"
-	"github.com/mergeway/mergeway/infer/constrain"
 	"github.com/mergeway/mergeway/infer/tokenizer"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/store"
@@ -283,14 +282,6 @@ func (f *fakeEngine) streams() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.running
-}
-
-// fakeGrammars holds replies to nothing: the fake models have no vocabulary that
-// a grammar could be compiled for.
-type fakeGrammars struct{}
-
-func (fakeGrammars) Compile(constrain.Vocabulary, constrain.Spec) (*constrain.Grammar, error) {
-	return nil, nil
 }
 
 // say is a script that says the words and stops.

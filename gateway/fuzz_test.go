@@ -89,7 +89,7 @@ func FuzzMessageRequest(f *testing.F) {
 }
 
 func fuzzGeneration(t *testing.T, path string, body []byte) {
-	b := newBench(t, func(o *Options) { o.Grammars = fakeGrammars{} })
+	b := newBench(t)
 	b.catalog.entries = b.catalog.entries[:2] // without the one that is broken
 	b.gateway.encodeChat = func(_ *infer.Model, messages []chat.Message, _ bool, _ ...chat.Tool) ([]int32, error) {
 		return make([]int32, len(messages)), nil // without the words that break the fake template

@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
 )
 
 // maxMessageTemperature is the bound that Anthropic's API fixes.
@@ -73,7 +74,7 @@ func (g *Gateway) createMessage(c *gin.Context) error {
 // countMessageTokens counts the tokens of a prompt.
 //
 //	@Summary		Count the tokens of a conversation, for Anthropic's clients
-//	@Description	What the model would read, template included, if the same were sent to /v1/messages. A model that isn't resident is made.
+//	@Description	What the model would read, template included, if the same were sent to /v1/messages. No weights are loaded for it.
 //	@Tags			chat
 //	@Security		BearerAuth
 //	@Security		KeyAuth
@@ -83,7 +84,6 @@ func (g *Gateway) createMessage(c *gin.Context) error {
 //	@Success		200		{object}	MessageTokenCount
 //	@Failure		400		{object}	MessageError	"a field is wrong or not supported; the message names it"
 //	@Failure		404		{object}	MessageError	"the model does not exist"
-//	@Failure		503		{object}	MessageError	"not ready, or out of memory; Retry-After says when to try again"
 //	@Router			/v1/messages/count_tokens [post]
 func (g *Gateway) countMessageTokens(c *gin.Context) error {
 	var body MessagePrompt
@@ -95,13 +95,11 @@ func (g *Gateway) countMessageTokens(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Set(modelKey, j.model)
-	lease, err := g.catalog.Acquire(c.Request.Context(), j.model)
+	w, err := g.words(c, j.model)
 	if err != nil {
-		return asModelFault(err, j.model)
+		return err
 	}
-	defer lease.Release()
-	prompts, err := j.encode(lease.Model)
+	prompts, err := j.encode(&infer.Model{Name: j.model, Tokenizer: w.Tokenizer, Template: w.Template})
 	if err != nil {
 		return asMessageFault(err, from)
 	}

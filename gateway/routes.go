@@ -46,13 +46,13 @@ func (g *Gateway) routes() *gin.Engine {
 		words.GET("/tokenizer_info", g.handle(g.getTokenizerInfo))
 		words.POST("/apply-template", g.handle(g.applyTemplate))
 	}
+	api.POST("/messages/count_tokens", encoding, within(g.limits.RequestTimeout), g.handle(g.countMessageTokens))
 
 	generate := api.Group("/", g.refuseWhileDraining, g.atMost(g.limits.InFlight, "generations"), within(g.limits.GenerateTime))
 	generate.POST("/chat/completions", g.handle(g.createChat))
 	generate.POST("/completions", g.handle(g.createCompletion))
 	generate.POST("/embeddings", g.handle(g.createEmbeddings))
 	generate.POST("/messages", g.handle(g.createMessage))
-	generate.POST("/messages/count_tokens", g.handle(g.countMessageTokens))
 	generate.POST("/models/*model", g.handle(g.actOnModel)) // making one may take as long as a reply
 
 	quick := api.Group("/", within(g.limits.RequestTimeout))
