@@ -30,6 +30,8 @@ import (
 //	keys       id -> Key
 //	searches   id -> Search
 //	trials     search id -> bucket of: number, 8 bytes big-endian -> Trial
+//	responses  id -> Response
+//	response order  time of creation, 8 bytes big-endian, and id -> time of expiry, 8 bytes
 type Bolt struct {
 	db   *bolt.DB
 	path string
@@ -51,6 +53,8 @@ var (
 	bucketKeys     = []byte("keys")
 	bucketSearches = []byte("searches")
 	bucketTrials   = []byte("trials")
+	bucketKept     = []byte("responses")
+	bucketOrder    = []byte("response order")
 	keyFormat      = []byte("format")
 )
 
@@ -121,7 +125,7 @@ func (s *Bolt) inspect(complete *bool) func(tx *bolt.Tx) error {
 }
 
 func buckets() [][]byte {
-	return [][]byte{bucketMeta, bucketRecipes, bucketAliases, bucketKeys, bucketSearches, bucketTrials}
+	return [][]byte{bucketMeta, bucketRecipes, bucketAliases, bucketKeys, bucketSearches, bucketTrials, bucketKept, bucketOrder}
 }
 
 func makeBuckets(tx *bolt.Tx) error {

@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
@@ -124,11 +126,14 @@ func TestBoltFileWithoutSomeBucketsGetsThem(t *testing.T) {
 	require.NoError(t, s.Close())
 	db, err := bolt.Open(path, 0o600, nil)
 	require.NoError(t, err)
-	require.NoError(t, db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("keys")) }))
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		return errors.Join(tx.DeleteBucket([]byte("keys")), tx.DeleteBucket([]byte("responses")), tx.DeleteBucket([]byte("response order")))
+	}))
 	require.NoError(t, db.Close())
 
 	s = openBolt(t, path)
 	require.NoError(t, s.PutKey(t.Context(), store.Key{ID: "k"}))
+	require.NoError(t, s.PutResponse(t.Context(), store.Response{ID: "r", ExpiresAt: time.Now().Add(time.Hour)}, 1))
 	_, err = s.GetRecipe(t.Context(), "r")
 	require.NoError(t, err)
 }

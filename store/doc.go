@@ -1,4 +1,5 @@
-// Package store remembers recipes, aliases, keys, searches and trials.
+// Package store remembers recipes, aliases, keys, searches and trials, and for a
+// while the responses that conversations go on from.
 //
 // Its one idea: a record that a method has taken is on disk. Records are plain:
 // a few fields that lists are made of, and a body of JSON that belongs to the
@@ -13,6 +14,7 @@
 //     power cut: each commit ends with fsync. What Redis survives, its own
 //     configuration says; see [Redis].
 //   - [Store.PutSearchWithTrials] writes all of its records or none.
+//   - Responses go when they expire, and the oldest of them when there are too many.
 //   - Times come back in UTC, to the nanosecond. Bodies come back byte for byte,
 //     if they were compact JSON.
 //   - Lists are ordered by time of creation, then id; aliases by name, trials by

@@ -39,6 +39,8 @@ import (
 //	mergeway:keys               hash: id -> Key
 //	mergeway:searches           hash: id -> Search
 //	mergeway:trials:<search id> sorted set of Trial, by number
+//	mergeway:response:<id>      string Response, which expires
+//	mergeway:responses          sorted set of their ids, by milliseconds of creation
 type Redis struct {
 	client *redis.Client
 	addr   string // for messages; never with the password

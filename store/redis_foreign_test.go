@@ -54,8 +54,17 @@ func keysOfAnotherProgramAreDamaged(t *testing.T, addr string) {
 	require.NoError(t, err)
 	require.Equal(t, before.State, got.State, "a checkpoint is written whole or not at all")
 
-	for _, hash := range []string{"recipes", "aliases", "keys", "searches"} {
-		occupy("mergeway:" + hash)
+	response := store.Response{ID: "r", ExpiresAt: time.Now().Add(time.Hour)}
+	occupy("mergeway:response:r")
+	requireDamaged(map[string]func(ctx context.Context) error{
+		"PutResponse":    func(ctx context.Context) error { return s.PutResponse(ctx, response, 1) },
+		"GetResponse":    func(ctx context.Context) error { _, err := s.GetResponse(ctx, "r"); return err },
+		"DeleteResponse": func(ctx context.Context) error { return s.DeleteResponse(ctx, "r") },
+	})
+	require.NoError(t, other.Del(t.Context(), "mergeway:response:r").Err())
+
+	for _, key := range []string{"recipes", "aliases", "keys", "searches", "responses"} {
+		occupy("mergeway:" + key)
 	}
 	requireDamaged(map[string]func(ctx context.Context) error{
 		"PutRecipe":    func(ctx context.Context) error { return s.PutRecipe(ctx, store.Recipe{ID: "r"}) },
@@ -73,9 +82,14 @@ func keysOfAnotherProgramAreDamaged(t *testing.T, addr string) {
 		"checkpoint of a new search": func(ctx context.Context) error {
 			return s.PutSearchWithTrials(ctx, store.Search{ID: "new"}, trials)
 		},
-		"PageTrials": func(ctx context.Context) error { _, _, err := s.PageTrials(ctx, "s", 0, 1); return err },
+		"PageTrials":     func(ctx context.Context) error { _, _, err := s.PageTrials(ctx, "s", 0, 1); return err },
+		"PutResponse":    func(ctx context.Context) error { return s.PutResponse(ctx, response, 1) },
+		"DeleteResponse": func(ctx context.Context) error { return s.DeleteResponse(ctx, "r") },
 	})
 	left, err := other.Exists(t.Context(), "mergeway:trials:new").Result()
 	require.NoError(t, err)
 	require.Zero(t, left, "nor are its trials")
+	left, err = other.Exists(t.Context(), "mergeway:response:r").Result()
+	require.NoError(t, err)
+	require.Zero(t, left)
 }

@@ -145,6 +145,7 @@ func TestRedisBrokenRecordsAreDamaged(t *testing.T) {
 	for _, hash := range []string{"recipes", "aliases", "keys", "searches"} {
 		server.HSet("mergeway:"+hash, "broken", `{"id":`)
 	}
+	require.NoError(t, server.Set("mergeway:response:broken", `{"id":`))
 	_, err := server.ZAdd("mergeway:trials:s", 1, `[`)
 	require.NoError(t, err)
 	ctx := t.Context()
@@ -159,7 +160,27 @@ func TestRedisBrokenRecordsAreDamaged(t *testing.T) {
 		"GetSearch":    func() error { _, err := s.GetSearch(ctx, "broken"); return err },
 		"ListSearches": func() error { _, err := s.ListSearches(ctx); return err },
 		"ListTrials":   func() error { _, err := s.ListTrials(ctx, "s"); return err },
+		"GetResponse":  func() error { _, err := s.GetResponse(ctx, "broken"); return err },
 	} {
 		require.Equal(t, fault.Damaged, fault.CodeOf(do()), name)
 	}
+}
+
+func TestRedisForgetsResponsesByItself(t *testing.T) {
+	server := miniredis.RunT(t)
+	s := openRedis(t, server.Addr())
+	response := store.Response{ID: "r", CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
+	require.NoError(t, s.PutResponse(t.Context(), response, 10))
+	_, err := s.GetResponse(t.Context(), "r")
+	require.NoError(t, err)
+	server.FastForward(2 * time.Hour)
+	require.False(t, server.Exists("mergeway:response:r"))
+	_, err = s.GetResponse(t.Context(), "r")
+	require.Equal(t, fault.NotFound, fault.CodeOf(err))
+
+	response.ID = "q"
+	require.NoError(t, s.PutResponse(t.Context(), response, 10))
+	left, err := server.ZMembers("mergeway:responses")
+	require.NoError(t, err)
+	require.Equal(t, []string{"q"}, left, "ids of responses that are gone go with the next")
 }

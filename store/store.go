@@ -61,6 +61,14 @@ type Store interface {
 	// them and gives at most limit. total is how many there are.
 	PageTrials(ctx context.Context, searchID string, offset, limit int) (page []Trial, total int, err error)
 
+	// PutResponse keeps a response until it expires, in place of the one with the
+	// same id if there is one. At most so many are kept: the oldest go first.
+	PutResponse(ctx context.Context, r Response, most int) error
+	// GetResponse gives a response that has not expired.
+	GetResponse(ctx context.Context, id string) (Response, error)
+	// DeleteResponse forgets a response.
+	DeleteResponse(ctx context.Context, id string) error
+
 	// Ping says whether the store can be reached.
 	Ping(ctx context.Context) error
 	// Close lets go of the file or the connections. Methods called afterwards

@@ -60,6 +60,12 @@ func refusals(t *testing.T, open Open) {
 		{"page before the first", "offset", page(-1, 1)},
 		{"page of none", "limit", page(0, 0)},
 		{"page of less than none", "limit", page(0, -1)},
+		{"response without id", "id", s.PutResponse(ctx, store.Response{ExpiresAt: never}, 1)},
+		{"response with a long id", "id", s.PutResponse(ctx, made(long, 0), 1)},
+		{"response with a broken body", "body", s.PutResponse(ctx, store.Response{ID: "resp", Body: broken, ExpiresAt: never}, 1)},
+		{"response with a body too deep", "body", s.PutResponse(ctx, store.Response{ID: "resp", Body: deep, ExpiresAt: never}, 1)},
+		{"response that expires in the year 10000", "body", s.PutResponse(ctx, store.Response{ID: "resp", ExpiresAt: late}, 1)},
+		{"response where none may be", "most", s.PutResponse(ctx, made("resp", 0), 0)},
 	} {
 		t.Run(c.name, func(t *testing.T) { requireInvalid(t, c.param, c.err) })
 	}

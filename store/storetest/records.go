@@ -33,6 +33,10 @@ func records(t *testing.T, open Open) {
 			require.NoError(t, err)
 			require.Len(t, trials, 1)
 			require.Equal(t, body, string(trials[0].Body))
+			require.NoError(t, s.PutResponse(t.Context(), store.Response{ID: "resp", Body: json.RawMessage(body), ExpiresAt: never}, many))
+			response, err := s.GetResponse(t.Context(), "resp")
+			require.NoError(t, err)
+			require.Equal(t, body, string(response.Body))
 		}
 	})
 	t.Run("spaced bodies come back compact", func(t *testing.T) {
@@ -84,6 +88,10 @@ func records(t *testing.T, open Open) {
 			alias, err := s.GetAlias(t.Context(), id)
 			require.NoError(t, err)
 			require.Equal(t, store.Alias{Name: id, Target: id, UpdatedAt: at(0)}, alias)
+			require.NoError(t, s.PutResponse(t.Context(), made(id, 0), many))
+			response, err := s.GetResponse(t.Context(), id)
+			require.NoError(t, err)
+			require.Equal(t, made(id, 0), response)
 		}
 	})
 }

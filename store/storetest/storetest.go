@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"keys", keys},
 		{"searches", searches},
 		{"trials", trials},
+		{"responses", responses},
 		{"records", records},
 		{"refusals", refusals},
 		{"failures", failures},
@@ -72,6 +73,7 @@ type contents struct {
 	Keys     []store.Key
 	Searches []store.Search
 	Trials   map[string][]store.Trial
+	Response store.Response // the one that fill writes
 }
 
 // fill writes some of everything and gives what a reader has to find.
@@ -95,7 +97,9 @@ func fill(t *testing.T, s store.Store) contents {
 			"s1": {{SearchID: "s1", Number: 0, Body: []byte(`[0]`)}, {SearchID: "s1", Number: 1, Body: []byte(`[1]`)}},
 			"s2": {},
 		},
+		Response: store.Response{ID: "resp", Owner: "o", Body: []byte(`{"output":[]}`), CreatedAt: at(1), ExpiresAt: never},
 	}
+	require.NoError(t, s.PutResponse(ctx, want.Response, many))
 	for _, r := range want.Recipes {
 		require.NoError(t, s.PutRecipe(ctx, r))
 	}
@@ -131,6 +135,8 @@ func read(t *testing.T, s store.Store) contents {
 		got.Trials[search.ID], err = s.ListTrials(ctx, search.ID)
 		require.NoError(t, err)
 	}
+	got.Response, err = s.GetResponse(ctx, "resp")
+	require.NoError(t, ignoreMissing(err))
 	return got
 }
 
@@ -177,6 +183,9 @@ func calls() []call {
 			_, _, err := s.PageTrials(ctx, "s", 0, 1)
 			return err
 		}},
+		{"PutResponse", func(ctx context.Context, s store.Store) error { return s.PutResponse(ctx, made("resp2", 0), many) }},
+		{"GetResponse", func(ctx context.Context, s store.Store) error { _, err := s.GetResponse(ctx, "resp"); return err }},
+		{"DeleteResponse", func(ctx context.Context, s store.Store) error { return s.DeleteResponse(ctx, "resp") }},
 	}
 }
 
