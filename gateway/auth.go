@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"net"
 	"net/http"
 	"net/netip"
@@ -95,6 +96,17 @@ func shownKey(r *http.Request) string {
 		return strings.TrimSpace(key)
 	}
 	return strings.TrimSpace(r.Header.Get("X-Api-Key"))
+}
+
+// owner names whoever makes a request, in what is kept of it: a digest of the
+// key, and not the one that keys are recognised by. Without keys there is one
+// owner, whose name is empty.
+func (gd guard) owner(r *http.Request) string {
+	if gd.keyless() {
+		return ""
+	}
+	digest := sha256.Sum256([]byte("mergeway owner\x00" + shownKey(r)))
+	return hex.EncodeToString(digest[:])
 }
 
 func fromLoopback(r *http.Request) bool {

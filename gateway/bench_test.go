@@ -34,6 +34,7 @@ type bench struct {
 	engine   *fakeEngine
 	searches *fakeSearches
 	keys     *fakeKeyStore
+	kept     *fakeResponses
 	log      *lockedBuffer
 
 	mu   sync.Mutex
@@ -48,9 +49,9 @@ type told struct {
 
 func newBench(t *testing.T, change ...func(*Options)) *bench {
 	t.Helper()
-	b := &bench{t: t, catalog: newFakeCatalog(), engine: &fakeEngine{script: say("Hello", ", ", "world")}, searches: newFakeSearches(), keys: &fakeKeyStore{}, log: &lockedBuffer{}}
+	b := &bench{t: t, catalog: newFakeCatalog(), engine: &fakeEngine{script: say("Hello", ", ", "world"), context: 500}, searches: newFakeSearches(), keys: &fakeKeyStore{}, kept: newFakeResponses(), log: &lockedBuffer{}}
 	o := Options{
-		Catalog: b.catalog, Engine: b.engine, Searches: b.searches, Tasks: fakeTasks{}, Limits: DefaultLimits(), Version: "test",
+		Catalog: b.catalog, Engine: b.engine, Searches: b.searches, Tasks: fakeTasks{}, Limits: DefaultLimits(), Version: "test", Responses: b.kept,
 		Logger: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	o.Keys = newRing(t, b.keys)

@@ -39,6 +39,8 @@ package gateway
 //	@tag.description	Texts to vectors.
 //	@tag.name			tokens
 //	@tag.description	Text to tokens and back, at the root and below /v1 alike.
+//	@tag.name			responses
+//	@tag.description	OpenAI's responses, and conversations that are kept.
 //	@tag.name			recipes
 //	@tag.description	Merged models, as recipes of a few kilobytes.
 //	@tag.name			aliases

@@ -30,6 +30,7 @@ const (
 	timedOut          fault.Code = "timeout"
 	slowBody          fault.Code = "request_timeout"
 	unsupported       fault.Code = "unsupported_parameter"
+	previousNotFound  fault.Code = "previous_response_not_found"
 )
 
 // OpenAI's words for who is to blame.
@@ -58,6 +59,7 @@ var answers = map[fault.Code]answer{
 	fault.Invalid:     {status: http.StatusBadRequest, kind: typeRequest},
 	unsupported:       {status: http.StatusBadRequest, kind: typeRequest},
 	contextLength:     {status: http.StatusBadRequest, kind: typeRequest},
+	previousNotFound:  {status: http.StatusBadRequest, kind: typeRequest},
 	invalidKey:        {status: http.StatusUnauthorized, kind: typeRequest},
 	forbidden:         {status: http.StatusForbidden, kind: typeRequest},
 	insufficientScope: {status: http.StatusForbidden, kind: typePermission},

@@ -224,6 +224,8 @@ type fakeEngine struct {
 	beams func(infer.Request, infer.BeamOptions) []infer.Result
 	embed func(ctx context.Context, prompts [][]int32, pooling infer.Pooling) ([][]float32, error)
 
+	context int // of every model, at most
+
 	mu       sync.Mutex
 	asked    []infer.BeamOptions
 	requests []infer.Request
@@ -270,7 +272,7 @@ func (f *fakeEngine) Embed(ctx context.Context, _ *infer.Model, prompts [][]int3
 	return out, nil
 }
 
-func (f *fakeEngine) Context(c checkpoint.Config) int { return min(c.MaxPositionEmbeddings, 500) }
+func (f *fakeEngine) Context(c checkpoint.Config) int { return min(c.MaxPositionEmbeddings, f.context) }
 
 func (f *fakeEngine) seen() []infer.Request {
 	f.mu.Lock()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/store"
 )
 
 // FuzzChatRequest posts anything at all: it is answered, or refused with the
@@ -88,8 +89,27 @@ func FuzzMessageRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) { fuzzGeneration(t, messagesPath, body) })
 }
 
+// FuzzResponseRequest is the same for responses, which can go on from each other.
+func FuzzResponseRequest(f *testing.F) {
+	for _, seed := range []string{
+		respond(`"a"`, ""), respond(`"a"`, `"stream": true, "instructions": "b", "metadata": {"c": "d"}, "include": ["message.output_text.logprobs"], "top_logprobs": 2`),
+		respond(`[{"role": "user", "content": "a"}, {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "個"}]}]`, `"truncation": "auto"`),
+		respond(`[{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}, {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "a"}]}]`, ""),
+		respond(`[{"type": "item_reference", "id": "msg_STORED_1"}, {"id": "msg_STORED_2"}]`, `"previous_response_id": "resp_STORED", "store": false`),
+		respond(`[{"role": "user", "content": [{"type": "input_image", "image_url": "data:"}]}, null]`, `"text": {"format": {"type": "json_schema", "schema": {"type": "integer"}}, "verbosity": null}`),
+		respond(`"a"`, `"tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}, {"type": "web_search"}], "tool_choice": {"type": "function", "name": "f"}`),
+		respond(`"a"`, `"reasoning": {"effort": "none"}, "n": 1, "use_beam_search": true, "temperature": 0`), respond(`[[], 1, {"type": {}}]`, ""), `{"input": {}}`, `{`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) { fuzzGeneration(t, responsesPath, body) })
+}
+
 func fuzzGeneration(t *testing.T, path string, body []byte) {
-	b := newBench(t)
+	b := newBench(t, func(o *Options) { o.Grammars = &fakeGrammars{} })
+	b.kept.kept["resp_STORED"] = store.Response{ID: "resp_STORED", Body: []byte(`{"response": {"output": [{"id": "msg_STORED_2", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "b"}]}]},
+		"input": [{"id": "msg_STORED_1", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "a"}]}]}`)}
+	b.engine.beams = func(_ infer.Request, o infer.BeamOptions) []infer.Result { return make([]infer.Result, o.Keep) }
 	b.catalog.entries = b.catalog.entries[:2] // without the one that is broken
 	b.gateway.encodeChat = func(_ *infer.Model, messages []chat.Message, _ bool, _ ...chat.Tool) ([]int32, error) {
 		return make([]int32, len(messages)), nil // without the words that break the fake template
@@ -105,6 +125,7 @@ func fuzzGeneration(t *testing.T, path string, body []byte) {
 	b.gateway.Handler().ServeHTTP(w, r)
 	if w.Code == http.StatusOK {
 		require.NotContains(t, w.Body.String(), `{"error"`, "a stream that broke")
+		require.NotContains(t, w.Body.String(), "event: error", "a stream that broke")
 		return
 	}
 	require.True(t, w.Code >= 400 && w.Code < 500, "%d %s", w.Code, w.Body)

@@ -82,6 +82,8 @@ type Options struct {
 	Limits   Limits       // DefaultLimits if zero
 	Version  string       // shown by /healthz
 
+	// Responses keeps the responses that conversations go on from.
+	Responses ResponseStore
 	// DefaultModel is whose tokenizer is meant where a request names no model.
 	DefaultModel string
 
@@ -139,6 +141,7 @@ type Gateway struct {
 	started  time.Time
 
 	defaultModel string
+	responses    ResponseStore
 
 	encodeChat func(m *infer.Model, messages []chat.Message, continued bool, tools ...chat.Tool) ([]int32, error)
 	callFormat func(m *infer.Model) toolcall.Format
@@ -176,14 +179,14 @@ func New(o Options) (*Gateway, error) {
 	if o.Quota == nil {
 		o.Quota = quota.NewLocal()
 	}
-	if o.Catalog == nil || o.Engine == nil || o.Searches == nil || o.Tasks == nil || o.Keys == nil {
-		return nil, fault.New(fault.Internal, "a gateway needs a catalog, an engine, a search service, tasks and keys")
+	if o.Catalog == nil || o.Engine == nil || o.Searches == nil || o.Tasks == nil || o.Keys == nil || o.Responses == nil {
+		return nil, fault.New(fault.Internal, "a gateway needs a catalog, an engine, a search service, tasks, keys and a store of responses")
 	}
 	g := &Gateway{
 		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks, grammars: o.Grammars,
 		log: o.Logger, limits: o.Limits, version: o.Version, ready: o.Ready,
 		observer: o.Observer, tracer: o.Tracer, metrics: o.Metrics, prompts: o.LogPrompts,
-		guard: newGuard(o), keys: o.Keys, quota: o.Quota, defaultModel: o.DefaultModel,
+		guard: newGuard(o), keys: o.Keys, quota: o.Quota, defaultModel: o.DefaultModel, responses: o.Responses,
 		encodeChat: encodeChat, encodeText: encodeText, callFormat: callFormat, vocabulary: vocabulary,
 		started: time.Now(),
 	}

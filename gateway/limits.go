@@ -34,6 +34,9 @@ type Limits struct {
 	InFlight       int           // generation requests at once, and as many tokenizer requests
 	Watchers       int           // clients following searches at once
 	SendBuffer     int           // bytes that the kernel keeps for a client that reads too slowly
+	Responses      int           // responses that are kept; the oldest go first
+	ResponseTTL    time.Duration // how long a response is kept
+	References     int           // stored responses whose items one request may refer to
 	RequestTimeout time.Duration // any request that generates nothing
 	GenerateTime   time.Duration // one generation, loading its model included
 	BodyTimeout    time.Duration // reading one request's body
@@ -70,6 +73,9 @@ func DefaultLimits() Limits {
 		InFlight:       256,
 		Watchers:       64,
 		SendBuffer:     256 << 10,
+		Responses:      10_000,
+		ResponseTTL:    30 * 24 * time.Hour,
+		References:     256,
 		RequestTimeout: 30 * time.Second,
 		GenerateTime:   10 * time.Minute,
 		BodyTimeout:    30 * time.Second,
@@ -116,6 +122,9 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-in-flight", Number: &l.InFlight, Help: "generation requests at once, and as many tokenizer requests; more get 429"},
 		{Key: "max-watchers", Number: &l.Watchers, Help: "clients following searches at once; more get 429"},
 		{Key: "max-send-buffer", Number: &l.SendBuffer, Help: "bytes that the kernel keeps for a client that reads too slowly; left alone it keeps megabytes"},
+		{Key: "max-stored-responses", Number: &l.Responses, Help: "responses that are kept to be gone on from; the oldest go first"},
+		{Key: "stored-response-ttl", Duration: &l.ResponseTTL, Help: "how long a response is kept"},
+		{Key: "max-response-references", Number: &l.References, Help: "stored responses whose items one request may refer to"},
 		{Key: "request-timeout", Duration: &l.RequestTimeout, Help: "time for a request that generates nothing"},
 		{Key: "generate-timeout", Duration: &l.GenerateTime, Help: "time for one generation, loading its model included"},
 		{Key: "body-timeout", Duration: &l.BodyTimeout, Help: "time to read a request's body"},

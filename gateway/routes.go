@@ -53,12 +53,17 @@ func (g *Gateway) routes() *gin.Engine {
 	generate.POST("/completions", g.handle(g.createCompletion))
 	generate.POST("/embeddings", g.handle(g.createEmbeddings))
 	generate.POST("/messages", g.handle(g.createMessage))
+	generate.POST("/responses", g.handle(g.createResponse))
 	generate.POST("/models/*model", g.handle(g.actOnModel)) // making one may take as long as a reply
 
 	quick := api.Group("/", within(g.limits.RequestTimeout))
 	quick.GET("/models", g.handle(g.listModels))
 	quick.GET("/models/*model", g.handle(g.getModel)) // ids may hold slashes
 	quick.DELETE("/models/*model", g.handle(g.deleteModel))
+
+	quick.GET("/responses/:id", g.handle(g.getResponse))
+	quick.DELETE("/responses/:id", g.handle(g.deleteResponse))
+	quick.GET("/responses/:id/input_items", g.handle(g.listInputItems))
 
 	quick.POST("/recipes", g.handle(g.createRecipe))
 	quick.GET("/recipes", g.handle(g.listRecipes))

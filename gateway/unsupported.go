@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 
 	"github.com/gin-gonic/gin"
 
@@ -49,6 +50,62 @@ var unsupportedInCompletions = append([]feature{
 	{"prompt_embeds", isEmpty},
 	{"add_special_tokens", isTrue},
 }, unsupportedFeatures...)
+
+// unsupportedInResponses are the fields of a response, and those of a chat that
+// people write there.
+var unsupportedInResponses = append([]feature{
+	{"background", isFalse},
+	{"conversation", never},
+	{"prompt", never},
+	{"moderation", never},
+	{"context_management", isEmpty},
+	{"reasoning", isQuiet},
+	{"messages", isEmpty},
+	{"max_tokens", never},
+	{"max_completion_tokens", never},
+	{"logprobs", isFalse},
+	{"response_format", never},
+	{"guided_json", never},
+	{"guided_regex", never},
+	{"guided_choice", never},
+	{"structured_outputs", isEmpty},
+	{"functions", isEmpty},
+	{"function_call", isString("none", "auto")},
+	{"modalities", isTextOnly},
+	{"best_of", isNumber(1)},
+	{"echo", isFalse},
+	{"chat_template", never},
+	{"chat_template_kwargs", isEmpty},
+}, unsupportedFeatures...)
+
+// otherNames are those that fields of a chat have in a response.
+var otherNames = map[string]string{
+	"messages": "input", "max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens",
+	"response_format": "text.format", "logprobs": "include", "functions": "tools", "function_call": "tool_choice",
+}
+
+// withOtherName tells whoever wrote a chat's field what to write in its place.
+func withOtherName(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Code != unsupported || otherNames[f.Param] == "" {
+		return err
+	}
+	return &fault.Error{Code: unsupported, Param: f.Param, Message: f.Param + " is a chat's: in a response it is " + otherNames[f.Param]}
+}
+
+// isQuiet accepts settings of reasoning that ask for none.
+func isQuiet(v json.RawMessage) bool {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(v, &fields) != nil {
+		return false
+	}
+	for name, value := range fields {
+		if !isNull(value) && !(name == "effort" && isString("none")(value)) {
+			return false
+		}
+	}
+	return true
+}
 
 // readGeneration reads a request to generate into body. Fields that neither body
 // nor features knows are ignored, as OpenAI's clients expect.
