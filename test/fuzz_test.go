@@ -124,6 +124,14 @@ var fuzzSeeds = map[string][]string{
 	},
 	"POST /v1/detokenize":  {`{"model": "base", "tokens": [1, 5, 261, 639]}`},
 	"POST /apply-template": {`{"model": "base", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "add_generation_prompt": true}`},
+	"POST /v1/responses": {
+		`{"model": "base", "input": "3+4", "max_output_tokens": 4, "temperature": 0.5, "instructions": "数", "metadata": {"a": "b"}, "store": true}`,
+		`{"model": "base", "input": [{"role": "user", "content": "3"}, {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "4"}]}, {"role": "user", "content": [{"type": "input_text", "text": "5"}]}], "max_output_tokens": 3, "stream": true}`,
+		`{"model": "base", "input": "3", "max_output_tokens": 20, "truncation": "auto", "text": {"format": {"type": "json_schema", "name": "a", "schema": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": false}}}}`,
+		`{"model": "base", "input": "3", "max_output_tokens": 3, "include": ["message.output_text.logprobs"], "top_logprobs": 2, "previous_response_id": null, "store": false, "stream": true}`,
+		`{"model": "base", "input": [{"role": "user", "content": "3"}, {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}, {"type": "function_call_output", "call_id": "c", "output": "4"}, {"type": "item_reference", "id": "msg_A_1"}], "max_output_tokens": 3}`,
+		`{"model": "base", "input": "3", "max_output_tokens": 3, "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}], "tool_choice": "auto", "parallel_tool_calls": false}`,
+	},
 	"POST /v1/recipes": {
 		`{"name": "x", "recipe": {"method": "linear", "sources": [{"model": "base", "weight": [0.5]}, {"model": "ja-general", "weight": [0.5]}], "dtype": "bfloat16"}}`,
 		`{"method": "dare_ties", "base_model": "base", "sources": [{"model": "en-math-a", "weight": [0.5], "density": [0.5]}], "seed": 3, "normalize": true, "lambda": 0.5, "rescale": "density"}`,
