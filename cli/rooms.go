@@ -79,7 +79,7 @@ func (s *settings) bindFile(f *pflag.FlagSet) {
 
 // bindState adds the flags of commands that need only what is stored.
 func (s *settings) bindState(f *pflag.FlagSet) {
-	f.StringVar(&s.Data, "data", ".mergeway", "folder for recipes, aliases, keys, searches and trials")
+	f.StringVar(&s.Data, "data", ".mergeway", "folder for recipes, aliases, keys, searches, trials and stored responses")
 	f.StringVar(&s.Redis, "redis", "", "keep them in Redis instead, e.g. redis://localhost:6379/0; gateways on one Redis share them, and the counts of limits")
 }
 

@@ -16,6 +16,8 @@
 //     hold the handlers, one resource each
 //   - messages*.go and model_infos.go speak Anthropic's API: a translation to
 //     chat, and back
+//   - responses.go is the one that is a chat with other names: responses_*.go read
+//     its items, keep them, and write them as events
 //   - wire_*.go hold what is read and written, and its conversion
 //   - errors.go is the one table from fault codes to HTTP
 //   - limits.go holds every limit, with the key that sets it

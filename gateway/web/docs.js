@@ -69,6 +69,7 @@ function sampleBody(path, schema) {
   if (path === '/v1/chat/completions') {
     Object.assign(body, {messages: [{role: 'user', content: 'Hello!'}], max_tokens: 64, stream: true});
   }
+  if (path === '/v1/responses') Object.assign(body, {input: 'Hello!', max_output_tokens: 64, stream: true});
   if (path === '/v1/completions') Object.assign(body, {prompt: 'Once upon a time', max_tokens: 32});
   return JSON.stringify(body, null, 2);
 }
