@@ -165,10 +165,6 @@ func newResponse(r ResponseRequest, x *exchange) Response {
 	return reply
 }
 
-func (g *Gateway) newOutput(x *exchange, tell func(ResponseEvent) error) responseOutput {
-	return responseOutput{ids: x.ids, limits: g.limits, tell: tell}
-}
-
 // wholeResponse answers in one piece.
 func (g *Gateway) wholeResponse(c *gin.Context, x *exchange) error {
 	ctx := c.Request.Context()
@@ -181,11 +177,14 @@ func (g *Gateway) wholeResponse(c *gin.Context, x *exchange) error {
 	if all.calls != nil {
 		calls = all.calls[0]
 	}
-	out := g.newOutput(x, func(ResponseEvent) error { return nil })
+	out := responseOutput{ids: x.ids, tell: func(ResponseEvent) error { return nil }}
 	if r.Text != "" || len(calls) == 0 {
 		var logprobs []ChatTokenLogprob
 		if x.logprobs {
 			logprobs = chatLogprobs(all.tokenizer, r.Logprobs).Content
+		}
+		if len(calls) > 0 {
+			logprobs = tokensOf(r.Text, logprobs)
 		}
 		if err := out.addText(r.Text, logprobs); err != nil {
 			return err

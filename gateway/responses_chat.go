@@ -131,6 +131,9 @@ func responseToolChoice(raw json.RawMessage) (json.RawMessage, error) {
 	type function struct {
 		Name string `json:"name"`
 	}
+	if choice.Name == "" {
+		return nil, fault.Bad("tool_choice.name", "tool_choice names no function")
+	}
 	return mustJSON(struct {
 		Type     string   `json:"type"`
 		Function function `json:"function"`

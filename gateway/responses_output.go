@@ -4,7 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 )
 
@@ -19,27 +18,19 @@ const (
 // responseOutput makes the items of a reply out of its pieces, and tells of each
 // step. One item is open at a time.
 type responseOutput struct {
-	ids    *responseIDs
-	limits Limits
-	tell   func(ResponseEvent) error
+	ids  *responseIDs
+	tell func(ResponseEvent) error
 
 	items    []ResponseItem // that have ended
 	open     *ResponseItem  // the one that pieces are added to; nil: none
 	call     int            // which call of the reply it is, if it is one
 	text     strings.Builder
 	logprobs []ChatTokenLogprob
-	values   int // log probabilities so far, alternatives included
 }
 
 // addText adds to the message that is open, or begins one.
 func (o *responseOutput) addText(text string, logprobs []ChatTokenLogprob) error {
-	for _, l := range logprobs {
-		o.values += 1 + len(l.TopLogprobs)
-	}
-	if o.values > o.limits.ReplyLogprobs {
-		return fault.Bad("include", "the reply has more than %d log probabilities: ask for fewer alternatives or tokens", o.limits.ReplyLogprobs)
-	}
-	if o.open == nil || o.open.Type != "message" {
+	if o.open == nil || o.inCall() {
 		if err := o.beginMessage(); err != nil {
 			return err
 		}
@@ -62,7 +53,7 @@ func (o *responseOutput) beginMessage() error {
 
 // addCall adds to the call that is open, or begins one.
 func (o *responseOutput) addCall(d ToolCallDelta) error {
-	if o.open == nil || o.open.Type != "function_call" || o.call != d.Index {
+	if !o.inCall() || o.call != d.Index {
 		empty := ""
 		item := ResponseItem{ID: o.ids.next("fc"), Type: "function_call", CallID: d.ID, Name: d.Function.Name, Arguments: &empty}
 		if err := o.begin(item); err != nil {
@@ -76,6 +67,9 @@ func (o *responseOutput) addCall(d ToolCallDelta) error {
 	o.text.WriteString(d.Function.Arguments)
 	return o.tellOf(ResponseEvent{Type: "response.function_call_arguments.delta", Delta: &d.Function.Arguments})
 }
+
+// inCall tells whether the open item is a call.
+func (o *responseOutput) inCall() bool { return o.open != nil && o.open.Type == "function_call" }
 
 // begin ends the open item and opens another.
 func (o *responseOutput) begin(item ResponseItem) error {
@@ -96,7 +90,7 @@ func (o *responseOutput) end(status string) error {
 	item, text := *o.open, o.text.String()
 	item.Status = status
 	var last []ResponseEvent
-	if item.Type == "message" {
+	if !o.inCall() {
 		part := outputText(text, o.logprobs)
 		item.Content = []ResponsePart{part}
 		last = []ResponseEvent{
@@ -147,4 +141,19 @@ func (o *responseOutput) finish(reply *Response, reason string, usage Usage) err
 	}
 	reply.Status, reply.Output, reply.Usage = status, o.items, newResponseUsage(usage)
 	return nil
+}
+
+// tokensOf gives the tokens that a text begins with: those after it are of calls.
+func tokensOf(text string, tokens []ChatTokenLogprob) []ChatTokenLogprob {
+	text = strings.TrimLeft(text, " ") // replies lose the space that they begin with
+	var so []byte
+	for i, t := range tokens {
+		if len(strings.TrimLeft(string(so), " ")) >= len(text) {
+			return tokens[:i]
+		}
+		for _, b := range t.Bytes {
+			so = append(so, byte(b))
+		}
+	}
+	return tokens
 }

@@ -13,12 +13,8 @@ import (
 // what is new in it.
 func tellings(t *testing.T, run func(o *responseOutput)) (lines []string, o *responseOutput) {
 	t.Helper()
-	o = &responseOutput{ids: &responseIDs{token: "T"}, limits: DefaultLimits(), tell: func(e ResponseEvent) error {
+	o = &responseOutput{ids: &responseIDs{token: "T"}, tell: func(e ResponseEvent) error {
 		e.SequenceNumber = 0
-		if e.Item != nil {
-			item := *e.Item
-			e.Item = &item
-		}
 		data, err := json.Marshal(e)
 		require.NoError(t, err)
 		lines = append(lines, string(data))
@@ -81,4 +77,18 @@ func TestACallThatIsCutOffIsIncomplete(t *testing.T) {
 	require.Equal(t, `{"b"`, *o.items[1].Arguments)
 	require.Equal(t, statusIncomplete, reply.Status)
 	require.Nil(t, reply.CompletedAt)
+}
+
+func TestTokensOfATextAreThoseBeforeTheCalls(t *testing.T) {
+	token := func(text string) ChatTokenLogprob {
+		l := ChatTokenLogprob{ChatTopLogprob: ChatTopLogprob{Token: text}}
+		for _, b := range []byte(text) {
+			l.Bytes = append(l.Bytes, int(b))
+		}
+		return l
+	}
+	all := []ChatTokenLogprob{token(" We"), token("ll"), token("."), token("<call>"), token("{")}
+	for text, want := range map[string]int{"": 0, "Well.": 3, " Well.": 3, "We": 1, "Well.<call>{": 5, "Well.<call>{}": 5} {
+		require.Equal(t, all[:want], tokensOf(text, all), text)
+	}
 }

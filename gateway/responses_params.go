@@ -42,8 +42,12 @@ func (n responseNames) inResponses(err error) error {
 	}
 	renamed := *f
 	renamed.Param = n.of(f.Param)
+	phrase := renamed.Param
+	if _, field, ok := cutIndex(strings.TrimPrefix(f.Param, "messages")); ok && field != "" && !strings.ContainsAny(phrase, ".[") {
+		phrase += " (" + field[1:] + ")" // which has no name of its own in the request
+	}
 	if strings.ContainsAny(f.Param, ".[_") { // "messages" alone is a word of English, too
-		renamed.Message = strings.ReplaceAll(renamed.Message, f.Param, renamed.Param)
+		renamed.Message = strings.ReplaceAll(renamed.Message, f.Param, phrase)
 	}
 	renamed.Message = chatWords.Replace(renamed.Message)
 	return &renamed

@@ -73,6 +73,10 @@ func TestErrorsOfAChatSpeakOfTheResponse(t *testing.T) {
 	require.Equal(t, "input[0].content[0]", f.Param)
 	require.Equal(t, "input[0].content[0] is of type file", f.Message)
 
+	f = renamed(fault.Bad("messages[1].tool_calls[0].id", "messages[1].tool_calls[0].id is too long"))
+	require.Equal(t, "previous_response_id", f.Param)
+	require.Equal(t, "previous_response_id (tool_calls[0].id) is too long", f.Message)
+
 	f = renamed(&fault.Error{Code: contextLength, Param: "messages", Message: "no messages of 9000 tokens", Err: fmt.Errorf("cause")})
 	require.Equal(t, fault.Error{Code: contextLength, Param: "input", Message: "no messages of 9000 tokens", Err: f.Err}, *f)
 	require.EqualError(t, f.Err, "cause")

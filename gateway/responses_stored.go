@@ -82,63 +82,6 @@ func (g *Gateway) storedResponse(ctx context.Context, id, owner string) (keptRes
 	return kept, nil
 }
 
-// shelf looks up what a request takes from stored responses.
-type shelf struct {
-	gateway *Gateway
-	owner   string
-	taken   []ResponseItem          // the conversation that the request goes on from
-	read    map[string]keptResponse // other responses, by id
-}
-
-// previous gives the conversation up to a stored response, its output included.
-func (s *shelf) previous(ctx context.Context, id string) ([]ResponseItem, error) {
-	kept, err := s.gateway.storedResponse(ctx, id, s.owner)
-	if fault.CodeOf(err) == fault.NotFound {
-		return nil, &fault.Error{Code: previousNotFound, Param: "previous_response_id", Message: err.Error()}
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.taken = kept.conversation()
-	return s.taken, nil
-}
-
-// item gives the item that a reference at some place of the request means. Its
-// id says which response it came with.
-func (s *shelf) item(ctx context.Context, id, at string) (ResponseItem, error) {
-	is := func(item ResponseItem) bool { return item.ID == id }
-	if i := slices.IndexFunc(s.taken, is); i >= 0 {
-		return s.taken[i], nil
-	}
-	missing := &fault.Error{Code: fault.NotFound, Param: at + ".id", Message: "there is no stored item " + clip(id, s.gateway.limits.NameBytes)}
-	response, ok := responseOfItem(id)
-	if !ok {
-		return ResponseItem{}, missing
-	}
-	kept, known := s.read[response]
-	if !known {
-		if len(s.read) == s.gateway.limits.References {
-			return ResponseItem{}, fault.Bad(at, "input refers to items of more than %d stored responses", s.gateway.limits.References)
-		}
-		var err error
-		if kept, err = s.gateway.storedResponse(ctx, response, s.owner); err != nil {
-			if fault.CodeOf(err) == fault.NotFound {
-				return ResponseItem{}, missing
-			}
-			return ResponseItem{}, err
-		}
-		if s.read == nil {
-			s.read = map[string]keptResponse{}
-		}
-		s.read[response] = kept
-	}
-	all := kept.conversation()
-	if i := slices.IndexFunc(all, is); i >= 0 {
-		return all[i], nil
-	}
-	return ResponseItem{}, missing
-}
-
 // getResponse gives a stored response.
 //
 //	@Summary		Read a stored response

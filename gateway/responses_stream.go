@@ -22,8 +22,10 @@ type responseWriter struct {
 
 	output    responseOutput
 	tokenizer *tokenizer.Tokenizer
-	reason    string // why the reply ended
-	number    int    // events so far
+	logprobs  []ChatTokenLogprob // of tokens whose text is still to come
+	values    int                // log probabilities so far, alternatives included
+	reason    string             // why the reply ended
+	number    int                // events so far
 }
 
 // send writes one event.
@@ -48,26 +50,30 @@ func (w *responseWriter) open(s *eventStream) error {
 
 func (w *responseWriter) begin(s *eventStream, gen *generation) error {
 	w.tokenizer = gen.lease.Model.Tokenizer
-	w.output = w.gateway.newOutput(w.exchange, func(e ResponseEvent) error { return w.send(s, e) })
+	w.output = responseOutput{ids: w.exchange.ids, tell: func(e ResponseEvent) error { return w.send(s, e) }}
 	return w.open(s)
 }
 
-// piece adds to the output. Tokens that complete no character have log
-// probabilities, but no text.
+// piece adds to the output. Tokens that complete no character come before the
+// one that does; those that no text follows are part of a call.
 func (w *responseWriter) piece(_ *eventStream, p piece) error {
-	var logprobs []ChatTokenLogprob
-	if w.exchange.logprobs {
-		logprobs = chatLogprobs(w.tokenizer, p.Logprobs).Content
+	if w.values += countLogprobs(p.Chunk); w.values > w.gateway.limits.ReplyLogprobs {
+		return tooManyLogprobs(w.gateway.limits) // the last event has all of them
 	}
-	if p.Text != "" || len(logprobs) > 0 {
-		if err := w.output.addText(p.Text, logprobs); err != nil {
+	if w.exchange.logprobs {
+		w.logprobs = append(w.logprobs, chatLogprobs(w.tokenizer, p.Logprobs).Content...)
+	}
+	if p.Text != "" {
+		if err := w.output.addText(p.Text, w.logprobs); err != nil {
 			return err
 		}
+		w.logprobs = nil
 	}
 	for _, call := range p.calls {
 		if err := w.output.addCall(call); err != nil {
 			return err
 		}
+		w.logprobs = nil
 	}
 	if p.FinishReason != "" {
 		w.reason = p.FinishReason
@@ -77,6 +83,11 @@ func (w *responseWriter) piece(_ *eventStream, p piece) error {
 
 // end stores the response before it says that it has ended.
 func (w *responseWriter) end(s *eventStream, gen *generation) error {
+	if len(w.logprobs) > 0 && len(w.output.items) == 0 && !w.output.inCall() { // half a character that nothing completed
+		if err := w.output.addText("", w.logprobs); err != nil {
+			return err
+		}
+	}
 	reply := w.exchange.reply // the one that fails if this can't be stored has not ended
 	if err := w.output.finish(&reply, w.reason, gen.usage()); err != nil {
 		return err

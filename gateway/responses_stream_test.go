@@ -106,7 +106,7 @@ func TestStreamedLogprobsAddUp(t *testing.T) {
 	for _, e := range all {
 		switch e.Type {
 		case "response.output_text.delta":
-			require.NotEmpty(t, *e.Delta+strings.Repeat("x", len(e.Logprobs)), "an event of nothing")
+			require.NotEmpty(t, *e.Delta, "tokens of half a character come with the other half")
 			streamed = append(streamed, e.Logprobs...)
 		case "response.output_text.done":
 			require.Equal(t, streamed, e.Logprobs)
@@ -114,6 +114,22 @@ func TestStreamedLogprobsAddUp(t *testing.T) {
 	}
 	require.Len(t, streamed, 3)
 	require.Equal(t, streamed, all[len(all)-1].Response.Output[0].Content[0].Logprobs)
+}
+
+func TestHalfACharacterAtTheEndHasItsLogprobs(t *testing.T) {
+	b := newBench(t)
+	half := token(t, "<0xC3>")
+	b.engine.script = func(_ context.Context, _ infer.Request, send func(infer.Chunk) bool) {
+		send(infer.Chunk{Tokens: 1, Logprobs: []infer.TokenLogprob{scored(half, -1)}})
+		send(infer.Chunk{Tokens: 1, FinishReason: "length"})
+	}
+	fields := `"include": ["message.output_text.logprobs"]`
+	whole := b.response(respond(`"hi"`, fields))
+	_, all := responseEvents(t, b.send("POST", responsesPath, respond(`"hi"`, `"stream": true, `+fields)).body)
+	for _, r := range []Response{whole, *all[len(all)-1].Response} {
+		require.Equal(t, []string{""}, r.texts())
+		require.Len(t, r.Output[0].Content[0].Logprobs, 1)
+	}
 }
 
 func TestAnErrorAfterTheFirstByteFailsTheResponse(t *testing.T) {

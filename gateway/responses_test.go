@@ -222,6 +222,7 @@ func TestResponsesRefuseByName(t *testing.T) {
 		{`"tool_choice": {"type": "file_search"}`, "unsupported_parameter", "tool_choice.type"},
 		{`"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}`, "unsupported_parameter", "tool_choice.type"},
 		{`"tool_choice": 1`, "invalid", "tool_choice"},
+		{`"tool_choice": {"type": "function"}`, "invalid", "tool_choice.name"},
 		{`"background": true`, "unsupported_parameter", "background"},
 		{`"conversation": "conv_1"`, "unsupported_parameter", "conversation"},
 		{`"prompt": {"id": "p"}`, "unsupported_parameter", "prompt"},
