@@ -144,15 +144,17 @@ func (o *responseOutput) finish(reply *Response, reason string, usage Usage) err
 }
 
 // tokensOf gives the tokens that a text begins with: those after it are of calls.
+// A reply loses the spaces that its first tokens begin with.
 func tokensOf(text string, tokens []ChatTokenLogprob) []ChatTokenLogprob {
-	text = strings.TrimLeft(text, " ") // replies lose the space that they begin with
-	var so []byte
+	left, begun := len(strings.TrimLeft(text, " ")), false
 	for i, t := range tokens {
-		if len(strings.TrimLeft(string(so), " ")) >= len(text) {
+		if left <= 0 {
 			return tokens[:i]
 		}
 		for _, b := range t.Bytes {
-			so = append(so, byte(b))
+			if begun = begun || b != ' '; begun {
+				left--
+			}
 		}
 	}
 	return tokens

@@ -9,7 +9,8 @@ import (
 // shorten makes the job leave out the oldest turns of a conversation that is too
 // long for the model, as truncation: auto asks for. What is left begins with a
 // user's message; system messages stay. It has to leave room for a reply: for
-// max_output_tokens or, without them, for a quarter of the context.
+// max_output_tokens, but for no more than half of the context, or without them for
+// a quarter.
 func (g *Gateway) shorten(x *exchange, request ChatRequest) {
 	whole := x.job.encode
 	x.job.encode = func(m *infer.Model) ([][]int32, error) {
