@@ -30,10 +30,10 @@ func (g *Gateway) shorten(x *exchange, request ChatRequest) {
 			shorter.Messages = left.messages
 			j, err := g.chatJob(shorter)
 			if err != nil {
-				return left, nil, err
+				return left, nil, left.names.inResponses(err)
 			}
 			prompts, err := j.encode(m)
-			return left, prompts, err
+			return left, prompts, left.names.inResponses(err)
 		}
 		// The fewest turns left out that will do; all but the last, if none will.
 		n := sort.Search(len(cuts)-1, func(i int) bool {
