@@ -2,7 +2,6 @@ package test
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -76,21 +75,4 @@ func TestResponsesAreKeptInBounds(t *testing.T) {
 	s.wait("the response to expire", stopTime, func() bool {
 		return s.send("GET", "/v1/responses/"+r.text("id"), nil).status == http.StatusNotFound
 	})
-}
-
-// The stream's outer form, which no client library shows.
-func TestAStreamedResponseNamesItsEvents(t *testing.T) {
-	s := start(t, options{})
-	r := s.send("POST", "/v1/responses", object{"model": "base", "max_output_tokens": 4, "stream": true, "input": "3+4"})
-	require.Equal(t, 200, r.status, "%s", r.body)
-	require.Contains(t, r.header.Get("Content-Type"), "text/event-stream")
-	blocks := strings.Split(strings.TrimSuffix(string(r.body), "\n\n"), "\n\n")
-	for _, block := range blocks {
-		name, data, found := strings.Cut(block, "\ndata: ")
-		require.True(t, found, block)
-		require.True(t, strings.HasPrefix(data, `{"type":"`+strings.TrimPrefix(name, "event: ")+`",`), block)
-	}
-	require.NotContains(t, string(r.body), "[DONE]")
-	require.Contains(t, blocks[0], "response.created")
-	require.Regexp(t, `^event: response\.(completed|incomplete)\n`, blocks[len(blocks)-1])
 }
