@@ -99,8 +99,16 @@ func (w *responseWriter) end(s *eventStream, gen *generation) error {
 	return w.about(s, "response."+reply.Status)
 }
 
-// responseErrors are OpenAI's words, in a response, for who is to blame.
-var responseErrors = map[string]string{typeRequest: "invalid_prompt", typeLimit: "rate_limit_exceeded", typeServer: "server_error"}
+// responseErrorCode gives OpenAI's word, in a response, for who is to blame.
+func responseErrorCode(kind string) string {
+	switch kind {
+	case typeRequest:
+		return "invalid_prompt"
+	case typeLimit:
+		return "rate_limit_exceeded"
+	}
+	return "server_error"
+}
 
 // fail tells of the error, then of the response that failed by it.
 func (w *responseWriter) fail(s *eventStream, e ErrorBody) error {
@@ -115,7 +123,7 @@ func (w *responseWriter) fail(s *eventStream, e ErrorBody) error {
 		return err
 	}
 	reply := &w.exchange.reply
-	reply.Status, reply.Error, reply.Store = statusFailed, &ResponseError{Code: responseErrors[e.Type], Message: e.Message}, false
+	reply.Status, reply.Error, reply.Store = statusFailed, &ResponseError{Code: responseErrorCode(e.Type), Message: e.Message}, false
 	if w.output.items != nil {
 		reply.Output = w.output.items
 	}
