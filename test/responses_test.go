@@ -2,6 +2,8 @@ package test
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,4 +77,16 @@ func TestResponsesAreKeptInBounds(t *testing.T) {
 	s.wait("the response to expire", stopTime, func() bool {
 		return s.send("GET", "/v1/responses/"+r.text("id"), nil).status == http.StatusNotFound
 	})
+}
+
+// The miniature calls functions in the form that a template shows it.
+func TestOpenAIPythonClientOnFunctionsInResponses(t *testing.T) {
+	python := openaiPython(t)
+	folder := t.TempDir()
+	to := copyModel(t, folder, "ja-general", "marked")
+	require.NoError(t, os.WriteFile(filepath.Join(to, "chat_template.jinja"), []byte(markedCalls), 0o644))
+	s := start(t, options{models: folder})
+	out, err := python(fromRoot("test", "python", "openai_responses_tools.py"), s.url+"/v1", "marked").CombinedOutput()
+	t.Logf("%s", out)
+	require.NoError(t, err)
 }
