@@ -17,11 +17,11 @@ type Grammars interface {
 // ConstraintFields say what form a reply has: OpenAI's response_format, or one of
 // vLLM's names for the same. At most one may be given.
 type ConstraintFields struct {
-	ResponseFormat    json.RawMessage `json:"response_format" swaggertype:"object"`    // {"type": "text"}, {"type": "json_object"}, or {"type": "json_schema", "json_schema": {"schema": ...}}
-	StructuredOutputs json.RawMessage `json:"structured_outputs" swaggertype:"object"` // vLLM's: {"json": schema}, {"regex": ...}, {"choice": [...]} or {"json_object": true}
-	GuidedJSON        json.RawMessage `json:"guided_json" swaggertype:"object"`        // a JSON schema that the reply satisfies
-	GuidedRegex       *string         `json:"guided_regex" extensions:"x-nullable"`    // a regular expression that the whole reply matches
-	GuidedChoice      []*string       `json:"guided_choice" swaggertype:"array,string" extensions:"x-nullable"`
+	ResponseFormat    json.RawMessage `json:"response_format" swaggertype:"object"`                             // {"type": "text"}, {"type": "json_object"}, or {"type": "json_schema", "json_schema": {"schema": ...}}
+	StructuredOutputs json.RawMessage `json:"structured_outputs" swaggertype:"object"`                          // vLLM's: {"json": schema}, {"regex": ...}, {"choice": [...]} or {"json_object": true}
+	GuidedJSON        json.RawMessage `json:"guided_json" swaggertype:"object"`                                 // a JSON schema that the reply satisfies
+	GuidedRegex       *string         `json:"guided_regex" extensions:"x-nullable"`                             // a regular expression that the whole reply matches
+	GuidedChoice      []*string       `json:"guided_choice" swaggertype:"array,string" extensions:"x-nullable"` // one of these texts is the whole reply
 }
 
 // spec reads what a reply may be; nil: anything.

@@ -11,8 +11,8 @@ import (
 // Health is the reply to GET /healthz.
 type Health struct {
 	Status    string  `json:"status" enums:"ok,draining"`
-	Version   string  `json:"version"`
-	Uptime    float64 `json:"uptime_seconds"`
+	Version   string  `json:"version"`               // of the program
+	Uptime    float64 `json:"uptime_seconds"`        // since the process began to serve
 	Abandoned int64   `json:"generations_abandoned"` // replies whose client left, or that failed, before their end
 }
 

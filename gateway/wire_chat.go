@@ -8,52 +8,52 @@ import (
 // honoured. Fields that would change the meaning of the reply and can't be
 // honoured yet are refused by name (see unsupported.go); all others are ignored.
 type ChatRequest struct {
-	Model                string          `json:"model" binding:"required" example:"base"`                       // a source, alias or recipe, by name, id or digest
-	Messages             []ChatMessage   `json:"messages" binding:"required"`                                   // the conversation so far
-	MaxCompletionTokens  *int            `json:"max_completion_tokens" minimum:"1" extensions:"x-nullable"`     // most tokens of the reply; up to the context if absent
-	MaxTokens            *int            `json:"max_tokens" minimum:"1" extensions:"x-nullable"`                // the older name of max_completion_tokens
-	Logprobs             bool            `json:"logprobs"`                                                      // give the log probability of each token
-	TopLogprobs          *int            `json:"top_logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"` // and of so many of the most probable ones; needs logprobs
-	Tools                []Tool          `json:"tools" extensions:"x-nullable"`                                 // functions that the model may call
-	ToolChoice           json.RawMessage `json:"tool_choice" swaggertype:"string"`                              // "auto", "none", "required", or {"type": "function", "function": {"name": ...}}
-	ParallelToolCalls    *bool           `json:"parallel_tool_calls" extensions:"x-nullable"`                   // false: at most one call in a reply
-	ContinueFinalMessage bool            `json:"continue_final_message"`                                        // the last message, an assistant's, is the beginning of the reply
-	AddGenerationPrompt  *bool           `json:"add_generation_prompt" extensions:"x-nullable"`                 // vLLM's: false with continue_final_message, true without
+	Model                string          `json:"model" binding:"required" example:"base"`                                  // a source, alias or recipe, by name, id or digest
+	Messages             []ChatMessage   `json:"messages" binding:"required"`                                              // the conversation so far
+	MaxCompletionTokens  *int            `json:"max_completion_tokens" minimum:"1" extensions:"x-nullable"`                // most tokens of the reply; up to the context if absent
+	MaxTokens            *int            `json:"max_tokens" minimum:"1" extensions:"x-nullable"`                           // the older name of max_completion_tokens
+	Logprobs             bool            `json:"logprobs"`                                                                 // give the log probability of each token
+	TopLogprobs          *int            `json:"top_logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"`            // and of so many of the most probable ones; needs logprobs
+	Tools                []Tool          `json:"tools" extensions:"x-nullable"`                                            // functions that the model may call
+	ToolChoice           json.RawMessage `json:"tool_choice" swaggertype:"string" extensions:"x-union=string|object|null"` // "auto", "none", "required", or {"type": "function", "function": {"name": ...}}
+	ParallelToolCalls    *bool           `json:"parallel_tool_calls" extensions:"x-nullable"`                              // false: at most one call in a reply
+	ContinueFinalMessage bool            `json:"continue_final_message"`                                                   // the last message, an assistant's, is the beginning of the reply
+	AddGenerationPrompt  *bool           `json:"add_generation_prompt" extensions:"x-nullable"`                            // vLLM's: false with continue_final_message, true without
 	SamplingFields
 	ConstraintFields
 }
 
 // SamplingFields are what chat and text completions have in common.
 type SamplingFields struct {
-	Temperature       *float64            `json:"temperature" minimum:"0" maximum:"2" extensions:"x-nullable"`        // 0 is greedy; 1 if absent
-	TopP              *float64            `json:"top_p" minimum:"0" maximum:"1" extensions:"x-nullable"`              // above 0; 1 if absent
-	Seed              *int64              `json:"seed" extensions:"x-nullable"`                                       // makes the reply reproducible
-	TopK              *int                `json:"top_k" minimum:"-1" extensions:"x-nullable"`                         // only the k most probable tokens; 0, -1 or absent: all
-	MinP              *float64            `json:"min_p" minimum:"0" maximum:"1" extensions:"x-nullable"`              // only tokens of at least this share of the most probable one's probability
-	TypicalP          *float64            `json:"typical_p" minimum:"0" maximum:"1" extensions:"x-nullable"`          // above 0: locally typical tokens of this mass; 1 if absent
-	PresencePenalty   *float64            `json:"presence_penalty" minimum:"-2" maximum:"2" extensions:"x-nullable"`  // subtracted from the logits of tokens that the reply has
-	FrequencyPenalty  *float64            `json:"frequency_penalty" minimum:"-2" maximum:"2" extensions:"x-nullable"` // subtracted for each time that the reply has a token
-	RepetitionPenalty *float64            `json:"repetition_penalty" minimum:"0" maximum:"2" extensions:"x-nullable"` // above 0: logits of tokens in prompt or reply are divided by it, negative ones multiplied; 1 if absent
-	LogitBias         map[string]*float64 `json:"logit_bias" swaggertype:"object,number" extensions:"x-nullable"`     // token ids, written as strings, and what is added to their logits: -100 to 100
-	MinTokens         *int                `json:"min_tokens" minimum:"0" extensions:"x-nullable"`                     // the reply does not end before it has so many
-	Stop              json.RawMessage     `json:"stop" swaggertype:"array,string"`                                    // a string or a list; the reply ends before any of them
-	StopTokenIDs      []*int64            `json:"stop_token_ids" swaggertype:"array,integer" extensions:"x-nullable"` // the reply ends at any of these tokens
-	IncludeStop       bool                `json:"include_stop_str_in_output"`                                         // the reply ends with the stop string, not before it
-	N                 *int                `json:"n" minimum:"1" extensions:"x-nullable"`                              // number of replies; 1 if absent
-	UseBeamSearch     bool                `json:"use_beam_search"`                                                    // find the n most probable replies; n (or best_of) is the width, temperature 0, no stream
-	LengthPenalty     *float64            `json:"length_penalty" extensions:"x-nullable"`                             // of a beam search: above 0 favours long replies; 1 if absent
-	EarlyStopping     bool                `json:"early_stopping"`                                                     // of a beam search: end at the first n whole replies
-	IgnoreEOS         bool                `json:"ignore_eos"`                                                         // generate on to max_tokens
-	Stream            bool                `json:"stream"`                                                             // reply with server-sent events
-	StreamOptions     *StreamOptions      `json:"stream_options" extensions:"x-nullable"`                             // only with stream
+	Temperature       *float64            `json:"temperature" minimum:"0" maximum:"2" extensions:"x-nullable"`               // 0 is greedy; 1 if absent
+	TopP              *float64            `json:"top_p" minimum:"0" maximum:"1" extensions:"x-nullable"`                     // above 0; 1 if absent
+	Seed              *int64              `json:"seed" extensions:"x-nullable"`                                              // makes the reply reproducible
+	TopK              *int                `json:"top_k" minimum:"-1" extensions:"x-nullable"`                                // only the k most probable tokens; 0, -1 or absent: all
+	MinP              *float64            `json:"min_p" minimum:"0" maximum:"1" extensions:"x-nullable"`                     // only tokens of at least this share of the most probable one's probability
+	TypicalP          *float64            `json:"typical_p" minimum:"0" maximum:"1" extensions:"x-nullable"`                 // above 0: locally typical tokens of this mass; 1 if absent
+	PresencePenalty   *float64            `json:"presence_penalty" minimum:"-2" maximum:"2" extensions:"x-nullable"`         // subtracted from the logits of tokens that the reply has
+	FrequencyPenalty  *float64            `json:"frequency_penalty" minimum:"-2" maximum:"2" extensions:"x-nullable"`        // subtracted for each time that the reply has a token
+	RepetitionPenalty *float64            `json:"repetition_penalty" minimum:"0" maximum:"2" extensions:"x-nullable"`        // above 0: logits of tokens in prompt or reply are divided by it, negative ones multiplied; 1 if absent
+	LogitBias         map[string]*float64 `json:"logit_bias" swaggertype:"object,number" extensions:"x-nullable"`            // token ids, written as strings, and what is added to their logits: -100 to 100
+	MinTokens         *int                `json:"min_tokens" minimum:"0" extensions:"x-nullable"`                            // the reply does not end before it has so many
+	Stop              json.RawMessage     `json:"stop" swaggertype:"array,string" extensions:"x-union=string|[]string|null"` // a string or a list; the reply ends before any of them
+	StopTokenIDs      []*int64            `json:"stop_token_ids" swaggertype:"array,integer" extensions:"x-nullable"`        // the reply ends at any of these tokens
+	IncludeStop       bool                `json:"include_stop_str_in_output"`                                                // the reply ends with the stop string, not before it
+	N                 *int                `json:"n" minimum:"1" extensions:"x-nullable"`                                     // number of replies; 1 if absent
+	UseBeamSearch     bool                `json:"use_beam_search"`                                                           // find the n most probable replies; n (or best_of) is the width, temperature 0, no stream
+	LengthPenalty     *float64            `json:"length_penalty" extensions:"x-nullable"`                                    // of a beam search: above 0 favours long replies; 1 if absent
+	EarlyStopping     bool                `json:"early_stopping"`                                                            // of a beam search: end at the first n whole replies
+	IgnoreEOS         bool                `json:"ignore_eos"`                                                                // generate on to max_tokens
+	Stream            bool                `json:"stream"`                                                                    // reply with server-sent events
+	StreamOptions     *StreamOptions      `json:"stream_options" extensions:"x-nullable"`                                    // only with stream
 }
 
 // ChatMessage is one turn of a conversation.
 type ChatMessage struct {
 	Role       string          `json:"role" enums:"system,developer,user,assistant,tool"`
-	Content    json.RawMessage `json:"content" swaggertype:"string"`       // a string, or a list of {"type": "text", "text"} parts; an assistant's may be null beside tool_calls
-	ToolCalls  []ToolCall      `json:"tool_calls" extensions:"x-nullable"` // of an assistant's turn: the calls that it asked for
-	ToolCallID string          `json:"tool_call_id"`                       // of a tool's turn: the call that it answers
+	Content    json.RawMessage `json:"content" swaggertype:"string" extensions:"x-union=string|[]object|null"` // a string, or a list of {"type": "text", "text"} parts; an assistant's may be null beside tool_calls
+	ToolCalls  []ToolCall      `json:"tool_calls" extensions:"x-nullable"`                                     // of an assistant's turn: the calls that it asked for
+	ToolCallID string          `json:"tool_call_id"`                                                           // of a tool's turn: the call that it answers
 
 	FunctionCall json.RawMessage `json:"function_call" swaggerignore:"true"` // the older name of tool_calls; refused
 }

@@ -4,12 +4,12 @@ import "encoding/json"
 
 // CompletionRequest is the body of POST /v1/completions.
 type CompletionRequest struct {
-	Model     string          `json:"model" binding:"required" example:"base"`                   // a source, alias or recipe, by name, id or digest
-	Prompt    json.RawMessage `json:"prompt" swaggertype:"string"`                               // a string, a list of strings, a list of token ids, or a list of lists of ids
-	MaxTokens *int            `json:"max_tokens" minimum:"0" extensions:"x-nullable"`            // most tokens of each reply; 16 if absent; 0 only with echo
-	Echo      bool            `json:"echo"`                                                      // the prompt goes before the reply, in text and logprobs
-	Logprobs  *int            `json:"logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"` // give the log probability of each token, and of so many of the most probable ones
-	BestOf    *int            `json:"best_of" minimum:"1" extensions:"x-nullable"`               // generate so many, and give the n of the highest log probability per token; not below n, not above it with stream
+	Model     string          `json:"model" binding:"required" example:"base"`                                                // a source, alias or recipe, by name, id or digest
+	Prompt    json.RawMessage `json:"prompt" swaggertype:"string" extensions:"x-union=string|[]string|[]integer|[][]integer"` // a string, a list of strings, a list of token ids, or a list of lists of ids
+	MaxTokens *int            `json:"max_tokens" minimum:"0" extensions:"x-nullable"`                                         // most tokens of each reply; 16 if absent; 0 only with echo
+	Echo      bool            `json:"echo"`                                                                                   // the prompt goes before the reply, in text and logprobs
+	Logprobs  *int            `json:"logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"`                              // give the log probability of each token, and of so many of the most probable ones
+	BestOf    *int            `json:"best_of" minimum:"1" extensions:"x-nullable"`                                            // generate so many, and give the n of the highest log probability per token; not below n, not above it with stream
 	SamplingFields
 	ConstraintFields
 }
@@ -28,7 +28,7 @@ type Completion struct {
 // CompletionChoice is one reply: prompt by prompt, n for each.
 type CompletionChoice struct {
 	Index        int                 `json:"index"`
-	Text         string              `json:"text"`
+	Text         string              `json:"text"`                             // the text that follows the prompt; after it with echo
 	Logprobs     *CompletionLogprobs `json:"logprobs" extensions:"x-nullable"` // if asked for; in a stream of the tokens of this chunk
 	FinishReason *string             `json:"finish_reason" extensions:"x-nullable"`
 }

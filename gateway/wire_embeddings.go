@@ -5,11 +5,11 @@ import "encoding/json"
 // EmbeddingRequest is the body of POST /v1/embeddings.
 type EmbeddingRequest struct {
 	Model          string          `json:"model" binding:"required" example:"base"`
-	Input          json.RawMessage `json:"input" binding:"required" swaggertype:"string"`                // a string, a list of strings, a list of token ids, or a list of lists of ids
-	EncodingFormat string          `json:"encoding_format" enums:"float,base64" extensions:"x-nullable"` // base64: of float32 numbers, little-endian; float if absent
-	Dimensions     *int            `json:"dimensions" minimum:"1" extensions:"x-nullable"`               // only so many of the first numbers, normalised anew: of use where the model was trained for it
-	Pooling        string          `json:"pooling" enums:"mean,last" extensions:"x-nullable"`            // the average over all tokens, or the state of the last; mean if absent
-	Normalize      *bool           `json:"normalize" extensions:"x-nullable"`                            // to length one; true if absent
+	Input          json.RawMessage `json:"input" binding:"required" swaggertype:"string" extensions:"x-union=string|[]string|[]integer|[][]integer"` // a string, a list of strings, a list of token ids, or a list of lists of ids
+	EncodingFormat string          `json:"encoding_format" enums:"float,base64" extensions:"x-nullable"`                                             // base64: of float32 numbers, little-endian; float if absent
+	Dimensions     *int            `json:"dimensions" minimum:"1" extensions:"x-nullable"`                                                           // only so many of the first numbers, normalised anew: of use where the model was trained for it
+	Pooling        string          `json:"pooling" enums:"mean,last" extensions:"x-nullable"`                                                        // the average over all tokens, or the state of the last; mean if absent
+	Normalize      *bool           `json:"normalize" extensions:"x-nullable"`                                                                        // to length one; true if absent
 }
 
 // EmbeddingList is the reply to POST /v1/embeddings.

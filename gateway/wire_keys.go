@@ -16,9 +16,9 @@ type KeyRequest struct {
 
 // KeyLimits bound a key's use; 0 is no limit.
 type KeyLimits struct {
-	Requests   int `json:"requests_per_minute,omitempty" minimum:"0" example:"60"`
+	Requests   int `json:"requests_per_minute,omitempty" minimum:"0" example:"60"`   // 0: no limit
 	Tokens     int `json:"tokens_per_minute,omitempty" minimum:"0" example:"100000"` // of prompts and replies together
-	Concurrent int `json:"concurrent_requests,omitempty" minimum:"0" example:"4"`
+	Concurrent int `json:"concurrent_requests,omitempty" minimum:"0" example:"4"`    // at the same time; 0: no limit
 }
 
 // APIKey is a key as everybody but its owner knows it.

@@ -19,17 +19,17 @@ type MessageRequest struct {
 // MessagePrompt is what a model is to read, and the body of
 // POST /v1/messages/count_tokens.
 type MessagePrompt struct {
-	Model      string             `json:"model" binding:"required" example:"base"` // a source, alias or recipe, by name, id or digest
-	Messages   []MessageTurn      `json:"messages" binding:"required"`             // the conversation so far; turns of one role that follow each other are one
-	System     json.RawMessage    `json:"system" swaggertype:"string"`             // a string, or a list of text blocks
-	Tools      []MessageTool      `json:"tools" extensions:"x-nullable"`           // functions that the model may call
-	ToolChoice *MessageToolChoice `json:"tool_choice" extensions:"x-nullable"`     // whether it may, must, or must not
+	Model      string             `json:"model" binding:"required" example:"base"`                               // a source, alias or recipe, by name, id or digest
+	Messages   []MessageTurn      `json:"messages" binding:"required"`                                           // the conversation so far; turns of one role that follow each other are one
+	System     json.RawMessage    `json:"system" swaggertype:"string" extensions:"x-union=string|[]object|null"` // a string, or a list of text blocks
+	Tools      []MessageTool      `json:"tools" extensions:"x-nullable"`                                         // functions that the model may call
+	ToolChoice *MessageToolChoice `json:"tool_choice" extensions:"x-nullable"`                                   // whether it may, must, or must not
 }
 
 // MessageTurn is one turn of a conversation.
 type MessageTurn struct {
 	Role    string          `json:"role" enums:"user,assistant,system"`
-	Content json.RawMessage `json:"content" swaggertype:"string"` // a string, or a list of blocks: text; tool_use of an assistant's; tool_result of a user's
+	Content json.RawMessage `json:"content" swaggertype:"string" extensions:"x-union=string|[]object"` // a string, or a list of blocks: text; tool_use of an assistant's; tool_result of a user's
 }
 
 // MessageTool is a function that the model may call.
@@ -56,7 +56,7 @@ type MessageOutputConfig struct {
 // MessageFormat holds a reply to a JSON schema.
 type MessageFormat struct {
 	Type   string          `json:"type" enums:"json_schema"`
-	Schema json.RawMessage `json:"schema" swaggertype:"object"`
+	Schema json.RawMessage `json:"schema" swaggertype:"object"` // the JSON schema that the reply satisfies
 }
 
 // Message is the reply to POST /v1/messages.
@@ -64,8 +64,8 @@ type Message struct {
 	ID           string         `json:"id"`
 	Type         string         `json:"type" enums:"message"`
 	Role         string         `json:"role" enums:"assistant"`
-	Model        string         `json:"model"` // as it was asked for
-	Content      []MessageBlock `json:"content"`
+	Model        string         `json:"model"`                                                                                                                // as it was asked for
+	Content      []MessageBlock `json:"content"`                                                                                                              // what the model said, and the calls that it asks for
 	StopReason   *string        `json:"stop_reason" enums:"end_turn,max_tokens,stop_sequence,tool_use,model_context_window_exceeded" extensions:"x-nullable"` // null at the beginning of a stream
 	StopSequence *string        `json:"stop_sequence" extensions:"x-nullable"`                                                                                // the one of stop_sequences that ended the reply
 	Usage        MessageUsage   `json:"usage"`

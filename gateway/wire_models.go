@@ -6,16 +6,16 @@ import "github.com/mergeway/mergeway/catalog"
 type Model struct {
 	ID      string `json:"id" example:"base"`
 	Object  string `json:"object" enums:"model"`
-	Created int64  `json:"created"` // seconds since 1970; the same at every call
-	OwnedBy string `json:"owned_by" example:"mergeway"`
+	Created int64  `json:"created"`                     // seconds since 1970; the same at every call
+	OwnedBy string `json:"owned_by" example:"mergeway"` // whoever runs this server
 
-	Name   string `json:"name,omitempty" example:"two-of-each"` // what people call a recipe
-	Kind   string `json:"kind" enums:"source,alias,recipe"`
-	Target string `json:"target,omitempty"` // what an alias stands for
-	State  string `json:"state" enums:"ready,unloaded,loading,draining,failed"`
-	Pinned bool   `json:"pinned"`          // stays on the device however short memory is
-	Bytes  int64  `json:"bytes"`           // memory of its weights while it is ready
-	Error  string `json:"error,omitempty"` // why it failed
+	Name   string `json:"name,omitempty" example:"two-of-each"`                 // what people call a recipe
+	Kind   string `json:"kind" enums:"source,alias,recipe"`                     // a folder, a recipe, or a movable name
+	Target string `json:"target,omitempty"`                                     // what an alias stands for
+	State  string `json:"state" enums:"ready,unloaded,loading,draining,failed"` // whether it can answer at once
+	Pinned bool   `json:"pinned"`                                               // stays on the device however short memory is
+	Bytes  int64  `json:"bytes"`                                                // memory of its weights while it is ready
+	Error  string `json:"error,omitempty"`                                      // why it failed
 }
 
 // ModelList is the reply to GET /v1/models.

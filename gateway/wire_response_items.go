@@ -37,8 +37,8 @@ type ResponseItemPage struct {
 	Object  string         `json:"object" enums:"list"`
 	Data    []ResponseItem `json:"data"`
 	FirstID *string        `json:"first_id" extensions:"x-nullable"` // null if there is none
-	LastID  *string        `json:"last_id" extensions:"x-nullable"`
-	HasMore bool           `json:"has_more"` // ask again with after: last_id
+	LastID  *string        `json:"last_id" extensions:"x-nullable"`  // where the next page begins
+	HasMore bool           `json:"has_more"`                         // ask again with after: last_id
 }
 
 // ResponseEvent is one event of a streamed response. It has the fields of its

@@ -5,20 +5,20 @@ import "encoding/json"
 // ResponseRequest is the body of POST /v1/responses: the fields that are honoured.
 // What would change the reply and can't be honoured is refused by name.
 type ResponseRequest struct {
-	Model              string             `json:"model" binding:"required" example:"base"`                       // a source, alias or recipe, by name, id or digest
-	Input              json.RawMessage    `json:"input" swaggertype:"string"`                                    // what the user says: text, or a list of items: messages, function calls, their outputs, references to stored items
-	Instructions       *string            `json:"instructions" extensions:"x-nullable"`                          // a system message before all else; a response that goes on from this one does not take it over
-	PreviousResponseID *string            `json:"previous_response_id" extensions:"x-nullable"`                  // the stored response that this one goes on from: its conversation comes before the input
-	Store              *bool              `json:"store" extensions:"x-nullable"`                                 // keep the response, so that it can be read and gone on from; true if absent
-	Metadata           map[string]*string `json:"metadata" swaggertype:"object,string" extensions:"x-nullable"`  // up to 16 texts, given back with the response
-	MaxOutputTokens    *int               `json:"max_output_tokens" minimum:"1" extensions:"x-nullable"`         // most tokens of the reply; up to the context if absent
-	TopLogprobs        *int               `json:"top_logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"` // so many of the most probable tokens at each place; needs include
-	Include            []string           `json:"include" extensions:"x-nullable"`                               // "message.output_text.logprobs": the log probability of each token
-	Text               *ResponseText      `json:"text" extensions:"x-nullable"`                                  // what form the reply has
-	Tools              []ResponseTool     `json:"tools" extensions:"x-nullable"`                                 // functions that the model may call
-	ToolChoice         json.RawMessage    `json:"tool_choice" swaggertype:"string"`                              // "auto", "none", "required", or {"type": "function", "name": ...}
-	ParallelToolCalls  *bool              `json:"parallel_tool_calls" extensions:"x-nullable"`                   // false: at most one call in a reply
-	Truncation         *string            `json:"truncation" enums:"auto,disabled" extensions:"x-nullable"`      // auto: the oldest turns of a conversation that is too long are left out; disabled, or absent: it is refused
+	Model              string             `json:"model" binding:"required" example:"base"`                             // a source, alias or recipe, by name, id or digest
+	Input              json.RawMessage    `json:"input" swaggertype:"string" extensions:"x-union=string|[]object"`     // what the user says: text, or a list of items: messages, function calls, their outputs, references to stored items
+	Instructions       *string            `json:"instructions" extensions:"x-nullable"`                                // a system message before all else; a response that goes on from this one does not take it over
+	PreviousResponseID *string            `json:"previous_response_id" extensions:"x-nullable"`                        // the stored response that this one goes on from: its conversation comes before the input
+	Store              *bool              `json:"store" extensions:"x-nullable"`                                       // keep the response, so that it can be read and gone on from; true if absent
+	Metadata           map[string]*string `json:"metadata" swaggertype:"object,string" extensions:"x-nullable"`        // up to 16 texts, given back with the response
+	MaxOutputTokens    *int               `json:"max_output_tokens" minimum:"1" extensions:"x-nullable"`               // most tokens of the reply; up to the context if absent
+	TopLogprobs        *int               `json:"top_logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"`       // so many of the most probable tokens at each place; needs include
+	Include            []string           `json:"include" extensions:"x-nullable"`                                     // "message.output_text.logprobs": the log probability of each token
+	Text               *ResponseText      `json:"text" extensions:"x-nullable"`                                        // what form the reply has
+	Tools              []ResponseTool     `json:"tools" extensions:"x-nullable"`                                       // functions that the model may call
+	ToolChoice         json.RawMessage    `json:"tool_choice" swaggertype:"string" extensions:"x-union=string|object"` // "auto", "none", "required", or {"type": "function", "name": ...}
+	ParallelToolCalls  *bool              `json:"parallel_tool_calls" extensions:"x-nullable"`                         // false: at most one call in a reply
+	Truncation         *string            `json:"truncation" enums:"auto,disabled" extensions:"x-nullable"`            // auto: the oldest turns of a conversation that is too long are left out; disabled, or absent: it is refused
 	SamplingFields
 }
 
@@ -31,9 +31,9 @@ type ResponseText struct {
 // ResponseFormat is free text, some JSON object, or JSON that satisfies a schema.
 type ResponseFormat struct {
 	Type        string          `json:"type" enums:"text,json_object,json_schema"`
-	Name        string          `json:"name,omitempty"` // of a json_schema, as the rest is
-	Description string          `json:"description,omitempty"`
-	Schema      json.RawMessage `json:"schema,omitempty" swaggertype:"object"`
+	Name        string          `json:"name,omitempty"`                           // of a json_schema, as the rest is
+	Description string          `json:"description,omitempty"`                    // for the model
+	Schema      json.RawMessage `json:"schema,omitempty" swaggertype:"object"`    // the JSON schema that the reply satisfies
 	Strict      *bool           `json:"strict,omitempty" extensions:"x-nullable"` // replies satisfy the schema either way
 }
 
@@ -53,28 +53,28 @@ type Response struct {
 	CreatedAt          int64              `json:"created_at"`
 	CompletedAt        *int64             `json:"completed_at" extensions:"x-nullable"` // once it is completed
 	Status             string             `json:"status" enums:"in_progress,completed,incomplete,failed"`
-	Background         bool               `json:"background"`                                 // always false
-	Error              *ResponseError     `json:"error" extensions:"x-nullable"`              // why it failed
-	IncompleteDetails  *IncompleteDetails `json:"incomplete_details" extensions:"x-nullable"` // why it is incomplete
-	Instructions       *string            `json:"instructions" extensions:"x-nullable"`
-	MaxOutputTokens    *int               `json:"max_output_tokens" extensions:"x-nullable"`
-	MaxToolCalls       *int               `json:"max_tool_calls" swaggerignore:"true"` // always null: that bounds OpenAI's own tools
-	Metadata           map[string]*string `json:"metadata" swaggertype:"object,string"`
-	Model              string             `json:"model"`  // as it was asked for
-	Output             []ResponseItem     `json:"output"` // a message, or function calls, or both
-	ParallelToolCalls  bool               `json:"parallel_tool_calls"`
-	PreviousResponseID *string            `json:"previous_response_id" extensions:"x-nullable"`
+	Background         bool               `json:"background"`                                   // always false
+	Error              *ResponseError     `json:"error" extensions:"x-nullable"`                // why it failed
+	IncompleteDetails  *IncompleteDetails `json:"incomplete_details" extensions:"x-nullable"`   // why it is incomplete
+	Instructions       *string            `json:"instructions" extensions:"x-nullable"`         // as in the request
+	MaxOutputTokens    *int               `json:"max_output_tokens" extensions:"x-nullable"`    // as in the request
+	MaxToolCalls       *int               `json:"max_tool_calls" swaggerignore:"true"`          // always null: that bounds OpenAI's own tools
+	Metadata           map[string]*string `json:"metadata" swaggertype:"object,string"`         // as in the request
+	Model              string             `json:"model"`                                        // as it was asked for
+	Output             []ResponseItem     `json:"output"`                                       // a message, or function calls, or both
+	ParallelToolCalls  bool               `json:"parallel_tool_calls"`                          // as in the request
+	PreviousResponseID *string            `json:"previous_response_id" extensions:"x-nullable"` // the response that this one goes on from
 	Reasoning          ResponseReasoning  `json:"reasoning"`
-	ServiceTier        string             `json:"service_tier" enums:"default"`
-	Store              bool               `json:"store"` // it can be read and gone on from
-	Temperature        float64            `json:"temperature"`
+	ServiceTier        string             `json:"service_tier" enums:"default"` // always default
+	Store              bool               `json:"store"`                        // it can be read and gone on from
+	Temperature        float64            `json:"temperature"`                  // as in the request
 	Text               ResponseText       `json:"text"`
-	ToolChoice         json.RawMessage    `json:"tool_choice" swaggertype:"string"`
-	Tools              []ResponseTool     `json:"tools"`
-	TopLogprobs        int                `json:"top_logprobs"`
-	TopP               float64            `json:"top_p"`
-	Truncation         string             `json:"truncation" enums:"auto,disabled"`
-	Usage              *ResponseUsage     `json:"usage" extensions:"x-nullable"` // once it has ended
+	ToolChoice         json.RawMessage    `json:"tool_choice" swaggertype:"string" extensions:"x-union=string|object"` // as in the request
+	Tools              []ResponseTool     `json:"tools"`                                                               // as in the request
+	TopLogprobs        int                `json:"top_logprobs"`                                                        // as in the request
+	TopP               float64            `json:"top_p"`                                                               // as in the request
+	Truncation         string             `json:"truncation" enums:"auto,disabled"`                                    // as in the request
+	Usage              *ResponseUsage     `json:"usage" extensions:"x-nullable"`                                       // once it has ended
 }
 
 // ResponseError says why a response failed.
@@ -85,7 +85,7 @@ type ResponseError struct {
 
 // IncompleteDetails says why a reply ends before its end.
 type IncompleteDetails struct {
-	Reason string `json:"reason" enums:"max_output_tokens"`
+	Reason string `json:"reason" enums:"max_output_tokens"` // why the response ends before its end
 }
 
 // ResponseReasoning is always empty: models say all that they think.

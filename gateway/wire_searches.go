@@ -35,7 +35,7 @@ type TrialPage struct {
 type Task struct {
 	ID          string         `json:"id" example:"ja-math"`
 	Object      string         `json:"object" enums:"task"`
-	Description string         `json:"description"`
+	Description string         `json:"description"`        // what it asks of a model
 	Language    string         `json:"language,omitempty"` // a right reply's, as an ISO 639-1 code
 	Problems    map[string]int `json:"problems"`           // how many each split has
 	Error       string         `json:"error,omitempty"`    // why it can't be used

@@ -14,16 +14,16 @@ type TokenizeRequest struct {
 
 // Tokens is the reply to POST /tokenize.
 type Tokens struct {
-	Count       int      `json:"count"`
-	MaxModelLen int      `json:"max_model_len"` // tokens of the longest prompt plus reply
-	Tokens      []int32  `json:"tokens"`
+	Count       int      `json:"count"`                              // how many they are
+	MaxModelLen int      `json:"max_model_len"`                      // tokens of the longest prompt plus reply
+	Tokens      []int32  `json:"tokens"`                             // token ids of the model
 	TokenStrs   []string `json:"token_strs" extensions:"x-nullable"` // as the vocabulary writes them, if asked for
 }
 
 // DetokenizeRequest is the body of POST /detokenize.
 type DetokenizeRequest struct {
-	Model  string   `json:"model" example:"base"` // whose tokens; the default model's if absent, else those that all models have in common
-	Tokens []*int64 `json:"tokens" binding:"required" swaggertype:"array,integer"`
+	Model  string   `json:"model" example:"base"`                                  // whose tokens; the default model's if absent, else those that all models have in common
+	Tokens []*int64 `json:"tokens" binding:"required" swaggertype:"array,integer"` // token ids of the model
 }
 
 // Detokenized is the reply to POST /detokenize.
@@ -33,16 +33,16 @@ type Detokenized struct {
 
 // TokenizerInfo is the reply to GET /tokenizer_info.
 type TokenizerInfo struct {
-	Model        string  `json:"model" example:"base"` // whose tokenizer this is
-	BOSToken     *string `json:"bos_token" extensions:"x-nullable" example:"<s>"`
-	EOSToken     *string `json:"eos_token" extensions:"x-nullable" example:"</s>"`
-	PadToken     *string `json:"pad_token" extensions:"x-nullable"`
-	BOSTokenID   *int32  `json:"bos_token_id" extensions:"x-nullable" example:"1"`
-	EOSTokenID   *int32  `json:"eos_token_id" extensions:"x-nullable" example:"2"`
-	PadTokenID   *int32  `json:"pad_token_id" extensions:"x-nullable"`
-	ChatTemplate *string `json:"chat_template" extensions:"x-nullable"` // Jinja
-	VocabSize    int     `json:"vocab_size" example:"32000"`            // token ids lie below it
-	MaxModelLen  int     `json:"max_model_len" example:"4096"`          // tokens of the longest prompt plus reply
+	Model        string  `json:"model" example:"base"`                             // whose tokenizer this is
+	BOSToken     *string `json:"bos_token" extensions:"x-nullable" example:"<s>"`  // begins a text
+	EOSToken     *string `json:"eos_token" extensions:"x-nullable" example:"</s>"` // ends a reply
+	PadToken     *string `json:"pad_token" extensions:"x-nullable"`                // fills up
+	BOSTokenID   *int32  `json:"bos_token_id" extensions:"x-nullable" example:"1"` // its id
+	EOSTokenID   *int32  `json:"eos_token_id" extensions:"x-nullable" example:"2"` // its id
+	PadTokenID   *int32  `json:"pad_token_id" extensions:"x-nullable"`             // its id
+	ChatTemplate *string `json:"chat_template" extensions:"x-nullable"`            // Jinja
+	VocabSize    int     `json:"vocab_size" example:"32000"`                       // token ids lie below it
+	MaxModelLen  int     `json:"max_model_len" example:"4096"`                     // tokens of the longest prompt plus reply
 }
 
 // ApplyTemplateRequest is the body of POST /apply-template.
@@ -55,6 +55,6 @@ type ApplyTemplateRequest struct {
 
 // AppliedTemplate is the reply to POST /apply-template.
 type AppliedTemplate struct {
-	Prompt string `json:"prompt"`
-	Count  int    `json:"count"` // tokens that the model would see
+	Prompt string `json:"prompt"` // the conversation as the model sees it
+	Count  int    `json:"count"`  // tokens that the model would see
 }

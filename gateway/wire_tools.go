@@ -27,7 +27,7 @@ type ToolCall struct {
 // model wrote it.
 type FunctionCall struct {
 	Name      string `json:"name"`
-	Arguments string `json:"arguments"`
+	Arguments string `json:"arguments"` // JSON, as the model wrote it
 }
 
 // ToolCallDelta is what a chunk adds to one call of a reply: id, type and name in

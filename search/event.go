@@ -18,12 +18,12 @@ const (
 // Event is one thing that happened in a search. Events of a search are numbered
 // from 1 without gaps; what has a number is in the store, and keeps it.
 type Event struct {
-	Number int       `json:"number"`
+	Number int       `json:"number"` // counts the events of a search, from 1
 	At     time.Time `json:"at"`
 	Type   EventType `json:"type"`
 
 	State      State       `json:"state,omitempty"`
-	Reason     string      `json:"reason,omitempty"`
+	Reason     string      `json:"reason,omitempty"` // why, where something went wrong
 	Trial      *Trial      `json:"trial,omitempty"`
 	Generation *Generation `json:"generation,omitempty"`
 	Finalist   *Finalist   `json:"finalist,omitempty"`

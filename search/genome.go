@@ -22,7 +22,7 @@ type Parameter struct {
 	Group string `json:"group"`
 	// Low and High are the values that the coordinates 0 and 1 stand for.
 	Low  float64 `json:"low"`
-	High float64 `json:"high"`
+	High float64 `json:"high"` // its largest value
 }
 
 // The kinds of parameters.

@@ -38,8 +38,8 @@ type Search struct {
 	Parameters []Parameter `json:"parameters"`
 
 	CreatedAt time.Time  `json:"created_at"`
-	StartedAt *time.Time `json:"started_at,omitempty"`
-	EndedAt   *time.Time `json:"ended_at,omitempty"`
+	StartedAt *time.Time `json:"started_at,omitempty"` // null while it waits
+	EndedAt   *time.Time `json:"ended_at,omitempty"`   // null while it runs
 
 	Progress Progress `json:"progress"`
 	// Finalists are the candidates scored on the validation problems.
@@ -61,8 +61,8 @@ type Progress struct {
 	// Trials counts the candidates tried, Failures those of them that could not
 	// be scored, and Duplicates those that an earlier one stood in for.
 	Trials     int `json:"trials"`
-	Failures   int `json:"failures"`
-	Duplicates int `json:"duplicates"`
+	Failures   int `json:"failures"`   // trials that failed
+	Duplicates int `json:"duplicates"` // trials that repeated one that was done
 	// Seconds is the time spent on trials.
 	Seconds float64 `json:"seconds"`
 	// Best is the best trial by fitness so far.
@@ -76,8 +76,8 @@ type Progress struct {
 
 // Best points to a trial.
 type Best struct {
-	Trial   int        `json:"trial"`
-	Fitness float64    `json:"fitness"`
+	Trial   int        `json:"trial"`   // its number
+	Fitness float64    `json:"fitness"` // its score on the search problems
 	Score   task.Score `json:"score"`
 }
 
@@ -113,7 +113,7 @@ type Row struct {
 	// Name is the model's name; for the average and the winner, the role's.
 	Name    string      `json:"name"`
 	Score   *task.Score `json:"score,omitempty"`
-	Failure string      `json:"failure,omitempty"`
+	Failure string      `json:"failure,omitempty"` // why it has no score
 }
 
 // Winner is the recipe that a search found.
@@ -124,7 +124,7 @@ type Winner struct {
 	// Model is the id of the published recipe, and Alias its alias; empty until
 	// it is published.
 	Model string `json:"model,omitempty"`
-	Alias string `json:"alias,omitempty"`
+	Alias string `json:"alias,omitempty"` // the name that it was published under
 	// The scores. Only Test is unbiased: the winner was chosen by the others.
 	Search     *task.Score `json:"search,omitempty"`
 	Validation *task.Score `json:"validation,omitempty"`

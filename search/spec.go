@@ -57,7 +57,7 @@ type Spec struct {
 	Normalize bool `json:"normalize"`
 	// Rescale and DType are the recipes'; the method's defaults if empty.
 	Rescale string `json:"rescale,omitempty"`
-	DType   string `json:"dtype,omitempty"`
+	DType   string `json:"dtype,omitempty"` // of the merged weights
 	// Start is a recipe of the same sources to begin from. Default: the middle
 	// of every range.
 	Start *merge.Recipe `json:"start,omitempty"`

@@ -34,7 +34,7 @@ type Trial struct {
 	DuplicateOf *int `json:"duplicate_of,omitempty"`
 	// MergeSeconds and AnswerSeconds are the time it took.
 	MergeSeconds  float64 `json:"merge_seconds"`
-	AnswerSeconds float64 `json:"answer_seconds"`
+	AnswerSeconds float64 `json:"answer_seconds"` // time that the model took to answer the problems
 	// Failure says why the candidate could not be scored.
 	Failure string    `json:"failure,omitempty"`
 	At      time.Time `json:"at"`
@@ -48,10 +48,10 @@ type Trial struct {
 
 // Generation sums up a generation of trials.
 type Generation struct {
-	Generation int `json:"generation"`
+	Generation int `json:"generation"` // counts from 0
 	// Best and Mean are fitness values of its trials that did not fail.
 	Best float64 `json:"best"`
-	Mean float64 `json:"mean"`
+	Mean float64 `json:"mean"` // the mean fitness of its trials
 	// Failures counts the trials that failed.
 	Failures int `json:"failures"`
 	// Sigma is the step size afterwards.

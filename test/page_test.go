@@ -26,7 +26,7 @@ func TestPagesWorkInABrowser(t *testing.T) {
 		shows []string
 	}{
 		{"/", []string{base, sources[0], sources[1], sources[2], "production"}},
-		{"/docs", []string{"/v1/chat/completions", "/v1/searches/{id}/events", "Store a recipe"}},
+		{"/docs", []string{"/v1/chat/completions", "/v1/searches/{id}/events", "Store a recipe", "to-a-schema", "string, or list of string"}},
 	} {
 		t.Run(page.path, func(t *testing.T) {
 			dom, log := browser(s.url + page.path)

@@ -19,6 +19,7 @@ function resolve(schema) {
 /** typeName says what a schema accepts, in a few words. */
 function typeName(schema) {
   const s = resolve(schema);
+  if (s.oneOf) return [...s.oneOf.map(typeName), ...(s.nullable ? ['null'] : [])].join(', or ');
   let name = s.type === 'array' ? `list of ${typeName(s.items)}` : s.type ?? 'any';
   if (s.enum) name = s.enum.map(v => JSON.stringify(v)).join(' | ');
   if (s.minimum != null || s.maximum != null) name += ` ${s.minimum ?? '…'} to ${s.maximum ?? '…'}`;
@@ -63,15 +64,20 @@ function sample(schema, depth = 0) {
   }
 }
 
-/** sampleBody is the example in a form; a chat deserves one that works. */
-function sampleBody(path, schema) {
-  const body = sample(schema);
-  if (path === '/v1/chat/completions') {
-    Object.assign(body, {messages: [{role: 'user', content: 'Hello!'}], max_tokens: 64, stream: true});
-  }
-  if (path === '/v1/responses') Object.assign(body, {input: 'Hello!', max_output_tokens: 64, stream: true});
-  if (path === '/v1/completions') Object.assign(body, {prompt: 'Once upon a time', max_tokens: 32});
-  return JSON.stringify(body, null, 2);
+/** examplesOf gives the bodies that an operation is shown with, by name. */
+function examplesOf(content) {
+  const named = Object.entries(content.examples ?? {}).map(([name, e]) => [name, e.value]);
+  return (named.length ? named : [['', sample(content.schema)]]).map(([name, body]) => [name, JSON.stringify(body, null, 2)]);
+}
+
+/** bodyField is where a body is written, begun with an example of one's choice. */
+function bodyField(content) {
+  const examples = examplesOf(content);
+  const text = el('textarea', {rows: 10, spellcheck: 'false', 'aria-label': 'Request body'}, examples[0][1]);
+  if (examples.length < 2) return {text, choice: null};
+  const choice = el('select', {'aria-label': 'Example'}, ...examples.map(([name], i) => el('option', {value: i}, name)));
+  choice.addEventListener('change', () => { text.value = examples[choice.value][1]; });
+  return {text, choice};
 }
 
 /** tryOut is the form that sends a request. */
@@ -79,15 +85,15 @@ function tryOut(method, path, operation) {
   const inputs = (operation.parameters ?? []).map(p => resolve(p)).map(p => ({
     ...p, input: el('input', {id: `${operation.operationId}-${p.name}`, required: p.required, autocomplete: 'off'}),
   }));
-  const schema = operation.requestBody?.content?.['application/json']?.schema;
-  const body = schema && el('textarea', {rows: 10, spellcheck: 'false', 'aria-label': 'Request body'}, sampleBody(path, schema));
+  const content = operation.requestBody?.content?.['application/json'];
+  const {text: body, choice} = content ? bodyField(content) : {};
   const output = el('pre', {'aria-live': 'polite'});
   const status = el('p', {class: 'note', role: 'status'});
   const stop = el('button', {type: 'button', hidden: true}, 'Stop');
   const send = el('button', {type: 'submit', class: 'main'}, 'Send');
   const form = el('form', {},
     ...inputs.map(p => el('p', {class: 'row'}, el('label', {for: p.input.id}, p.name), p.input)),
-    body, el('p', {class: 'row'}, send, stop), status, output);
+    choice && el('p', {class: 'row'}, 'Example', choice), body, el('p', {class: 'row'}, send, stop), status, output);
   form.addEventListener('submit', async event => {
     event.preventDefault();
     const abort = new AbortController();

@@ -68,7 +68,9 @@ func convert(swagger []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("converting to OpenAPI 3: %w", err)
 	}
-	polish(document)
+	if err := polish(document); err != nil {
+		return nil, err
+	}
 	if err := document.Validate(context.Background()); err != nil {
 		return nil, fmt.Errorf("the document is not valid: %w", err)
 	}
@@ -85,7 +87,7 @@ func convert(swagger []byte) ([]byte, error) {
 }
 
 // polish says in OpenAPI 3 what Swagger 2.0 has no words for.
-func polish(document *openapi3.T) {
+func polish(document *openapi3.T) error {
 	document.Servers = openapi3.Servers{{URL: "/"}}
 	if scheme := document.Components.SecuritySchemes["BearerAuth"]; scheme != nil {
 		scheme.Value.Type, scheme.Value.Scheme, scheme.Value.Name, scheme.Value.In = "http", "bearer", "", ""
@@ -96,6 +98,7 @@ func polish(document *openapi3.T) {
 		document.Components.Schemas["gateway.CompletionLogprobs"].Value.Properties[list].Value.Items.Value.Nullable = true
 	}
 	for _, schema := range document.Components.Schemas {
+		describe(schema.Value)
 		for _, property := range schema.Value.Properties {
 			v := property.Value
 			if v == nil {
@@ -104,6 +107,9 @@ func polish(document *openapi3.T) {
 			if nullable, _ := v.Extensions["x-nullable"].(bool); nullable {
 				v.Nullable = true
 				delete(v.Extensions, "x-nullable")
+			}
+			if err := widen(document, v); err != nil {
+				return err
 			}
 		}
 	}
@@ -120,11 +126,13 @@ func polish(document *openapi3.T) {
 					stream.Schema = openapi3.NewStringSchema().NewRef()
 				}
 			}
-			// A wrong key, a timeout, our own fault: any operation can fail so.
 			other := openapi3.NewResponse().WithDescription("any other failure").WithContent(failure(document, path))
+			addRefusals(document, operation, method, path)
+			// A timeout, our own fault: any operation can fail so.
 			operation.Responses.Set("default", &openapi3.ResponseRef{Value: other})
 		}
 	}
+	return addExamples(document)
 }
 
 // failure is the content of every reply that isn't a success: the envelope, as

@@ -15,11 +15,11 @@ type Score struct {
 	// Low and High are the ends of Wilson's 95 % interval, which, unlike
 	// Accuracy ± 2 StdErr, makes sense near 0 and 1 too.
 	Low  float64 `json:"low"`
-	High float64 `json:"high"`
+	High float64 `json:"high"` // the upper end
 	// NumberRight and LanguageRight are the shares of replies that have one
 	// half of being correct.
 	NumberRight   float64 `json:"number_right"`
-	LanguageRight float64 `json:"language_right"`
+	LanguageRight float64 `json:"language_right"` // replies in the language that the task wants
 }
 
 // Summarize counts outcomes.

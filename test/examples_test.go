@@ -1,0 +1,45 @@
+package test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/openapi"
+)
+
+// Every body that the API's document shows as an example is answered.
+func TestExamplesOfTheDocumentWork(t *testing.T) {
+	document, err := openapi3.NewLoader().LoadFromData(openapi.Document())
+	require.NoError(t, err)
+	s := start(t, options{args: []string{"--api-keys", "root"}}).as("root")
+	sent := 0
+	for path, item := range document.Paths.Map() {
+		for method, operation := range item.Operations() {
+			if operation.RequestBody == nil || path == "/v1/searches" {
+				continue
+			}
+			content := operation.RequestBody.Value.Content.Get("application/json")
+			require.NotNil(t, content, "%s %s", method, path)
+			require.NotEmpty(t, content.Examples, "%s %s has a body and no example", method, path)
+			for name, example := range content.Examples {
+				t.Run(operation.OperationID+"/"+name, func(t *testing.T) {
+					body, err := json.Marshal(example.Value.Value)
+					require.NoError(t, err)
+					require.NoError(t, content.Schema.Value.VisitJSON(example.Value.Value), "the schema does not allow it")
+					r := s.send(method, strings.Replace(path, "{name}", "example", 1), string(body))
+					require.Less(t, r.status, 300, "%s", r.body)
+				})
+				sent++
+			}
+		}
+	}
+	require.Greater(t, sent, 10)
+	for _, example := range document.Paths.Find("/v1/searches").Post.RequestBody.Value.Content.Get("application/json").Examples {
+		search := s.call("POST", "/v1/searches", example.Value.Value)
+		s.call("POST", "/v1/searches/"+search.text("id")+"/cancel", nil)
+	}
+}
