@@ -234,7 +234,7 @@ func (w *world) states() map[string]catalog.State {
 func blend(a, b float64) merge.Recipe {
 	r := merge.NewRecipe(merge.TaskArithmetic)
 	r.Base, r.DType = "base", "float32"
-	r.Sources = []merge.Source{{Model: "a", Weight: []float64{a}}, {Model: "b", Weight: []float64{b}}}
+	r.Sources = []merge.Source{{Model: "a", Weight: merge.Numbers(a)}, {Model: "b", Weight: merge.Numbers(b)}}
 	return r
 }
 

@@ -43,7 +43,7 @@ func TestEvalPrintsARowForEachModel(t *testing.T) {
 func recipeFile(t *testing.T) string {
 	t.Helper()
 	r := merge.NewRecipe(merge.Linear)
-	r.Sources = []merge.Source{{Model: "ja-general", Weight: []float64{1}}, {Model: "en-math-a", Weight: []float64{1}}}
+	r.Sources = []merge.Source{{Model: "ja-general", Weight: merge.Numbers(1)}, {Model: "en-math-a", Weight: merge.Numbers(1)}}
 	data, err := r.Canonical()
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "recipe.json")

@@ -22,6 +22,15 @@ func isJSON(contentType string) bool {
 	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
 }
 
+// isYAML tells whether a Content-Type says YAML.
+func isYAML(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && slices.Contains([]string{yamlType, "application/x-yaml", "text/yaml", "text/x-yaml"}, kind)
+}
+
+// yamlType is the registered name of YAML.
+const yamlType = "application/yaml"
+
 // decodeStrict reads the request's JSON body into v, for our own resources,
 // where an unknown field is a misspelled one.
 func (g *Gateway) decodeStrict(c *gin.Context, v any) error {

@@ -152,6 +152,10 @@ var hollow = sync.OnceValue(func() *infer.Weights {
 	return w
 })
 
+func (f *fakeCatalog) Fit(context.Context, merge.Recipe) (checkpoint.Config, error) {
+	return checkpoint.Config{NumHiddenLayers: 4}, nil
+}
+
 func (f *fakeCatalog) PutRecipe(_ context.Context, name string, r merge.Recipe) (store.Recipe, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

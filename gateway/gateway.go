@@ -37,6 +37,7 @@ type Catalog interface {
 	Load(ctx context.Context, name string, pinned bool) (catalog.Entry, error)
 	Unload(ctx context.Context, name string) (catalog.Entry, error)
 
+	Fit(ctx context.Context, r merge.Recipe) (checkpoint.Config, error)
 	PutRecipe(ctx context.Context, name string, r merge.Recipe) (store.Recipe, error)
 	GetRecipe(ctx context.Context, id string) (store.Recipe, error)
 	ListRecipes(ctx context.Context) ([]store.Recipe, error)

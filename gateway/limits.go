@@ -12,6 +12,7 @@ import (
 type Limits struct {
 	BodyBytes      int           // largest request body
 	NameBytes      int           // longest name of a model, alias or recipe
+	RecipeBytes    int           // longest recipe, as a body or within one; the merge room's bounds are 1 MiB, and 64 KiB in YAML
 	Messages       int           // messages of one chat
 	Tools          int           // tools of one chat
 	ToolBytes      int           // description and parameters of one tool
@@ -51,6 +52,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		BodyBytes:      4 << 20,
 		NameBytes:      256,
+		RecipeBytes:    256 << 10,
 		Messages:       2048,
 		Tools:          128,
 		ToolBytes:      64 << 10,
@@ -100,6 +102,7 @@ func (l *Limits) Settings() []Setting {
 	return []Setting{
 		{Key: "max-body-bytes", Number: &l.BodyBytes, Help: "largest request body"},
 		{Key: "max-name-bytes", Number: &l.NameBytes, Help: "longest name of a model, alias or recipe"},
+		{Key: "max-recipe-bytes", Number: &l.RecipeBytes, Help: "longest recipe, up to 1 MiB, and 64 KiB in YAML"},
 		{Key: "max-messages", Number: &l.Messages, Help: "messages of one chat"},
 		{Key: "max-tools", Number: &l.Tools, Help: "tools of one chat"},
 		{Key: "max-tool-bytes", Number: &l.ToolBytes, Help: "description and parameters of one tool, up to 65536"},

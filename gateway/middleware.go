@@ -186,6 +186,11 @@ func (g *Gateway) readBody(c *gin.Context) ([]byte, error) {
 	if !isJSON(c.GetHeader("Content-Type")) {
 		return nil, fault.New(notJSON, "send the request with the header Content-Type: application/json")
 	}
+	return g.readBytes(c)
+}
+
+// readBytes is readBody whatever the body is said to be.
+func (g *Gateway) readBytes(c *gin.Context) ([]byte, error) {
 	data, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, int64(g.limits.BodyBytes)))
 	var tooBig *http.MaxBytesError
 	switch {

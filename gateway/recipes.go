@@ -1,20 +1,26 @@
 package gateway
 
 import (
+	"context"
 	"errors"
+	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/merge"
+	"github.com/mergeway/mergeway/store"
 )
 
 // createRecipe stores a recipe; from then on it is a model.
 //
 //	@Summary		Store a recipe
-//	@Description	The body is {"name", "recipe"} or the recipe alone. The recipe's sources must be there and fit together; nothing is merged before somebody asks for the model. The same recipe gets the same id.
+//	@Description	The body is {"name", "recipe"}, {"name", "yaml"} with mergekit's YAML as text, or the recipe alone, as JSON or, by its Content-Type, as mergekit's YAML, whose top-level "name" then names it. What in the YAML can't be honoured is refused with its path and line. The recipe's sources must be there and fit together; nothing is merged before somebody asks for the model. The same recipe gets the same id.
 //	@Tags			recipes
 //	@Security		BearerAuth
-//	@Accept			json
+//	@Accept			json,application/yaml
 //	@Produce		json
 //	@Param			request	body		RecipeRequest	true	"the recipe"
 //	@Success		201		{object}	Recipe
@@ -23,11 +29,7 @@ import (
 //	@Failure		422		{object}	ErrorReply	"the sources cannot be merged together; every reason is listed"
 //	@Router			/v1/recipes [post]
 func (g *Gateway) createRecipe(c *gin.Context) error {
-	data, err := g.readBody(c)
-	if err != nil {
-		return err
-	}
-	name, recipe, err := readRecipe(data, g.limits)
+	name, recipe, err := g.readRecipe(c)
 	if err != nil {
 		return err
 	}
@@ -60,21 +62,65 @@ func (g *Gateway) listRecipes(c *gin.Context) error {
 
 // getRecipe gives one recipe.
 //
-//	@Summary	Read a recipe
-//	@Tags		recipes
-//	@Security	BearerAuth
-//	@Produce	json
-//	@Param		id	path		string	true	"id, digest or unique name; slashes are fine"
-//	@Success	200	{object}	Recipe
-//	@Failure	404	{object}	ErrorReply
-//	@Failure	409	{object}	ErrorReply	"several recipes have that name"
-//	@Router		/v1/recipes/{id} [get]
+//	@Summary		Read a recipe
+//	@Description	With format=yaml, or Accept: application/yaml, it is written as mergekit reads it. What mergekit has no words for stands in the map "mergeway".
+//	@Tags			recipes
+//	@Security		BearerAuth
+//	@Produce		json,application/yaml
+//	@Param			id		path		string	true	"id, digest or unique name; slashes are fine"
+//	@Param			format	query		string	false	"json or yaml; goes before the Accept header"	Enums(json, yaml)
+//	@Success		200		{object}	Recipe
+//	@Failure		400		{object}	ErrorReply	"another format"
+//	@Failure		404		{object}	ErrorReply
+//	@Failure		409		{object}	ErrorReply	"several recipes have that name"
+//	@Router			/v1/recipes/{id} [get]
 func (g *Gateway) getRecipe(c *gin.Context) error {
+	format, err := formatOf(c, "json", "application/json", "yaml", yamlType)
+	if err != nil {
+		return err
+	}
 	stored, err := g.catalog.GetRecipe(c.Request.Context(), wildcard(c, "id"))
 	if err != nil {
 		return err
 	}
+	if format == "yaml" {
+		text, err := g.recipeYAML(c.Request.Context(), stored)
+		if err != nil {
+			return err
+		}
+		c.Data(http.StatusOK, yamlType, text)
+		return nil
+	}
 	return ok(c, newRecipe(stored))
+}
+
+// recipeYAML writes a stored recipe as mergekit reads it.
+func (g *Gateway) recipeYAML(ctx context.Context, stored store.Recipe) ([]byte, error) {
+	r, err := merge.ParseRecipe(stored.Body)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Damaged, "recipe %s can't be read", stored.ID)
+	}
+	return r.YAML(stored.Name, func() (int, error) {
+		config, err := g.catalog.Fit(ctx, r)
+		return config.NumHiddenLayers, err
+	})
+}
+
+// formatOf says in which of some formats the caller wants the reply: by query,
+// by the Accept header, or else in the first. They are given by name and type.
+func formatOf(c *gin.Context, formats ...string) (string, error) {
+	var names, types []string
+	for i := 0; i < len(formats); i += 2 {
+		names, types = append(names, formats[i]), append(types, formats[i+1])
+	}
+	if wanted, given := c.GetQuery("format"); given {
+		if !slices.Contains(names, wanted) {
+			return "", fault.Bad("format", "format is %q: it must be %s", clip(wanted, 40), strings.Join(names, " or "))
+		}
+		return wanted, nil
+	}
+	c.Header("Vary", "Accept")
+	return names[max(0, slices.Index(types, c.NegotiateFormat(types...)))], nil
 }
 
 // deleteRecipe forgets a recipe and the model it made.
@@ -103,7 +149,7 @@ func (g *Gateway) deleteRecipe(c *gin.Context) error {
 // inside moves an error about a nested value to where the value stood.
 func inside(field string, err error) error {
 	var f *fault.Error
-	if err == nil || !errors.As(err, &f) || f.Code != fault.Invalid {
+	if err == nil || !errors.As(err, &f) || f.Code != fault.Invalid && f.Code != fault.TooLarge {
 		return err
 	}
 	moved := *f

@@ -4,15 +4,16 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/store"
 )
 
-// RecipeRequest is the body of POST /v1/recipes. The recipe alone will do too.
+// RecipeRequest is the body of POST /v1/recipes: one of recipe and yaml. The
+// recipe alone will do too.
 type RecipeRequest struct {
 	Name   string       `json:"name,omitempty" example:"two-of-each"` // for people; the id is made from the content
-	Recipe merge.Recipe `json:"recipe" binding:"required"`
+	Recipe merge.Recipe `json:"recipe"`
+	YAML   string       `json:"yaml,omitempty"` // instead of recipe: the text of a file in mergekit's YAML
 }
 
 // Recipe is a stored recipe.
@@ -33,33 +34,6 @@ type RecipeList struct {
 
 func newRecipe(r store.Recipe) Recipe {
 	return Recipe{ID: r.ID, Object: "recipe", Name: r.Name, Digest: r.Digest, Created: r.CreatedAt.Unix(), Recipe: r.Body}
-}
-
-// readRecipe reads either form of the request. What a recipe may hold, the
-// merge room decides.
-func readRecipe(data []byte, l Limits) (name string, r merge.Recipe, err error) {
-	var fields map[string]json.RawMessage
-	if err := decodeJSON(data, &fields, false); err != nil {
-		return "", r, err
-	}
-	body, wrapped := fields["recipe"]
-	if !wrapped {
-		r, err = merge.ParseRecipe(data)
-		return "", r, err
-	}
-	for key := range fields {
-		if key != "name" && key != "recipe" {
-			return "", r, fault.Bad(key, "unknown field %q beside the recipe: known are name and recipe", clip(key, 40))
-		}
-	}
-	if raw, given := fields["name"]; given && !isNull(raw) && json.Unmarshal(raw, &name) != nil {
-		return "", r, fault.Bad("name", "name is not a string")
-	}
-	if len(name) > l.NameBytes {
-		return "", r, fault.Bad("name", "name has %d bytes: at most %d", len(name), l.NameBytes)
-	}
-	r, err = merge.ParseRecipe(body)
-	return name, r, inside("recipe", err)
 }
 
 // AliasRequest is the body of PUT /v1/aliases/{name}.

@@ -28,9 +28,9 @@ func BenchmarkMerge(b *testing.B) {
 			}
 			merge := func() {
 				for i := range r.Sources {
-					r.Sources[i].Weight = vary(rng, 6)
+					r.Sources[i].Weight = Numbers(vary(rng, 6)...)
 					if m.Sparsifies() {
-						r.Sources[i].Density = vary(rng, 6)
+						r.Sources[i].Density = Numbers(vary(rng, 6)...)
 					}
 				}
 				w, err := x.Merge(context.Background(), r, models)

@@ -1,19 +1,17 @@
 package merge
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"slices"
 
 	"github.com/mergeway/mergeway/fault"
 )
 
 // normal is the recipe in the one form that every recipe of the same meaning
-// shares: defaults filled in, sources in order of name, lists of equal numbers
-// shortened to one, and nothing that its method would not look at. The executor
+// shares: defaults filled in, sources in order of name, settings in
+// their shortest form, and nothing that its method would not look at. The executor
 // merges this form, so that equal recipes give equal bits.
 func (r Recipe) normal() Recipe {
 	r = r.withDefaults()
@@ -25,14 +23,14 @@ func (r Recipe) normal() Recipe {
 		r.Seed = 0
 	}
 	sources := make([]Source, len(r.Sources))
-	single := true
+	single, all := true, 1.0
 	for i, s := range r.Sources {
-		s.Weight = shorten(s.Weight)
-		s.Density = shorten(s.Density)
-		if !r.Method.Sparsifies() || len(s.Density) == 1 && s.Density[0] == 1 {
-			s.Density = nil
+		s.Weight = s.Weight.normal(nil)
+		s.Density = s.Density.normal(&all)
+		if v, uniform := s.Density.uniform(); !r.Method.Sparsifies() || uniform && v == all {
+			s.Density = Setting{}
 		}
-		single = single && len(s.Weight) <= 1 && len(s.Density) <= 1
+		single = single && len(s.Weight.Values) <= 1 && len(s.Density.Values) <= 1
 		sources[i] = s
 	}
 	if single {
@@ -43,24 +41,10 @@ func (r Recipe) normal() Recipe {
 	return r
 }
 
-// shorten copies the values, one if they are all equal.
-func shorten(values []float64) []float64 {
-	out := make([]float64, len(values))
-	equal := true
-	for i, v := range values {
-		out[i] = v + 0 // -0 becomes 0
-		equal = equal && v == values[0]
-	}
-	if equal && len(out) > 1 {
-		return out[:1]
-	}
-	return out
-}
-
 // Canonical is the recipe as JSON in one form only: recipes of the same meaning
 // have the same bytes. Keys are sorted, numbers have their shortest form, there
-// is no space, defaults are written out, sources are in order of name, lists of
-// equal numbers are shortened to one, and what the method doesn't look at is
+// is no space, defaults are written out, sources are in order of name, settings
+// are in their shortest form, and what the method doesn't look at is
 // left out. [ParseRecipe] reads it back to a recipe of the same canonical form.
 func (r Recipe) Canonical() ([]byte, error) {
 	if err := r.Validate(); err != nil {
@@ -70,7 +54,7 @@ func (r Recipe) Canonical() ([]byte, error) {
 	sources := make([]map[string]any, len(r.Sources))
 	for i, s := range r.Sources {
 		sources[i] = map[string]any{"model": s.Model, "weight": s.Weight}
-		if len(s.Density) > 0 {
+		if !s.Density.IsZero() {
 			sources[i]["density"] = s.Density
 		}
 	}
@@ -89,13 +73,11 @@ func (r Recipe) Canonical() ([]byte, error) {
 	if r.Method.Random() {
 		object["seed"] = r.Seed
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(object); err != nil { // maps are written with their keys sorted
+	body, err := marshal(object) // maps are written with their keys sorted
+	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "writing a recipe")
 	}
-	return bytes.TrimRight(out.Bytes(), "\n"), nil
+	return body, nil
 }
 
 // digestVersion is part of every digest: it changes when the same recipe begins

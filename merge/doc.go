@@ -8,7 +8,8 @@
 //
 // All sources θ₁…θₙ, and the base θ₀ if the method has one, have the same tensors.
 // Each tensor is merged by itself, entry by entry, with the weight wₖ and density
-// dₖ that the recipe gives source k in the tensor's layer group (see [Grouping]):
+// dₖ that the recipe gives source k there: in the tensor's layer group (see
+// [Grouping]), or by the tensor's name and depth (see [Setting]):
 //
 //	τₖ = θₖ − θ₀                the task vector; in "linear" there is no base: θ₀ = 0
 //	mₖ ∈ {0, 1}                 what is kept of it: all, the largest, or a draw
@@ -79,5 +80,10 @@
 //   - "linear" refuses weights that sum to zero when they are to be normalised,
 //     where mergekit divides by zero.
 //   - A density outside of (0, 1], a density for a method that drops nothing, a
-//     source twice, and the base as a source are refused rather than ignored.
+//     source twice, and the base as a source are refused rather than ignored. So
+//     are parameters that a method doesn't know, in YAML, and weights by filters
+//     that leave a tensor without one.
+//   - normalize, rescale and lambda are the same in all tensors.
+//   - Where neither dtype nor out_dtype is given the result is bfloat16, whatever
+//     the sources are.
 package merge

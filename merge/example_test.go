@@ -37,8 +37,8 @@ func ExampleRecipe_Digest() {
 	recipe := merge.NewRecipe(merge.TaskArithmetic)
 	recipe.Base = "base"
 	recipe.Sources = []merge.Source{
-		{Model: "math", Weight: []float64{1}},
-		{Model: "japanese", Weight: []float64{0.5}},
+		{Model: "math", Weight: merge.Numbers(1)},
+		{Model: "japanese", Weight: merge.Numbers(0.5)},
 	}
 	digests := map[string]string{"base": "sha256:a", "math": "sha256:b", "japanese": "sha256:c"}
 	one, _ := recipe.Digest(digests)

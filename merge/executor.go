@@ -68,13 +68,10 @@ func newJob(r Recipe, weights map[string]*infer.Weights) job {
 		recipe:  r,
 		choices: c,
 		program: newProgram(r, c),
-		units:   units(r.Groups, config.NumHiddenLayers, params),
-		groups:  r.Groups.Count(config.NumHiddenLayers),
+		places:  r.places(config),
+		units:   units(params),
 	}
-	for _, p := range params {
-		j.names = append(j.names, p.Name)
-	}
-	if c.base {
+	if c.base == needsBase {
 		j.base = operand{weights[r.Base], weights[r.Base].Tensors()}
 	}
 	for _, s := range r.Sources {

@@ -77,9 +77,9 @@ func TestLayerGroupsGetTheirOwnWeights(t *testing.T) {
 		n := groups.Count(3)
 		r := NewRecipe(TaskArithmetic)
 		r.Base, r.Groups = "base", groups
-		r.Sources = []Source{{Model: "ja", Weight: make([]float64, n)}, {Model: "math", Weight: make([]float64, n)}}
+		r.Sources = []Source{{Model: "ja", Weight: Numbers(make([]float64, n)...)}, {Model: "math", Weight: Numbers(make([]float64, n)...)}}
 		for g := range n { // each group is one source, by turns
-			r.Sources[g%2].Weight[g] = 1
+			r.Sources[g%2].Weight.Values[g] = 1
 		}
 		w, err := x.Merge(context.Background(), r, models)
 		require.NoError(t, err)
@@ -183,7 +183,7 @@ func TestSourcesMayGoOnceMergeReturns(t *testing.T) {
 	models := smallModels(t, 6)
 	ja := read(t, models["ja"])
 	r := NewRecipe(TaskArithmetic)
-	r.Base, r.Sources = "base", []Source{{Model: "ja", Weight: []float64{1}}}
+	r.Base, r.Sources = "base", []Source{{Model: "ja", Weight: Numbers(1)}}
 	w, err := x.Merge(context.Background(), r, models)
 	require.NoError(t, err)
 	defer w.Free()
@@ -220,7 +220,7 @@ func TestWhatSourcesAreHeldInDoesNotMatter(t *testing.T) {
 		r := paper()
 		r.Method, r.Rescale = m, ""
 		if !m.Sparsifies() {
-			r.Sources[0].Density, r.Sources[1].Density = nil, nil
+			r.Sources[0].Density, r.Sources[1].Density = Setting{}, Setting{}
 		}
 		a, err := x.Merge(context.Background(), r, wide)
 		require.NoError(t, err)

@@ -43,7 +43,7 @@ func mergeSmall(t *testing.T, x *Executor, dtype string) (Recipe, *infer.Weights
 	t.Helper()
 	r := NewRecipe(TaskArithmetic)
 	r.Base, r.DType = "base", dtype
-	r.Sources = []Source{{Model: "ja", Weight: []float64{0.3}}, {Model: "math", Weight: []float64{0.7}}}
+	r.Sources = []Source{{Model: "ja", Weight: Numbers(0.3)}, {Model: "math", Weight: Numbers(0.7)}}
 	w, err := x.Merge(t.Context(), r, smallModels(t, 3))
 	require.NoError(t, err)
 	t.Cleanup(w.Free)

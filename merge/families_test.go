@@ -32,9 +32,9 @@ func TestEveryFamilyIsMergedByBlocksAndExported(t *testing.T) {
 			n := Blocks.Count(layers)
 			r := NewRecipe(TaskArithmetic)
 			r.Base, r.Groups, r.DType = "base", Blocks, "float32"
-			r.Sources = []Source{{Model: "ja", Weight: make([]float64, n)}, {Model: "math", Weight: make([]float64, n)}}
+			r.Sources = []Source{{Model: "ja", Weight: Numbers(make([]float64, n)...)}, {Model: "math", Weight: Numbers(make([]float64, n)...)}}
 			for g := range n { // each group is one source, by turns
-				r.Sources[g%2].Weight[g] = 1
+				r.Sources[g%2].Weight.Values[g] = 1
 			}
 			merged, err := x.Merge(t.Context(), r, models)
 			require.NoError(t, err)

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/mergeway/mergeway/fault"
@@ -33,7 +34,11 @@ func CheckFit(r Recipe, configs map[string]checkpoint.Config) error {
 				problems = append(problems, differences(r.Parent(), parent, name, c)...)
 			}
 		}
+		if r.Layers != 0 && r.Layers != parent.NumHiddenLayers {
+			problems = append(problems, fmt.Sprintf("the slices have %d layers and %q has %d: only slices of all layers are supported", r.Layers, r.Parent(), parent.NumHiddenLayers))
+		}
 		problems = append(problems, groupProblems(r, r.Groups.Count(parent.NumHiddenLayers))...)
+		problems = append(problems, meanProblems(r, parent)...)
 	}
 	if len(problems) == 0 {
 		return nil
@@ -105,7 +110,7 @@ func groupProblems(r Recipe, groups int) []string {
 		for _, list := range []struct {
 			name   string
 			values []float64
-		}{{"weight", s.Weight}, {"density", s.Density}} {
+		}{{"weight", s.Weight.Values}, {"density", s.Density.Values}} {
 			if n := len(list.values); n > 1 && n != groups {
 				problems = append(problems, fmt.Sprintf("%s of %q has %d values for the %d layer groups of grouping %q",
 					list.name, s.Model, n, groups, string(r.Groups)))
@@ -113,4 +118,17 @@ func groupProblems(r Recipe, groups int) []string {
 		}
 	}
 	return problems
+}
+
+// meanProblems names the first tensor in which a weighted mean is undefined.
+func meanProblems(r Recipe, c checkpoint.Config) []string {
+	if !r.Normalize || r.Method.NeedsBase() {
+		return nil
+	}
+	for _, p := range r.places(c) {
+		if sum := r.weightSum(p); math.Abs(sum) < minDivisor {
+			return []string{fmt.Sprintf("the weights in %s sum to %v, so their mean is undefined", p.name, sum)}
+		}
+	}
+	return nil
 }

@@ -91,3 +91,12 @@ func TestCheckFitWithoutTheBase(t *testing.T) {
 	assert.Equal(t, fault.Unfit, fault.CodeOf(err))
 	assert.Contains(t, err.Error(), `there is no model "base"`)
 }
+
+// configsOf are the configurations of models that fit.
+func configsOf(names ...string) map[string]checkpoint.Config {
+	configs := map[string]checkpoint.Config{}
+	for _, name := range names {
+		configs[name] = miniature()
+	}
+	return configs
+}

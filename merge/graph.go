@@ -19,10 +19,9 @@ type program struct {
 }
 
 // The arguments of a program come in this order. The tensors are those of one
-// unit: all that share weights and densities. Each comes as its base (if the
-// program has one) and then every source.
+// unit. Each comes as its base (if the program has one) and then every source.
 const (
-	argFloats   = iota // float32 [1 + 2*sources]: lambda, the weights, the scales
+	argFloats   = iota // float32 [1 + tensors * sources * 2]: lambda; of each tensor the weights, the scales
 	argIntegers        // uint32 [tensors * sources * 4]: see maskArguments
 	argTensors
 )
@@ -74,7 +73,7 @@ func (p program) merge(flat []*graph.Node, args arguments, t int) *graph.Node {
 	for i := range parts {
 		parts[i] = p.thin(parts[i], args, t, i)
 	}
-	shares := p.shares(parts, args)
+	shares := p.shares(parts, args, t)
 	for i, part := range parts {
 		sum = sum.plus(part, graph.Mul(shares[i], args.lambda()))
 	}
@@ -93,7 +92,7 @@ func (p program) thin(d twoFloat, args arguments, t, source int) twoFloat {
 	default:
 		return d
 	}
-	scale := args.scale(source)
+	scale := args.scale(t, source)
 	if p.l1 {
 		scale = l1Ratio(d.hi, keep)
 	}
@@ -114,10 +113,10 @@ func l1Ratio(d, keep *graph.Node) *graph.Node {
 
 // shares are the factors that the sources' entries are summed with: float32
 // scalars, or [size] where the sources are not all heard.
-func (p program) shares(parts []twoFloat, args arguments) []*graph.Node {
+func (p program) shares(parts []twoFloat, args arguments, t int) []*graph.Node {
 	shares := make([]*graph.Node, p.sources)
 	for i := range shares {
-		shares[i] = args.weight(i)
+		shares[i] = args.weight(t, i)
 	}
 	if p.consensus == everyone {
 		return shares // normalised beforehand: the divisor is the same in every entry
@@ -159,10 +158,10 @@ type arguments struct {
 	sources          int
 }
 
-func (a arguments) lambda() *graph.Node      { return pick(a.floats, 0) }
-func (a arguments) weight(i int) *graph.Node { return pick(a.floats, 1+i) }
-func (a arguments) scale(i int) *graph.Node  { return pick(a.floats, 1+a.sources+i) }
-func (a arguments) zero() *graph.Node        { return pick(a.integers, perMask-1) }
+func (a arguments) lambda() *graph.Node         { return pick(a.floats, 0) }
+func (a arguments) weight(t, i int) *graph.Node { return pick(a.floats, 1+t*2*a.sources+i) }
+func (a arguments) scale(t, i int) *graph.Node  { return pick(a.floats, 1+(t*2+1)*a.sources+i) }
+func (a arguments) zero() *graph.Node           { return pick(a.integers, perMask-1) }
 
 func (a arguments) integer(t, source, i int) *graph.Node {
 	return pick(a.integers, (t*a.sources+source)*perMask+i)

@@ -79,3 +79,8 @@ func (g Grouping) Index(group arch.Group, layers int) int {
 	}
 	return 1
 }
+
+// block is Index for a block.
+func (g Grouping) block(i, layers int) int {
+	return g.Index(arch.Group{Part: arch.Block, Block: i}, layers)
+}

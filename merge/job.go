@@ -17,9 +17,8 @@ import (
 type job struct {
 	recipe  Recipe // in its normal form
 	choices choices
-	names   []string  // of the tensors
+	places  []place   // of the tensors
 	units   []unit    // in order, covering all tensors
-	groups  int       // how many layer groups the recipe distinguishes
 	base    operand   // empty for methods without a base
 	sources []operand // in the order of recipe.Sources
 	program program   // what all units run
@@ -37,15 +36,14 @@ type operand struct {
 // than in work, and one call for all would take long to compile for a large one.
 type unit struct {
 	from, to int // tensors
-	group    int // the layer group whose weights and densities apply
 }
 
 // units divides the tensors of a model.
-func units(g Grouping, layers int, params []arch.Param) []unit {
+func units(params []arch.Param) []unit {
 	var units []unit
 	for t, p := range params {
 		if t == 0 || p.Group != params[t-1].Group {
-			units = append(units, unit{from: t, group: g.Index(p.Group, layers)})
+			units = append(units, unit{from: t})
 		}
 		units[len(units)-1].to = t + 1
 	}
@@ -55,7 +53,7 @@ func units(g Grouping, layers int, params []arch.Param) []unit {
 // newProgram is what a recipe compiles to.
 func newProgram(r Recipe, c choices) program {
 	p := program{
-		base:      c.base,
+		base:      c.base == needsBase,
 		sparsify:  c.sparsify,
 		consensus: c.consensus,
 		normalize: r.Normalize && c.consensus != everyone,
@@ -101,7 +99,7 @@ func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tenso
 	if err := cancelled(ctx); err != nil {
 		return nil, err
 	}
-	args := []any{j.floatArguments(u.group), integers}
+	args := []any{j.floatArguments(u), integers}
 	for t := u.from; t < u.to; t++ {
 		if j.program.base {
 			args = append(args, j.base.tensors[t])
@@ -125,23 +123,27 @@ func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tenso
 	return out[:last], nil
 }
 
-// floatArguments are lambda, the weights, and the factors that make up for what
-// is dropped. A divisor that is the same in every entry is divided by here.
-func (j job) floatArguments(group int) []float32 {
-	n := len(j.sources)
-	out := make([]float32, 1+2*n)
-	out[0] = float32(j.recipe.Lambda)
-	divisor := 1.0
-	if j.recipe.Normalize && j.choices.consensus == everyone {
-		if sum := j.recipe.weightSums(j.groups)[group]; math.Abs(sum) >= minDivisor {
-			divisor = sum
+// floatArguments are lambda and, for each tensor, the weights and the factors
+// that make up for what is dropped. A divisor that is the same in every entry is
+// divided by here.
+func (j job) floatArguments(u unit) []float32 {
+	out := []float32{float32(j.recipe.Lambda)}
+	for _, p := range j.places[u.from:u.to] {
+		divisor := 1.0
+		if j.recipe.Normalize && j.choices.consensus == everyone {
+			if sum := j.recipe.weightSum(p); math.Abs(sum) >= minDivisor {
+				divisor = sum
+			}
 		}
-	}
-	for i, s := range j.recipe.Sources {
-		out[1+i] = float32(expand(s.Weight, j.groups)[group] / divisor)
-		out[1+n+i] = 1
-		if j.recipe.Rescale == RescaleDensity {
-			out[1+n+i] = float32(1 / expand(s.Density, j.groups)[group])
+		for _, s := range j.recipe.Sources {
+			out = append(out, float32(s.Weight.at(p, 0)/divisor))
+		}
+		for _, s := range j.recipe.Sources {
+			scale := 1.0
+			if j.recipe.Rescale == RescaleDensity {
+				scale = 1 / s.Density.at(p, 1)
+			}
+			out = append(out, float32(scale))
 		}
 	}
 	return out
@@ -154,7 +156,7 @@ func (x *Executor) maskArguments(ctx context.Context, j job, u unit) ([]uint32, 
 	out := make([]uint32, (u.to-u.from)*n*perMask)
 	for t := u.from; t < u.to; t++ {
 		for i, s := range j.recipe.Sources {
-			density := expand(s.Density, j.groups)[u.group]
+			density := s.Density.at(j.places[t], 1)
 			mask := out[((t-u.from)*n+i)*perMask:]
 			switch j.choices.sparsify {
 			case magnitude:
@@ -168,7 +170,7 @@ func (x *Executor) maskArguments(ctx context.Context, j job, u unit) ([]uint32, 
 				}
 				mask[0] = pivot
 			case bernoulli:
-				key := maskKey(j.recipe.Seed, s.Model, j.names[t])
+				key := maskKey(j.recipe.Seed, s.Model, j.places[t].name)
 				mask[0], mask[1], mask[2] = key[0], key[1], maskLimit(density)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/device"
 	"github.com/mergeway/mergeway/infer/device/devicetest"
 )
@@ -71,19 +72,28 @@ func toTensors(t testing.TB, model [][]float32) []*tensors.Tensor {
 	return out
 }
 
+// toyPlaces are where the tensors of a toy stand: in the embedding, a block, and
+// the head.
+func toyPlaces(g Grouping) []place {
+	var places []place
+	for i, name := range toyNames {
+		places = append(places, newPlace(arch.Param{Name: name, Group: arch.Group{Part: arch.Part(i / 3)}}, g, 1))
+	}
+	return places
+}
+
 // toyJob prepares the merge of toys. Models go by name.
 func toyJob(t testing.TB, r Recipe, models map[string][][]float32) job {
 	require.NoError(t, r.Validate())
 	r = r.normal()
 	c := methods[r.Method]
 	j := job{
-		recipe: r, choices: c, program: newProgram(r, c), groups: r.Groups.Count(1),
-		names: toyNames,
+		recipe: r, choices: c, program: newProgram(r, c), places: toyPlaces(r.Groups),
 	}
 	for u := range 3 {
-		j.units = append(j.units, unit{from: 3 * u, to: 3*u + 3, group: min(u, j.groups-1)})
+		j.units = append(j.units, unit{from: 3 * u, to: 3*u + 3})
 	}
-	if c.base {
+	if c.base == needsBase {
 		j.base = operand{owner: new(infer.Weights), tensors: toTensors(t, models[r.Base])}
 	}
 	for _, s := range r.Sources {
@@ -123,13 +133,13 @@ func toyRecipe(m Method) Recipe {
 	r := NewRecipe(m)
 	r.Base, r.Groups, r.DType, r.Seed = "base", Ends, "float32", 11
 	r.Sources = []Source{
-		{Model: "a", Weight: []float64{0.7, 0.2, 1.3}},
-		{Model: "b", Weight: []float64{0.5}},
-		{Model: "c", Weight: []float64{-0.3, 1, 0}},
+		{Model: "a", Weight: Numbers(0.7, 0.2, 1.3)},
+		{Model: "b", Weight: Numbers(0.5)},
+		{Model: "c", Weight: Numbers(-0.3, 1, 0)},
 	}
 	if m.Sparsifies() {
-		r.Sources[0].Density = []float64{0.5}
-		r.Sources[1].Density = []float64{0.1, 0.9, 1}
+		r.Sources[0].Density = Numbers(0.5)
+		r.Sources[1].Density = Numbers(0.1, 0.9, 1)
 	}
 	return r
 }
@@ -157,7 +167,7 @@ func TestEveryMethodAgreesWithTheFormulas(t *testing.T) {
 							for _, s := range r.Sources {
 								sources = append(sources, models[s.Model][i])
 							}
-							want := mergeByHand(r, toyNames[i], i/3, 3, models["base"][i], sources)
+							want := mergeByHand(r, toyPlaces(r.Groups)[i], models["base"][i], sources)
 							assertClose(t, want, got[i], 4)
 						}
 					})
@@ -214,7 +224,7 @@ func TestNothingAddedIsTheBase(t *testing.T) {
 			r := toyRecipe(m)
 			r.Normalize = normalize
 			for i := range r.Sources {
-				r.Sources[i].Weight = []float64{0}
+				r.Sources[i].Weight = Numbers(0)
 			}
 			assert.Equal(t, models["base"], runJob(t, x, toyJob(t, r, models)), m)
 		}
@@ -232,10 +242,10 @@ func TestOneWholeSourceIsThatSource(t *testing.T) {
 			for _, normalize := range []bool{false, true} {
 				r := NewRecipe(m)
 				r.Base, r.DType, r.Normalize = "base", "float32", normalize
-				r.Sources = []Source{{Model: source, Weight: []float64{1}}}
+				r.Sources = []Source{{Model: source, Weight: Numbers(1)}}
 				assert.Equal(t, models[source], runJob(t, x, toyJob(t, r, models)), "%s of %s", m, source)
 				if normalize {
-					r.Sources[0].Weight[0] = 0.3
+					r.Sources[0].Weight.Values[0] = 0.3
 					assert.Equal(t, models[source], runJob(t, x, toyJob(t, r, models)), "%s of %s, a mean of one", m, source)
 				}
 			}
@@ -264,9 +274,9 @@ func TestASearchDoesNotCompile(t *testing.T) {
 		compiled := x.Compilations()
 		for i := range 5 {
 			r.Seed++
-			r.Sources[1].Weight = []float64{0.1 * float64(i), 1, 0.5}
+			r.Sources[1].Weight = Numbers(0.1*float64(i), 1, 0.5)
 			if m.Sparsifies() {
-				r.Sources[1].Density = []float64{1, 0.2, 0.1 + 0.1*float64(i)}
+				r.Sources[1].Density = Numbers(1, 0.2, 0.1+0.1*float64(i))
 			}
 			if m.NeedsBase() {
 				r.Lambda = 1 + float64(i)
@@ -291,7 +301,7 @@ func TestTiesAmongMagnitudesKeepNoMoreThanAsked(t *testing.T) {
 	}
 	r := NewRecipe(TIES)
 	r.Base, r.DType = "base", "float32"
-	r.Sources = []Source{{Model: "a", Weight: []float64{1}, Density: []float64{0.3}}}
+	r.Sources = []Source{{Model: "a", Weight: Numbers(1), Density: Numbers(0.3)}}
 	got := runJob(t, x, toyJob(t, r, models))
 	for i := range got {
 		kept := 0
@@ -309,7 +319,7 @@ func TestRankingsAreKeptWithinTheBudgetAndForgotten(t *testing.T) {
 	x := newExecutor(t)
 	models := toys(8)
 	r := toyRecipe(TIES)
-	r.Sources[2].Density = []float64{0.5}
+	r.Sources[2].Density = Numbers(0.5)
 	j := toyJob(t, r, models)
 	want := runJob(t, x, j)
 	entries := 0

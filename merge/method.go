@@ -27,6 +27,14 @@ const (
 	RescaleL1      = "l1"      // give the survivors the L1 norm the task vector had: mergekit since 0.1.0
 )
 
+// baseUse says what a method does with the base model's weights.
+type baseUse int
+
+const (
+	ignoresBase baseUse = iota // nothing
+	needsBase                  // merge differences from it, or with it
+)
+
 // sparsify says which entries of a task vector survive.
 type sparsify int
 
@@ -47,7 +55,7 @@ const (
 // choices are the orthogonal decisions that make a method. The one graph in
 // graph.go is built from them and never asks for a method's name.
 type choices struct {
-	base      bool      // merge differences from a base, rather than the weights themselves
+	base      baseUse   // what is done with the base
 	sparsify  sparsify  // what is dropped from each difference
 	consensus consensus // who is heard in each entry
 	normalize bool      // default of Recipe.Normalize
@@ -57,10 +65,10 @@ type choices struct {
 // methods is the table: adding a method is adding a row.
 var methods = map[Method]choices{
 	Linear:         {normalize: true},
-	TaskArithmetic: {base: true},
-	TIES:           {base: true, sparsify: magnitude, consensus: signOfSum, normalize: true, rescale: RescaleNone},
-	DARELinear:     {base: true, sparsify: bernoulli, rescale: RescaleDensity},
-	DARETIES:       {base: true, sparsify: bernoulli, consensus: signOfSum, rescale: RescaleDensity},
+	TaskArithmetic: {base: needsBase},
+	TIES:           {base: needsBase, sparsify: magnitude, consensus: signOfSum, normalize: true, rescale: RescaleNone},
+	DARELinear:     {base: needsBase, sparsify: bernoulli, rescale: RescaleDensity},
+	DARETIES:       {base: needsBase, sparsify: bernoulli, consensus: signOfSum, rescale: RescaleDensity},
 }
 
 // Methods lists the known methods in alphabetical order.
@@ -68,7 +76,7 @@ func Methods() []Method { return slices.Sorted(maps.Keys(methods)) }
 
 // NeedsBase reports whether the method merges differences from a base model,
 // so that a recipe has to name one.
-func (m Method) NeedsBase() bool { return methods[m].base }
+func (m Method) NeedsBase() bool { return methods[m].base == needsBase }
 
 // Sparsifies reports whether the method drops entries, so that densities mean
 // something to it.
@@ -78,15 +86,41 @@ func (m Method) Sparsifies() bool { return methods[m].sparsify != keepAll }
 // something to it.
 func (m Method) Random() bool { return methods[m].sparsify == bernoulli }
 
+// ownNames are the parameters that each source has, as mergekit names them.
+func (c choices) ownNames() []string {
+	names := []string{"weight"}
+	if c.sparsify != keepAll {
+		names = append(names, "density")
+	}
+	return names
+}
+
+// sharedNames are the parameters of the whole merge, as mergekit names them.
+func (c choices) sharedNames() []string {
+	names := []string{"normalize"}
+	if c.base == needsBase {
+		names = append(names, "lambda")
+	}
+	if c.sparsify != keepAll {
+		names = append(names, "rescale")
+	}
+	return append(names, "int8_mask")
+}
+
 // choices looks the method up.
 func (m Method) choices() (choices, error) {
 	c, ok := methods[m]
 	if !ok {
-		names := make([]string, 0, len(methods))
-		for _, name := range Methods() {
-			names = append(names, string(name))
-		}
-		return choices{}, fault.Bad("method", "unknown merge method %q: it is one of %s", string(m), strings.Join(names, ", "))
+		return choices{}, fault.Bad("method", "unknown merge method %q: it is one of %s", string(m), methodNames())
 	}
 	return c, nil
+}
+
+// methodNames lists the methods, for messages.
+func methodNames() string {
+	names := make([]string, 0, len(methods))
+	for _, name := range Methods() {
+		names = append(names, string(name))
+	}
+	return strings.Join(names, ", ")
 }

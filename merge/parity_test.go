@@ -97,7 +97,7 @@ func TestDrawsAreLikeMergekits(t *testing.T) {
 	}
 	r := NewRecipe(DARELinear)
 	r.Base, r.DType, r.Rescale = "base", "float32", RescaleL1
-	r.Sources = []Source{{Model: "x", Weight: []float64{1}, Density: []float64{want.Density}}}
+	r.Sources = []Source{{Model: "x", Weight: Numbers(1), Density: Numbers(want.Density)}}
 	j := toyJob(t, r, models)
 	j.units = j.units[:1]
 	var kept, norm, average []float64

@@ -66,42 +66,15 @@ func parseSource(data []byte, at string) (Source, error) {
 		return Source{}, err
 	}
 	var s Source
-	var weight, density numbers
-	if err := errors.Join(
-		f.read("model", &s.Model),
-		f.read("weight", &weight),
-		f.read("density", &density),
-	); err != nil {
-		return Source{}, first(err)
+	if err := f.read("model", &s.Model); err != nil {
+		return Source{}, err
 	}
-	s.Weight, s.Density = weight, density
+	for key, into := range map[string]*Setting{"weight": &s.Weight, "density": &s.Density} {
+		if err := f.readSetting(key, into); err != nil {
+			return Source{}, err
+		}
+	}
 	return s, nil
-}
-
-// numbers reads a list of numbers, or a bare number as a list of one.
-type numbers []float64
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *numbers) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '[' {
-		var list []*float64 // pointers, so that null is seen and refused
-		if err := json.Unmarshal(data, &list); err != nil {
-			return err
-		}
-		for _, v := range list {
-			if v == nil {
-				return errors.New("null in a list of numbers")
-			}
-			*n = append(*n, *v)
-		}
-		return nil
-	}
-	var one float64
-	if err := json.Unmarshal(data, &one); err != nil {
-		return err
-	}
-	*n = numbers{one}
-	return nil
 }
 
 // fields are the members of a JSON object, and where the object stands.
@@ -189,6 +162,14 @@ func (f fields) read(key string, into any) error {
 		return &fault.Error{Code: fault.Invalid, Param: f.path(key), Message: f.path(key) + " has the wrong type or range", Err: err}
 	}
 	return nil
+}
+
+// readSetting does the same for a setting.
+func (f fields) readSetting(key string, into *Setting) (err error) {
+	if data, ok := f.members[key]; ok {
+		*into, err = parseSetting(data, f.path(key))
+	}
+	return err
 }
 
 // first is the first of joined errors: one problem at a time reads better, and

@@ -27,7 +27,7 @@ func TestParseReadsItsOwnCanonicalForm(t *testing.T) {
 	for _, m := range Methods() {
 		r := paper()
 		if !m.Sparsifies() {
-			r.Sources[0].Density, r.Sources[1].Density = nil, nil
+			r.Sources[0].Density, r.Sources[1].Density = Setting{}, Setting{}
 		}
 		r.Method, r.Rescale = m, ""
 		body, err := r.Canonical()

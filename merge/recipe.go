@@ -2,6 +2,9 @@ package merge
 
 import (
 	"slices"
+
+	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
 // Recipe says how to make one model out of others. It is a value: two recipes
@@ -20,7 +23,7 @@ type Recipe struct {
 	Base string `json:"base_model,omitempty"`
 	// Sources are the models to merge, at most [MaxSources], no name twice.
 	Sources []Source `json:"sources"`
-	// Groups says what one entry of a source's Weight and Density covers.
+	// Groups says what one of several values of a [Setting] covers.
 	Groups Grouping `json:"groups"`
 	// Normalize divides by the sum of the weights, in "ties" and "dare_ties" by
 	// the sum of those that had a say in the entry.
@@ -35,18 +38,30 @@ type Recipe struct {
 	// DType is what the merged weights are rounded to, once: "bfloat16",
 	// "float16" or "float32".
 	DType string `json:"dtype"`
+
+	// Layers is how many blocks the models are said to have, by slices that cover
+	// them all; 0 if nothing is said. [CheckFit] compares. It adds nothing to what
+	// is merged, and is no part of the canonical form.
+	Layers int `json:"-"`
 }
 
 // Source is one of the models that a recipe merges.
 type Source struct {
 	// Model is its name.
 	Model string `json:"model"`
-	// Weight holds one number for the whole model, or one for each layer group.
-	// Weights may be negative, and need not sum to one.
-	Weight []float64 `json:"weight"`
-	// Density is the share of entries to keep, in (0, 1]: one number, or one
-	// for each layer group. None means 1: keep all.
-	Density []float64 `json:"density,omitempty"`
+	// Weight says how much of it goes into the merge. Weights may be negative,
+	// and need not sum to one.
+	Weight Setting `json:"weight" swaggertype:"array,number"`
+	// Density is the share of entries to keep, in (0, 1]. None means 1: keep all.
+	Density Setting `json:"density,omitzero" swaggertype:"array,number"`
+}
+
+// setting is the one that mergekit gives a name.
+func (s *Source) setting(name string) *Setting {
+	if name == "density" {
+		return &s.Density
+	}
+	return &s.Weight
 }
 
 // NewRecipe is a recipe of the given method with the defaults of that method,
@@ -96,14 +111,12 @@ func (r Recipe) Models() []string {
 // first source.
 func (r Recipe) Parent() string { return r.withDefaults().Base }
 
-// expand gives one number for each of n layer groups.
-func expand(values []float64, n int) []float64 {
-	if len(values) == n {
-		return values
+// places are those of the tensors of a model that the recipe merges.
+func (r Recipe) places(c checkpoint.Config) []place {
+	params := arch.Params(c)
+	places := make([]place, len(params))
+	for i, p := range params {
+		places[i] = newPlace(p, r.Groups, c.NumHiddenLayers)
 	}
-	one := 1.0
-	if len(values) > 0 {
-		one = values[0]
-	}
-	return slices.Repeat([]float64{one}, n)
+	return places
 }

@@ -20,8 +20,8 @@ func paper() Recipe {
 	r.Groups = Halves
 	r.Seed = 7
 	r.Sources = []Source{
-		{Model: "ja", Weight: []float64{0.1, 0.2, 0.9, 1}, Density: []float64{0.9}},
-		{Model: "math", Weight: []float64{0.8}, Density: []float64{0.5}},
+		{Model: "ja", Weight: Numbers(0.1, 0.2, 0.9, 1), Density: Numbers(0.9)},
+		{Model: "math", Weight: Numbers(0.8), Density: Numbers(0.5)},
 	}
 	return r
 }
@@ -64,15 +64,15 @@ func TestValidateNamesTheFieldAtFault(t *testing.T) {
 		"source name too long":      {"sources[1].model", func(r *Recipe) { r.Sources[1].Model = strings.Repeat("a", MaxName+1) }},
 		"source twice":              {"sources[1].model", func(r *Recipe) { r.Sources[1].Model = "ja" }},
 		"base as source":            {"sources[1].model", func(r *Recipe) { r.Sources[1].Model = "base" }},
-		"no weight":                 {"sources[1].weight", func(r *Recipe) { r.Sources[1].Weight = nil }},
-		"weight not a number":       {"sources[1].weight", func(r *Recipe) { r.Sources[1].Weight = []float64{math.NaN()} }},
-		"weight too large":          {"sources[1].weight", func(r *Recipe) { r.Sources[1].Weight = []float64{2 * MaxScale} }},
-		"too few weights":           {"sources[0].weight", func(r *Recipe) { r.Sources[0].Weight = []float64{1, 2, 3} }},
-		"density zero":              {"sources[1].density", func(r *Recipe) { r.Sources[1].Density = []float64{0} }},
-		"density over one":          {"sources[1].density", func(r *Recipe) { r.Sources[1].Density = []float64{1.0001} }},
-		"density not a number":      {"sources[1].density", func(r *Recipe) { r.Sources[1].Density = []float64{math.NaN()} }},
-		"too many densities":        {"sources[1].density", func(r *Recipe) { r.Sources[1].Density = make([]float64, 5) }},
-		"blocks that disagree":      {"sources[1].weight", func(r *Recipe) { r.Groups = Blocks; r.Sources[1].Weight = []float64{1, 2, 3} }},
+		"no weight":                 {"sources[1].weight", func(r *Recipe) { r.Sources[1].Weight = Setting{} }},
+		"weight not a number":       {"sources[1].weight", func(r *Recipe) { r.Sources[1].Weight = Numbers(math.NaN()) }},
+		"weight too large":          {"sources[1].weight", func(r *Recipe) { r.Sources[1].Weight = Numbers(2 * MaxScale) }},
+		"too few weights":           {"sources[0].weight", func(r *Recipe) { r.Sources[0].Weight = Numbers(1, 2, 3) }},
+		"density zero":              {"sources[1].density", func(r *Recipe) { r.Sources[1].Density = Numbers(0) }},
+		"density over one":          {"sources[1].density", func(r *Recipe) { r.Sources[1].Density = Numbers(1.0001) }},
+		"density not a number":      {"sources[1].density", func(r *Recipe) { r.Sources[1].Density = Numbers(math.NaN()) }},
+		"too many densities":        {"sources[1].density", func(r *Recipe) { r.Sources[1].Density = Numbers(make([]float64, 5)...) }},
+		"blocks that disagree":      {"sources[1].weight", func(r *Recipe) { r.Groups = Blocks; r.Sources[1].Weight = Numbers(1, 2, 3) }},
 		"density without a use":     {"sources[0].density", func(r *Recipe) { r.Method = TaskArithmetic; r.Rescale = "" }},
 		"rescale without a use":     {"rescale", func(r *Recipe) { r.Method = TaskArithmetic }},
 		"lambda without a use":      {"lambda", func(r *Recipe) { *r = linear("a", 1, "b", 1); r.Lambda = 2 }},
@@ -95,7 +95,7 @@ func TestValidateNamesTheFieldAtFault(t *testing.T) {
 // linear is a linear recipe of two sources.
 func linear(a string, wa float64, b string, wb float64) Recipe {
 	r := NewRecipe(Linear)
-	r.Sources = []Source{{Model: a, Weight: []float64{wa}}, {Model: b, Weight: []float64{wb}}}
+	r.Sources = []Source{{Model: a, Weight: Numbers(wa)}, {Model: b, Weight: Numbers(wb)}}
 	return r
 }
 
@@ -116,8 +116,8 @@ func TestCanonicalIsTheSameForRecipesOfTheSameMeaning(t *testing.T) {
 	for name, change := range map[string]func(*Recipe){
 		"defaults left open":   func(r *Recipe) { r.Lambda, r.Rescale, r.DType = 0, "", "" },
 		"sources swapped":      func(r *Recipe) { r.Sources[0], r.Sources[1] = r.Sources[1], r.Sources[0] },
-		"one number repeated":  func(r *Recipe) { r.Sources[1].Weight = []float64{0.8, 0.8, 0.8, 0.8} },
-		"one density repeated": func(r *Recipe) { r.Sources[0].Density = []float64{0.9, 0.9, 0.9, 0.9} },
+		"one number repeated":  func(r *Recipe) { r.Sources[1].Weight = Numbers(0.8, 0.8, 0.8, 0.8) },
+		"one density repeated": func(r *Recipe) { r.Sources[0].Density = Numbers(0.9, 0.9, 0.9, 0.9) },
 	} {
 		r := paper()
 		change(&r)
@@ -127,8 +127,8 @@ func TestCanonicalIsTheSameForRecipesOfTheSameMeaning(t *testing.T) {
 	}
 	for name, change := range map[string]func(*Recipe){
 		"seed":      func(r *Recipe) { r.Seed++ },
-		"weight":    func(r *Recipe) { r.Sources[1].Weight = []float64{math.Nextafter(0.8, 1)} },
-		"density":   func(r *Recipe) { r.Sources[1].Density = nil },
+		"weight":    func(r *Recipe) { r.Sources[1].Weight = Numbers(math.Nextafter(0.8, 1)) },
+		"density":   func(r *Recipe) { r.Sources[1].Density = Setting{} },
 		"grouping":  func(r *Recipe) { r.Groups = Blocks },
 		"normalize": func(r *Recipe) { r.Normalize = true },
 		"lambda":    func(r *Recipe) { r.Lambda = 2 },
@@ -147,7 +147,7 @@ func TestCanonicalIsTheSameForRecipesOfTheSameMeaning(t *testing.T) {
 func TestCanonicalLeavesOutWhatTheMethodIgnores(t *testing.T) {
 	r := linear("b", math.Copysign(0, -1), "a", 1)
 	r.Seed, r.Rescale, r.Groups = 9, RescaleNone, Blocks
-	r.Sources[0].Density = []float64{1}
+	r.Sources[0].Density = Numbers(1)
 	got, err := r.Canonical()
 	require.NoError(t, err)
 	assert.Equal(t, `{"base_model":"b","dtype":"bfloat16","groups":"model","lambda":1,"method":"linear","normalize":true,`+
@@ -200,8 +200,8 @@ func TestGroupings(t *testing.T) {
 		}
 		var of []int
 		covered := 0
-		for _, u := range units(g.grouping, 3, tensors) {
-			of = append(of, u.group)
+		for _, u := range units(tensors) {
+			of = append(of, newPlace(tensors[u.from], g.grouping, 3).group)
 			assert.Equal(t, covered, u.from, "units leave no gap")
 			covered = u.to
 		}

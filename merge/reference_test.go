@@ -11,22 +11,22 @@ import (
 // the graphs only the keys and limits of masks.
 
 // mergeByHand merges one tensor: base may be nil.
-func mergeByHand(r Recipe, tensor string, group, groups int, base []float32, sources [][]float32) []float64 {
+func mergeByHand(r Recipe, p place, base []float32, sources [][]float32) []float64 {
 	c := methods[r.Method]
 	n := len(sources[0])
 	parts := make([][]float64, len(sources))
 	weights := make([]float64, len(sources))
 	for i, s := range r.Sources {
-		weights[i] = expand(s.Weight, groups)[group]
-		density := expand(s.Density, groups)[group]
+		weights[i] = s.Weight.at(p, 0)
+		density := s.Density.at(p, 1)
 		parts[i] = make([]float64, n)
 		for e := range n {
 			parts[i][e] = float64(sources[i][e])
-			if c.base {
+			if c.base == needsBase {
 				parts[i][e] -= float64(base[e])
 			}
 		}
-		keep := keepByHand(c.sparsify, parts[i], density, maskKey(r.Seed, s.Model, tensor))
+		keep := keepByHand(c.sparsify, parts[i], density, maskKey(r.Seed, s.Model, p.name))
 		var before, after float64
 		for e, v := range parts[i] {
 			before += math.Abs(v)
@@ -65,7 +65,7 @@ func mergeByHand(r Recipe, tensor string, group, groups int, base []float32, sou
 			sum /= divisor
 		}
 		out[e] = r.Lambda * sum
-		if c.base {
+		if c.base == needsBase {
 			out[e] += float64(base[e])
 		}
 	}

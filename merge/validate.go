@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/mergeway/mergeway/fault"
 )
@@ -17,8 +18,12 @@ const (
 	MaxSources = 64
 	// MaxScale bounds weights and lambda, so that float32 never overflows.
 	MaxScale = 1e6
-	// MaxName is the longest model name, in bytes.
+	// MaxName is the longest model name or filter of a rule, in bytes.
 	MaxName = 128
+	// MaxRules is how many rules a [Setting] may have.
+	MaxRules = 256
+	// MaxGradient is how many numbers a [Setting] or a [Rule] may have.
+	MaxGradient = 4096
 )
 
 // Validate says what is wrong with the recipe in itself, without knowing the
@@ -43,10 +48,10 @@ func (r Recipe) Validate() error {
 	if err := r.validateRescale(c); err != nil {
 		return err
 	}
-	if !c.base && r.Lambda != 1 {
+	if c.base != needsBase && r.Lambda != 1 {
 		return fault.Bad("lambda", "lambda scales differences from a base, which %q has not", string(r.Method))
 	}
-	if c.base && r.Base == "" {
+	if c.base == needsBase && r.Base == "" {
 		return fault.Bad("base_model", "%q merges differences from a base: base_model is required", string(r.Method))
 	}
 	if r.Base != "" {
@@ -93,48 +98,94 @@ func (r Recipe) validateSources(c choices) error {
 			return fault.Bad(at+"model", "%q is already sources[%d]", s.Model, first)
 		}
 		seen[s.Model] = i
-		if c.base && s.Model == r.Base {
+		if c.base == needsBase && s.Model == r.Base {
 			return fault.Bad(at+"model", "%q is the base model: its difference from itself is nothing", s.Model)
 		}
-		if len(s.Weight) == 0 {
-			return fault.Bad(at+"weight", "a source needs a weight: one number, or one for each layer group")
-		}
-		if err := count.check(at+"weight", len(s.Weight)); err != nil {
+		if err := s.validateSettings(c, r.Method, at, &count); err != nil {
 			return err
 		}
-		for _, w := range s.Weight {
-			if err := checkScale(at+"weight", w); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// validateSettings checks the numbers of a source that stands at a path.
+func (s Source) validateSettings(c choices, m Method, at string, count *groupCount) error {
+	if s.Weight.IsZero() {
+		return fault.Bad(at+"weight", "a source needs a weight: one number, or one for each layer group")
+	}
+	if !s.Weight.covers() {
+		return fault.Bad(at+"weight", "the rules leave tensors without a weight: end with a rule that has no filter")
+	}
+	if err := s.Weight.validate(at+"weight", count, checkScale); err != nil {
+		return err
+	}
+	return s.Density.validate(at+"density", count, func(param string, d float64) error {
+		if !(d > 0 && d <= 1) { // also refuses NaN
+			return fault.Bad(param, "density %v: it is the share of entries to keep, more than 0 and at most 1", d)
 		}
-		if len(s.Density) > 0 {
-			if err := count.check(at+"density", len(s.Density)); err != nil {
-				return err
-			}
+		if d != 1 && c.sparsify == keepAll {
+			return fault.Bad(param, "%q keeps every entry: it takes no density", string(m))
 		}
-		for _, d := range s.Density {
-			if !(d > 0 && d <= 1) { // also refuses NaN
-				return fault.Bad(at+"density", "density %v: it is the share of entries to keep, more than 0 and at most 1", d)
-			}
-			if d != 1 && c.sparsify == keepAll {
-				return fault.Bad(at+"density", "%q keeps every entry: it takes no density", string(r.Method))
+		return nil
+	})
+}
+
+// validate checks how a setting is written, and each of its numbers.
+func (s Setting) validate(param string, count *groupCount, check func(param string, v float64) error) error {
+	if len(s.Values) > 0 && len(s.Rules) > 0 {
+		return fault.Bad(param, "either values or rules, not both")
+	}
+	if len(s.Values) > 0 {
+		if err := count.check(param, len(s.Values)); err != nil {
+			return err
+		}
+	}
+	if len(s.Values) > MaxGradient {
+		return fault.Bad(param, "%d values: at most %d", len(s.Values), MaxGradient)
+	}
+	for _, v := range s.Values {
+		if err := check(param, v); err != nil {
+			return err
+		}
+	}
+	if len(s.Rules) > MaxRules {
+		return fault.Bad(param, "%d rules: at most %d", len(s.Rules), MaxRules)
+	}
+	for i, r := range s.Rules {
+		at := param
+		if len(s.Rules) > 1 {
+			at = fmt.Sprintf("%s[%d]", param, i)
+		}
+		if len(r.Filter) > MaxName || !utf8.ValidString(r.Filter) {
+			return fault.Bad(at+".filter", "a filter is text of at most %d bytes", MaxName)
+		}
+		if len(r.Gradient) == 0 || len(r.Gradient) > MaxGradient {
+			return fault.Bad(at+".value", "a rule with %d values: it has 1 to %d", len(r.Gradient), MaxGradient)
+		}
+		for _, v := range r.Gradient {
+			if err := check(at+".value", v); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// validateNormalize refuses a weighted mean whose weights sum to nothing.
+// validateNormalize refuses a weighted mean whose weights sum to nothing, as far
+// as that can be told without the tensors.
 func (r Recipe) validateNormalize(c choices) error {
-	if c.base || !r.Normalize {
+	if c.base == needsBase || !r.Normalize {
 		return nil
 	}
 	groups := 1
 	for _, s := range r.Sources {
-		groups = max(groups, len(s.Weight))
+		if len(s.Weight.Rules) > 0 {
+			return nil // CheckFit looks at each tensor
+		}
+		groups = max(groups, len(s.Weight.Values))
 	}
-	for g, sum := range r.weightSums(groups) {
-		if math.Abs(sum) < minDivisor {
+	for g := range groups {
+		if sum := r.weightSum(place{group: g}); math.Abs(sum) < minDivisor {
 			return fault.Bad("sources", "the weights of layer group %d sum to %v, so their mean is undefined: change them or set normalize to false", g, sum)
 		}
 	}
@@ -145,15 +196,13 @@ func (r Recipe) validateNormalize(c choices) error {
 // base and a smaller sum is left undivided, as in mergekit.
 const minDivisor = 1e-8
 
-// weightSums adds up the weights of all sources in each of n layer groups.
-func (r Recipe) weightSums(n int) []float64 {
-	sums := make([]float64, n)
+// weightSum adds up what the sources weigh in a tensor.
+func (r Recipe) weightSum(p place) float64 {
+	var sum float64
 	for _, s := range r.Sources {
-		for g, w := range expand(s.Weight, n) {
-			sums[g] += w
-		}
+		sum += s.Weight.at(p, 0)
 	}
-	return sums
+	return sum
 }
 
 // groupCount holds the number of layer groups that the lists of a recipe have

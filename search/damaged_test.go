@@ -54,7 +54,7 @@ func TestLaunchRefusesMoreParametersThanCanBeSearched(t *testing.T) {
 func TestAStartThatIsNoRecipeIsRefused(t *testing.T) {
 	w := newWorld(t)
 	start := small().average()
-	start.Sources[0].Weight = []float64{1e300}
+	start.Sources[0].Weight = merge.Numbers(1e300)
 	_, err := w.Launch(t.Context(), small(func(s *Spec) { s.Start = &start }))
 	requireBad(t, err, "start.sources[0].weight")
 }

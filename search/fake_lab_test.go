@@ -73,7 +73,7 @@ func (l *fakeLab) Evaluate(ctx context.Context, r merge.Recipe, _ *task.Task, pr
 	}
 	var weights []float64
 	for _, s := range r.Sources {
-		weights = append(weights, s.Weight[0])
+		weights = append(weights, s.Weight.Values[0])
 	}
 	return l.answer(ctx, question{recipe: string(canonical)}, weights, problems)
 }

@@ -105,13 +105,13 @@ func (s *Space) Recipe(genome []float64) (merge.Recipe, error) {
 		return values
 	}
 	for i := range r.Sources {
-		r.Sources[i].Weight = read(len(s.groups), s.spec.WeightRange)
+		r.Sources[i].Weight = merge.Numbers(read(len(s.groups), s.spec.WeightRange)...)
 		if s.spec.Method.Sparsifies() {
 			groups := len(s.groups)
 			if s.spec.SharedDensity {
 				groups = 1
 			}
-			r.Sources[i].Density = read(groups, s.spec.DensityRange)
+			r.Sources[i].Density = merge.Numbers(read(groups, s.spec.DensityRange)...)
 		}
 	}
 	return r, r.Validate()
@@ -126,14 +126,17 @@ func (s *Space) Genome(r merge.Recipe) ([]float64, error) {
 		if !slices.Contains(s.spec.Sources, source.Model) {
 			return nil, fault.Bad("start", "the recipe merges %q, which is not among the sources of the search", source.Model)
 		}
+		if len(source.Weight.Rules)+len(source.Density.Rules) > 0 {
+			return nil, fault.Bad("start", "the recipe gives %q numbers by rules, and a search has them by layer groups", source.Model)
+		}
 		bySource[source.Model] = source
 	}
 	genome := make([]float64, 0, s.Dim())
 	for _, p := range s.parameters {
 		source := bySource[p.Source]
-		values, missing := source.Weight, 0.0
+		values, missing := source.Weight.Values, 0.0
 		if p.Kind == densityKind {
-			values, missing = source.Density, 1
+			values, missing = source.Density.Values, 1
 		}
 		v, err := s.valueOf(values, p.Group, missing)
 		if err != nil {
@@ -172,7 +175,7 @@ func (s *Space) Start() ([]float64, error) {
 		return slices.Repeat([]float64{0.5}, s.Dim()), nil
 	}
 	if s.spec.Start.Groups != s.spec.Groups && slices.ContainsFunc(s.spec.Start.Sources, func(source merge.Source) bool {
-		return len(source.Weight) > 1 || len(source.Density) > 1
+		return len(source.Weight.Values) > 1 || len(source.Density.Values) > 1
 	}) {
 		return nil, fault.Bad("start", "the recipe groups layers by %q, the search by %q", string(s.spec.Start.Groups), string(s.spec.Groups))
 	}

@@ -78,8 +78,8 @@ func TestGenomeToRecipe(t *testing.T) {
 		Method: merge.DARETIES, Base: "base", Groups: merge.Ends, Lambda: 1,
 		Rescale: merge.RescaleDensity, Seed: 9, DType: "bfloat16",
 		Sources: []merge.Source{
-			{Model: "ja", Weight: []float64{-1, 0, 1}, Density: []float64{0.6}},
-			{Model: "math", Weight: []float64{-0.7531, -1, 1}, Density: []float64{0.2}},
+			{Model: "ja", Weight: merge.Numbers(-1, 0, 1), Density: merge.Numbers(0.6)},
+			{Model: "math", Weight: merge.Numbers(-0.7531, -1, 1), Density: merge.Numbers(0.2)},
 		},
 	}, r)
 	_, err = s.Recipe([]float64{1})
@@ -113,7 +113,7 @@ func TestASearchStartsInTheMiddleOrFromARecipe(t *testing.T) {
 	assert.Equal(t, slices.Repeat([]float64{0.5}, 8), start)
 
 	from := merge.NewRecipe(merge.Linear)
-	from.Sources = []merge.Source{{Model: "math", Weight: []float64{0.75}}}
+	from.Sources = []merge.Source{{Model: "math", Weight: merge.Numbers(0.75)}}
 	s = space(t, 2, func(s *Spec) { s.Start = &from })
 	start, err = s.Start()
 	require.NoError(t, err)
@@ -121,11 +121,14 @@ func TestASearchStartsInTheMiddleOrFromARecipe(t *testing.T) {
 
 	for name, change := range map[string]func(*merge.Recipe){
 		"foreign source": func(r *merge.Recipe) { r.Sources[0].Model = "other" },
-		"other grouping": func(r *merge.Recipe) { r.Groups, r.Sources[0].Weight = merge.Ends, []float64{1, 2, 3} },
-		"other length":   func(r *merge.Recipe) { r.Groups, r.Sources[0].Weight = merge.Halves, []float64{1, 2, 3} },
+		"other grouping": func(r *merge.Recipe) { r.Groups, r.Sources[0].Weight = merge.Ends, merge.Numbers(1, 2, 3) },
+		"rules": func(r *merge.Recipe) {
+			r.Sources[0].Weight = merge.Setting{Rules: []merge.Rule{{Gradient: []float64{0, 1}}}}
+		},
+		"other length": func(r *merge.Recipe) { r.Groups, r.Sources[0].Weight = merge.Halves, merge.Numbers(1, 2, 3) },
 	} {
 		from := merge.NewRecipe(merge.TaskArithmetic)
-		from.Sources = []merge.Source{{Model: "math", Weight: []float64{0.75}}}
+		from.Sources = []merge.Source{{Model: "math", Weight: merge.Numbers(0.75)}}
 		change(&from)
 		_, err := space(t, 2, func(s *Spec) { s.Start = &from }).Start()
 		assert.Equal(t, fault.Invalid, fault.CodeOf(err), name)

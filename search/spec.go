@@ -242,7 +242,7 @@ func (s Spec) validateRanges() error {
 func (s Spec) example() merge.Recipe {
 	r := s.recipe()
 	for i := range r.Sources {
-		r.Sources[i].Weight = []float64{1}
+		r.Sources[i].Weight = merge.Numbers(1)
 	}
 	return r
 }
@@ -274,7 +274,7 @@ func (s Spec) average() merge.Recipe {
 		r.DType = s.DType
 	}
 	for _, name := range s.Sources {
-		r.Sources = append(r.Sources, merge.Source{Model: name, Weight: []float64{1}})
+		r.Sources = append(r.Sources, merge.Source{Model: name, Weight: merge.Numbers(1)})
 	}
 	return r
 }

@@ -28,7 +28,7 @@ func TestParseSpecFillsInDefaults(t *testing.T) {
 	spec, err = ParseSpec([]byte(`{"task":"sums","base":"base","sources":["ja"],"method":"dare_ties","start":{"method":"linear","sources":[{"model":"ja","weight":1}]}}`))
 	require.NoError(t, err)
 	assert.Equal(t, Range{0.1, 1}, spec.DensityRange)
-	assert.Equal(t, []float64{1}, spec.Start.Sources[0].Weight)
+	assert.Equal(t, merge.Numbers(1), spec.Start.Sources[0].Weight)
 }
 
 func TestSpecsRoundTrip(t *testing.T) {

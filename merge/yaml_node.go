@@ -1,0 +1,292 @@
+package merge
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// The limits of a recipe in YAML. The parser needs time that grows faster than
+// nesting does, so that is bounded before it sees the text.
+const (
+	// MaxYAMLBytes is the longest recipe that [ParseYAML] reads.
+	MaxYAMLBytes = 64 << 10
+
+	maxYAMLBrackets = 4096   // opening ones
+	maxYAMLDashes   = 16     // list marks at the beginning of one line
+	maxYAMLDepth    = 32     // values within values
+	maxYAMLValues   = 20_000 // in all, what aliases repeat included
+)
+
+// yamlNode is a value that knows where it stands.
+type yamlNode struct {
+	path string // "models[0].parameters.weight"; empty for the whole text
+	line int
+
+	scalar any // string, int64, uint64, float64, bool, or nil for null; meaningless in maps and lists
+	isList bool
+	list   []*yamlNode
+	isMap  bool
+	keys   []string // in order
+	fields map[string]*yamlNode
+}
+
+// parseYAML reads one document. What it gives is of bounded size and depth.
+func parseYAML(data []byte) (node *yamlNode, err error) {
+	if err := checkYAML(data); err != nil {
+		return nil, err
+	}
+	defer func() { // others' parser, on strangers' text
+		if p := recover(); p != nil {
+			node, err = nil, fault.New(fault.Invalid, "this YAML can't be read: %v", p)
+		}
+	}()
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		var y yaml.Error
+		if errors.As(err, &y) && y.GetToken() != nil {
+			return nil, fault.New(fault.Invalid, "line %d: %s", y.GetToken().Position.Line, y.GetMessage())
+		}
+		return nil, fault.Wrap(err, fault.Invalid, "the recipe is not valid YAML")
+	}
+	docs := slices.DeleteFunc(file.Docs, func(d *ast.DocumentNode) bool { return d.Body == nil })
+	switch {
+	case len(docs) == 0:
+		return nil, fault.New(fault.Invalid, "the recipe is empty")
+	case len(docs) > 1:
+		return nil, fault.New(fault.Invalid, "line %d: a second document begins: send one recipe at a time", lineOf(docs[1].Body))
+	}
+	c := yamlConverter{anchors: map[string]ast.Node{}, left: maxYAMLValues}
+	return c.convert(docs[0].Body, "", 0)
+}
+
+// checkYAML refuses text that would take the parser too long.
+func checkYAML(data []byte) error {
+	if len(data) > MaxYAMLBytes {
+		return fault.New(fault.TooLarge, "a recipe of %d bytes in YAML: at most %d", len(data), MaxYAMLBytes)
+	}
+	text := string(data)
+	if n := strings.Count(text, "[") + strings.Count(text, "{"); n > maxYAMLBrackets {
+		return fault.New(fault.TooLarge, "a recipe with %d opening brackets: at most %d", n, maxYAMLBrackets)
+	}
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		dashes := 0
+		for _, word := range strings.Fields(line) {
+			if word != "-" && word != "?" {
+				break
+			}
+			dashes++
+		}
+		if dashes > maxYAMLDashes {
+			return fault.New(fault.TooLarge, "line %d: lists within lists, more than %d deep", number, maxYAMLDashes)
+		}
+	}
+	return nil
+}
+
+// yamlConverter turns the parser's tree into nodes.
+type yamlConverter struct {
+	anchors map[string]ast.Node
+	left    int // how many more values there may be
+}
+
+func (c *yamlConverter) convert(n ast.Node, path string, depth int) (*yamlNode, error) {
+	out := &yamlNode{path: path, line: lineOf(n)}
+	if c.left--; c.left < 0 || depth > maxYAMLDepth {
+		return nil, out.wrong("too many values, or too many within one another")
+	}
+	switch n := n.(type) {
+	case nil, *ast.NullNode:
+	case *ast.StringNode:
+		out.scalar = n.Value
+	case *ast.LiteralNode:
+		out.scalar = n.Value.Value
+	case *ast.IntegerNode:
+		out.scalar = n.Value
+	case *ast.FloatNode:
+		out.scalar = n.Value
+	case *ast.InfinityNode:
+		out.scalar = n.Value
+	case *ast.NanNode:
+		out.scalar = math.NaN()
+	case *ast.BoolNode:
+		out.scalar = n.Value
+	case *ast.AnchorNode:
+		c.anchors[n.Name.String()] = n.Value
+		return c.convert(n.Value, path, depth+1)
+	case *ast.AliasNode:
+		value, ok := c.anchors[n.Value.String()]
+		if !ok {
+			return nil, out.wrong("there is no anchor &%s before it", n.Value.String())
+		}
+		return c.convert(value, path, depth+1)
+	case *ast.SequenceNode:
+		out.isList = true
+		for i, v := range n.Values {
+			item, err := c.convert(v, fmt.Sprintf("%s[%d]", path, i), depth+1)
+			if err != nil {
+				return nil, err
+			}
+			out.list = append(out.list, item)
+		}
+	case *ast.TagNode:
+		return nil, out.wrong("tags such as %s have no place in a recipe", n.Start.Value)
+	case ast.MapNode:
+		return out, c.convertMap(out, n, depth)
+	default:
+		return nil, out.wrong("a YAML %s has no place in a recipe", strings.ToLower(n.Type().String()))
+	}
+	return out, nil
+}
+
+// convertMap fills a map; no key may come twice.
+func (c *yamlConverter) convertMap(out *yamlNode, n ast.MapNode, depth int) error {
+	out.isMap, out.fields = true, map[string]*yamlNode{}
+	for it := n.MapRange(); it.Next(); {
+		at := &yamlNode{path: out.path, line: lineOf(it.Key())}
+		key, ok := it.Key().(*ast.StringNode)
+		if !ok {
+			return at.wrong("a key that is not plain text")
+		}
+		if len(key.Value) > MaxName {
+			return at.wrong("a key of %d bytes: at most %d", len(key.Value), MaxName)
+		}
+		if at.path = key.Value; out.path != "" {
+			at.path = out.path + "." + key.Value
+		}
+		if _, twice := out.fields[key.Value]; twice {
+			return at.wrong("this key comes twice")
+		}
+		value, err := c.convert(it.Value(), at.path, depth+1)
+		if err != nil {
+			return err
+		}
+		value.line = at.line // where it begins, for who reads the message
+		out.keys, out.fields[key.Value] = append(out.keys, key.Value), value
+	}
+	return nil
+}
+
+// lineOf is the line that a node stands in.
+func lineOf(n ast.Node) int {
+	if n == nil || n.GetToken() == nil || n.GetToken().Position == nil {
+		return 0
+	}
+	return n.GetToken().Position.Line
+}
+
+// wrong is an error about the value, with its path and line.
+func (n *yamlNode) wrong(format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	if n.path != "" {
+		text = n.path + ": " + text
+	}
+	return fault.Bad(n.path, "line %d: %s", n.line, text)
+}
+
+// known refuses what is no map, and keys besides these.
+func (n *yamlNode) known(keys ...string) error {
+	if !n.isMap {
+		return n.wrong("this must be a map with keys of %s", strings.Join(keys, ", "))
+	}
+	for _, key := range n.keys {
+		if !slices.Contains(keys, key) {
+			return n.fields[key].wrong("unknown key %q: known here are %s", key, strings.Join(keys, ", "))
+		}
+	}
+	return nil
+}
+
+// get gives a field of a map, nil if it is not there or null.
+func (n *yamlNode) get(key string) *yamlNode {
+	if n == nil {
+		return nil
+	}
+	if f := n.fields[key]; f != nil && (f.isMap || f.isList || f.scalar != nil) {
+		return f
+	}
+	return nil
+}
+
+// plain tells whether the value is neither map nor list.
+func (n *yamlNode) plain() bool { return !n.isMap && !n.isList }
+
+// text reads a string.
+func (n *yamlNode) text() (string, error) {
+	if s, ok := n.scalar.(string); ok && n.plain() {
+		return s, nil
+	}
+	return "", n.wrong("this must be text")
+}
+
+// number reads a number. Python's YAML takes 1e-5 for text, and people have
+// learnt to live with it: text that is a number will do.
+func (n *yamlNode) number() (float64, error) {
+	if n.plain() {
+		switch v := n.scalar.(type) {
+		case int64:
+			return float64(v), nil
+		case uint64:
+			return float64(v), nil
+		case float64:
+			return v, nil
+		case string:
+			if f, err := strconv.ParseFloat(v, 64); err == nil {
+				return f, nil
+			}
+		}
+	}
+	return 0, n.wrong("this must be a number")
+}
+
+// whole reads an integer that is not negative.
+func (n *yamlNode) whole() (uint64, error) {
+	if n.plain() {
+		switch v := n.scalar.(type) {
+		case int64:
+			if v >= 0 {
+				return uint64(v), nil
+			}
+		case uint64:
+			return v, nil
+		}
+	}
+	return 0, n.wrong("this must be an integer that is not negative")
+}
+
+// truth reads yes or no, in all the ways that mergekit does.
+func (n *yamlNode) truth() (bool, error) {
+	if n.plain() {
+		switch v := n.scalar.(type) {
+		case bool:
+			return v, nil
+		case string:
+			switch strings.ToLower(v) {
+			case "true", "yes", "on", "y", "t":
+				return true, nil
+			case "false", "no", "off", "n", "f":
+				return false, nil
+			}
+		case int64:
+			if v == 0 || v == 1 {
+				return v == 1, nil
+			}
+		case uint64:
+			if v <= 1 {
+				return v == 1, nil
+			}
+		}
+	}
+	return false, n.wrong("this must be true or false")
+}

@@ -1,0 +1,322 @@
+package merge
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/arch"
+)
+
+// plan is what mergekit 0.1.5 reads in a file of testdata/yaml, see
+// scripts/fixtures/mergekit_yaml.py.
+type plan struct {
+	Method, Base, DType string
+	Tensors             map[string]struct {
+		Shared map[string]any
+		Models map[string]map[string]*float64
+	}
+}
+
+// plannedLayers is how many blocks the models of the plans have.
+const plannedLayers = 5
+
+func planned() (int, error) { return plannedLayers, nil }
+
+func TestYAMLMeansWhatItMeansToMergekit(t *testing.T) {
+	data, err := os.ReadFile("testdata/mergekit_yaml.json")
+	require.NoError(t, err)
+	var plans map[string]plan
+	require.NoError(t, json.Unmarshal(data, &plans))
+	files, err := filepath.Glob("testdata/yaml/*.yaml")
+	require.NoError(t, err)
+	require.Len(t, plans, len(files), "run scripts/fixtures/mergekit_yaml.py")
+	c := miniature()
+	c.NumHiddenLayers = plannedLayers
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			d, err := ParseYAML(text)
+			require.NoError(t, err)
+			want := plans[filepath.Base(file)]
+			r := d.Recipe
+			assert.Equal(t, want.Method, string(r.Method))
+			if want.Base != "" {
+				assert.Equal(t, want.Base, r.Base)
+			}
+			if want.DType != "" {
+				assert.Equal(t, strings.TrimPrefix(want.DType, "torch."), r.DType)
+			}
+			params := arch.Params(c)
+			require.Len(t, want.Tensors, len(params))
+			for _, p := range params {
+				comparePlanned(t, r, newPlace(p, r.Groups, plannedLayers), want)
+			}
+		})
+	}
+}
+
+// comparePlanned compares every parameter in one tensor.
+func comparePlanned(t *testing.T, r Recipe, at place, want plan) {
+	tensor, ok := want.Tensors[at.name]
+	require.True(t, ok, at.name)
+	c := methods[r.Method]
+	for name, v := range tensor.Shared {
+		switch name {
+		case "normalize":
+			assert.Equal(t, v, r.Normalize, "%s of %s", name, at.name)
+		case "lambda":
+			assert.Equal(t, v, r.Lambda, "%s of %s", name, at.name)
+		case "rescale":
+			assert.Equal(t, v, c.sparsify != keepAll && r.Rescale != RescaleNone, "%s of %s", name, at.name)
+		case "int8_mask":
+		default:
+			assert.Fail(t, "a parameter that nobody compares", name)
+		}
+	}
+	models := 0
+	for model, values := range tensor.Models {
+		if model == want.Base && len(values) == 0 {
+			continue // it is not merged with itself
+		}
+		var s *Source
+		for i := range r.Sources {
+			if r.Sources[i].Model == model {
+				s = &r.Sources[i]
+			}
+		}
+		if s == nil {
+			assert.Equal(t, model, r.Base)
+			assert.Zero(t, *values["weight"], "%s is left out", model)
+			continue
+		}
+		models++
+		for name, v := range values {
+			fallback := 1.0 // of a density
+			assert.InDelta(t, *v, s.setting(name).at(at, fallback), 1e-12, "%s of %s in %s", name, model, at.name)
+		}
+	}
+	assert.Equal(t, len(r.Sources), models, at.name)
+}
+
+var update = flag.Bool("update", false, "write testdata/yaml/written-*.yaml anew; then run scripts/fixtures/mergekit_yaml.py")
+
+// written are recipes with all that is hard to write in mergekit's terms.
+func written() map[string]Recipe {
+	rich := paper()
+	rich.Normalize, rich.Lambda, rich.DType = true, 1e-7, "float16"
+	rich.Sources = append(rich.Sources, Source{Model: "org/yes", Weight: rules("mlp", []float64{1, -2e6 / 4, 0}, "no", []float64{3}, "", []float64{0})})
+	rich.Groups = Halves
+	ends := NewRecipe(TIES)
+	ends.Base, ends.Groups, ends.Rescale = "base", Ends, RescaleL1
+	ends.Sources = []Source{{Model: "no", Weight: Numbers(1, 2, 3)}, {Model: "12", Weight: rules("", []float64{0, 1}), Density: Numbers(0.5, 0.25, 1)}}
+	blocks := NewRecipe(TaskArithmetic)
+	blocks.Base, blocks.Groups = "base", Blocks
+	blocks.Sources = []Source{{Model: "a", Weight: Numbers(1, 2, 3, 4, 5, 6, 7)}, {Model: "日本", Weight: Numbers(0.1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)}}
+	lends := linear("a", 1, "b", 2)
+	lends.Base = "base"
+	return map[string]Recipe{"rich": rich, "ends": ends, "blocks": blocks, "linear": linear("b", 1, "a", 2), "linear-lends": lends}
+}
+
+func TestYAMLIsWritten(t *testing.T) {
+	for name, r := range written() {
+		got, err := r.YAML("team/"+name, planned)
+		require.NoError(t, err, name)
+		path := "testdata/yaml/written-" + name + ".yaml"
+		if *update {
+			require.NoError(t, os.WriteFile(path, got, 0o644))
+		}
+		want, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Equal(t, string(want), string(got))
+
+		d, err := ParseYAML(got)
+		require.NoError(t, err, string(got))
+		assert.Equal(t, "team/"+name, d.Name)
+		canonical, err := r.Canonical()
+		require.NoError(t, err)
+		back, err := d.Recipe.Canonical()
+		require.NoError(t, err)
+		assert.Equal(t, string(canonical), string(back), "%s", got)
+	}
+}
+
+func TestEveryRecipeSurvivesYAML(t *testing.T) {
+	for _, m := range Methods() {
+		for _, groups := range Groupings() {
+			r := toyRecipe(m)
+			r.Groups = groups
+			n := groups.Count(plannedLayers)
+			weight := make([]float64, n)
+			for i := range weight {
+				weight[i] = float64(i) / 3
+			}
+			r.Sources[0].Weight, r.Sources[2].Weight = Numbers(weight...), Numbers(1)
+			if m.Sparsifies() {
+				r.Sources[1].Density = Numbers(0.25)
+			}
+			text, err := r.YAML("", planned)
+			require.NoError(t, err)
+			d, err := ParseYAML(text)
+			require.NoError(t, err, string(text))
+			want, err := r.Canonical()
+			require.NoError(t, err)
+			got, err := d.Recipe.Canonical()
+			require.NoError(t, err)
+			assert.Equal(t, string(want), string(got), "%s by %s", m, groups)
+		}
+	}
+	gone := fault.New(fault.NotFound, "gone")
+	_, err := paper().YAML("", func() (int, error) { return 0, gone })
+	assert.ErrorIs(t, err, gone, "where the halves part depends on the models")
+	r := paper()
+	r.Groups, r.Sources[0].Weight = Ends, Numbers(1, 2, 3)
+	_, err = r.YAML("", nil)
+	assert.NoError(t, err, "which the ends do not")
+	_, err = Recipe{}.YAML("", planned)
+	assert.Equal(t, fault.Invalid, fault.CodeOf(err))
+}
+
+func TestParseYAMLNamesWhatItRefuses(t *testing.T) {
+	const head = "merge_method: ties\nbase_model: b\n"
+	const models = "models:\n  - model: a\n    parameters: {weight: 1}\n"
+	_, err := ParseYAML([]byte(head + models))
+	require.NoError(t, err)
+	model := func(lines string) string {
+		return head + "models:\n  - model: a\n    parameters:\n      weight: 1\n" + lines
+	}
+	slice := func(sources, parameters string) string {
+		return head + "slices:\n  - sources:\n" + sources + parameters
+	}
+	for name, c := range map[string]struct{ text, param, says string }{
+		"nothing":                  {"", "", "empty"},
+		"only a comment":           {"# x\n", "", "empty"},
+		"broken":                   {head + "models: [", "", "line 3"},
+		"a list":                   {"- a\n", "", "line 1: this must be a map"},
+		"two documents":            {head + models + "---\n" + head + models, "", "line 7: a second document"},
+		"an unknown key":           {head + models + "tokeniser: x\n", "tokeniser", `line 6: tokeniser: unknown key "tokeniser"`},
+		"a key twice":              {head + models + "base_model: c\n", "", "line 6"},
+		"no method":                {models, "merge_method", "merge_method is missing"},
+		"an unknown method":        {"merge_method: magic\n" + models, "merge_method", `line 1: merge_method: unknown merge method "magic"`},
+		"no base":                  {"merge_method: ties\n" + models, "base_model", "base_model is required"},
+		"modules":                  {head + "modules: {default: {models: []}}\n", "modules", "line 3: modules: merging parts"},
+		"a chat template":          {head + models + "chat_template: auto\n", "chat_template", "line 6: chat_template: the merged model"},
+		"another tokenizer":        {head + models + "tokenizer_source: union\n", "tokenizer_source", `line 6: tokenizer_source: "union" is not supported`},
+		"tokens":                   {head + models + "tokenizer: {source: base, tokens: {x: {source: a}}}\n", "tokenizer.tokens", `unknown key "tokens"`},
+		"no models":                {head, "models", "there are no models"},
+		"models and slices":        {head + models + "slices: [{sources: []}]\n", "slices", "either models or slices"},
+		"models that are a map":    {head + "models: {model: a}\n", "models", "line 3: models: this must be a list"},
+		"a model without a name":   {head + "models:\n  - parameters: {}\n", "models[0]", "the model is missing"},
+		"a model that is a number": {head + "models:\n  - model: 7\n", "models[0].model", "line 4: models[0].model: this must be text"},
+		"a model that climbs":      {head + "models:\n  - model: ../x\n    parameters: {weight: 1}\n", "models[0].model", "line 4"},
+		"an adapter":               {head + "models:\n  - model: a+lora\n", "models[0].model", "LoRA"},
+		"a revision":               {head + "models:\n  - model: a@main\n", "models[0].model", "revision"},
+		"a key beside a model":     {head + "models:\n  - model: a\n    weight: 1\n", "models[0].weight", "line 5: models[0].weight: unknown key"},
+		"an unknown parameter":     {model("      wieght: 1\n"), "models[0].parameters.wieght", `line 7: models[0].parameters.wieght: "ties" knows no parameter "wieght" of a model: it has weight, density`},
+		"a misplaced parameter":    {model("      lambda: 1\n"), "models[0].parameters.lambda", "a parameter of the whole merge"},
+		"parameters that are text": {head + models + "parameters: none\n", "parameters", "must be a map"},
+		"an unknown top parameter": {head + models + "parameters: {t: 1}\n", "parameters.t", `knows no parameter "t" of the merge: it has weight, density, normalize, lambda, rescale, int8_mask`},
+		"no weight":                {head + "models:\n  - model: a\n", "models[0].model", `needs a weight of every model, and "a" has none`},
+		"a density out of range":   {model("      density: 1.5\n"), "models[0].parameters.density", "line 7: models[0].parameters.density: density 1.5"},
+		"a density among others":   {model("      density:\n        - {filter: mlp, value: 1}\n        - value: [1, 0]\n"), "models[0].parameters.density", "density 0"},
+		"text for a number":        {model("      density: half\n"), "models[0].parameters.density", "must be a number"},
+		"a mixed list":             {model("      density: [1, {value: 1}]\n"), "models[0].parameters.density[1]", "must be a number"},
+		"an empty list":            {model("      density: []\n"), "models[0].parameters.density", "no numbers"},
+		"a rule without a value":   {model("      density: [{filter: mlp}]\n"), "models[0].parameters.density[0]", "the value is missing"},
+		"an unknown key in a rule": {model("      density: [{filter: mlp, values: 1}]\n"), "models[0].parameters.density[0].values", "unknown key"},
+		"lambda zero":              {head + models + "parameters: {lambda: 0}\n", "parameters.lambda", "base model"},
+		"a gradient of lambda":     {head + models + "parameters: {lambda: [0, 1]}\n", "parameters.lambda", "line 6: parameters.lambda: this must be a number"},
+		"normalize by number":      {head + models + "parameters: {normalize: 2}\n", "parameters.normalize", "true or false"},
+		"another dtype":            {head + models + "dtype: float64\n", "dtype", `line 6: dtype: unknown dtype "float64"`},
+		"an unknown extension":     {head + models + "mergeway: {sede: 1}\n", "mergeway.sede", "unknown key"},
+		"a negative seed":          {head + models + "mergeway: {seed: -1}\n", "mergeway.seed", "not negative"},
+		"an unknown rescale":       {head + models + "mergeway: {rescale: l7}\n", "mergeway.rescale", `line 6: mergeway.rescale: unknown rescale "l7"`},
+		"an unknown grouping":      {head + models + "mergeway: {groups: x}\n", "mergeway.groups", "unknown grouping"},
+		"two slices":               {head + "slices:\n  - sources: []\n  - sources: []\n", "slices", "2 slices"},
+		"a slice with a base":      {slice("      - {model: a, layer_range: [0, 4]}\n", "    base_model: c\n"), "slices[0].base_model", "unknown key"},
+		"no layer range":           {slice("      - {model: a}\n", ""), "slices[0].sources[0]", "layer_range is missing"},
+		"the upper layers":         {slice("      - {model: a, layer_range: [2, 4]}\n", ""), "slices[0].sources[0].layer_range", "only the layers from 0"},
+		"layers that differ":       {slice("      - {model: a, layer_range: [0, 4]}\n      - {model: c, layer_range: [0, 5]}\n", ""), "slices[0].sources[1].layer_range", "only the layers from 0"},
+		"a tag":                    {head + "models: !!seq []\n", "models", "tags"},
+		"an unknown alias":         {head + "models: *x\n", "models", "no anchor"},
+		"a merge key":              {head + "models:\n  - <<: {model: a}\n", "models[0]", "not plain text"},
+		"a source twice":           {model("  - model: a\n    parameters: {weight: 1}\n"), "models[1].model", "already"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseYAML([]byte(c.text))
+			require.Error(t, err)
+			assert.Equal(t, fault.Invalid, fault.CodeOf(err))
+			assert.Equal(t, c.param, param(err), err.Error())
+			assert.Contains(t, err.Error(), c.says)
+		})
+	}
+}
+
+func TestParseYAMLIsBounded(t *testing.T) {
+	text := "merge_method: linear\nmodels: [{model: a, parameters: {weight: 1}}]\n"
+	_, err := ParseYAML([]byte(text + strings.Repeat("#", MaxYAMLBytes-len(text))))
+	require.NoError(t, err)
+	many := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+	for _, name := range []string{"b", "c", "d", "e", "f"} {
+		many += name + ": &" + name + " [" + strings.Repeat("*"+string(name[0]-1)+", ", 10) + "1]\n"
+	}
+	for name, c := range map[string]struct {
+		text string
+		code fault.Code
+	}{
+		"bytes":    {text + strings.Repeat("#", MaxYAMLBytes-len(text)+1), fault.TooLarge},
+		"brackets": {strings.Repeat("[", MaxYAMLBytes), fault.TooLarge},
+		"dashes":   {strings.Repeat("- ", MaxYAMLBytes/2), fault.TooLarge},
+		"depth":    {strings.Repeat("[", maxYAMLDepth+2) + strings.Repeat("]", maxYAMLDepth+2), fault.Invalid},
+		"aliases":  {many, fault.Invalid},
+		"itself":   {"a: &a [*a]\n", fault.Invalid},
+		"a key":    {strings.Repeat("k", MaxName+1) + ": 1\n", fault.Invalid},
+	} {
+		_, err := ParseYAML([]byte(c.text))
+		assert.Equal(t, c.code, fault.CodeOf(err), name)
+	}
+}
+
+func FuzzParseYAML(f *testing.F) {
+	files, err := filepath.Glob("testdata/yaml/*.yaml")
+	require.NoError(f, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(text)
+	}
+	f.Add([]byte("a: &a [*a]\nmerge_method: !!str linear\n? x\n: - - {}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := ParseYAML(data)
+		if err != nil {
+			if code := fault.CodeOf(err); code != fault.Invalid && code != fault.TooLarge {
+				t.Fatalf("%v: code %s", err, code)
+			}
+			return
+		}
+		want, err := d.Recipe.Canonical()
+		if err != nil {
+			t.Fatalf("what parses has no canonical form: %v", err)
+		}
+		text, err := d.Recipe.YAML("", planned)
+		if err != nil {
+			t.Fatalf("what parses can't be written: %v", err)
+		}
+		again, err := ParseYAML(text)
+		if err != nil {
+			t.Fatalf("what is written can't be read: %v\n%s", err, text)
+		}
+		got, err := again.Recipe.Canonical()
+		if err != nil || string(got) != string(want) {
+			t.Fatalf("%v: not the same after\n%s\n%s\n%s", err, text, want, got)
+		}
+	})
+}

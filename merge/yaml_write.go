@@ -1,0 +1,170 @@
+package merge
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// YAML writes the recipe as mergekit reads it. [ParseYAML] reads it back to a
+// recipe of the same canonical form. What mergekit has no words for stands in a
+// map of its own, "mergeway", over which mergekit passes. Layer groups are
+// written as gradients; layers tells how many blocks the models have, and is
+// asked only if that depends on it. The name may be empty.
+func (r Recipe) YAML(name string, layers func() (int, error)) ([]byte, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	r = r.normal()
+	w := yamlWriter{groups: r.Groups, layers: layers}
+	if name != "" {
+		w.line(0, "name: %s", yamlText(name))
+	}
+	w.line(0, "merge_method: %s", r.Method)
+	if r.Base != "" {
+		w.line(0, "base_model: %s", yamlText(r.Base))
+	}
+	w.line(0, "models:")
+	c := methods[r.Method]
+	lends := c.base == ignoresBase
+	for _, s := range r.Sources {
+		lends = lends && s.Model != r.Base
+	}
+	if lends { // mergekit takes it for one of the models
+		r.Sources = append(slices.Clone(r.Sources), Source{Model: r.Base, Weight: Numbers(0)})
+	}
+	for _, s := range r.Sources {
+		w.line(1, "- model: %s", yamlText(s.Model))
+		w.line(2, "parameters:")
+		for _, p := range c.ownNames() {
+			if err := w.setting(3, p, *s.setting(p)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	w.line(0, "parameters:")
+	for _, p := range c.sharedNames() {
+		switch p {
+		case "normalize":
+			w.line(1, "normalize: %t", r.Normalize)
+		case "lambda":
+			w.line(1, "lambda: %s", yamlNumber(r.Lambda))
+		case "rescale":
+			w.line(1, "rescale: %t", r.Rescale != RescaleNone)
+		}
+	}
+	w.line(0, "dtype: float32")
+	w.line(0, "out_dtype: %s", r.DType)
+	w.extension(r)
+	return w.out.Bytes(), nil
+}
+
+// yamlWriter writes lines.
+type yamlWriter struct {
+	out    bytes.Buffer
+	groups Grouping
+	layers func() (int, error)
+}
+
+func (w *yamlWriter) line(depth int, format string, args ...any) {
+	w.out.WriteString(strings.Repeat("  ", depth))
+	fmt.Fprintf(&w.out, format, args...)
+	w.out.WriteByte('\n')
+}
+
+// setting writes one parameter, unless it is left to its default.
+func (w *yamlWriter) setting(depth int, name string, s Setting) error {
+	switch {
+	case s.IsZero():
+		return nil
+	case len(s.Values) == 1:
+		w.line(depth, "%s: %s", name, yamlNumber(s.Values[0]))
+		return nil
+	case len(s.Values) > 1:
+		layers := len(s.Values) - 2 // by blocks
+		if w.groups == Halves {
+			var err error
+			if layers, err = w.layers(); err != nil {
+				return err
+			}
+		}
+		s.Rules = unfoldGroups(s.Values, w.groups, layers)
+	}
+	if len(s.Rules) == 1 && s.Rules[0].Filter == "" {
+		w.line(depth, "%s: %s", name, yamlGradient(s.Rules[0].Gradient))
+		return nil
+	}
+	w.line(depth, "%s:", name)
+	for _, r := range s.Rules {
+		if r.Filter == "" {
+			w.line(depth+1, "- value: %s", yamlGradient(r.Gradient))
+			continue
+		}
+		w.line(depth+1, "- filter: %s", yamlText(r.Filter))
+		w.line(depth+2, "value: %s", yamlGradient(r.Gradient))
+	}
+	return nil
+}
+
+// extension writes what mergekit has no words for, if there is any of it.
+func (w *yamlWriter) extension(r Recipe) {
+	var lines []string
+	if r.Rescale == RescaleDensity {
+		lines = append(lines, "rescale: "+r.Rescale)
+	}
+	if r.Seed != 0 {
+		lines = append(lines, "seed: "+strconv.FormatUint(r.Seed, 10))
+	}
+	if r.Groups != WholeModel {
+		lines = append(lines, "groups: "+string(r.Groups))
+	}
+	if len(lines) == 0 {
+		return
+	}
+	w.line(0, "%s:", extensionKey)
+	for _, line := range lines {
+		w.line(1, "%s", line)
+	}
+}
+
+// yamlGradient writes a number, or a list of them.
+func yamlGradient(values []float64) string {
+	if len(values) == 1 {
+		return yamlNumber(values[0])
+	}
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = yamlNumber(v)
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
+}
+
+// yamlNumber writes a number so that YAML 1.1, too, takes it for one: with a dot
+// if it has an exponent.
+func yamlNumber(v float64) string {
+	text := strconv.FormatFloat(v, 'g', -1, 64)
+	if mantissa, exponent, ok := strings.Cut(text, "e"); ok && !strings.Contains(mantissa, ".") {
+		return mantissa + ".0e" + exponent
+	}
+	return text
+}
+
+// plainText is what no version of YAML takes for anything but text.
+var plainText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._/-]*$`)
+
+// yamlText writes text, in quotes where it may be taken for something else.
+func yamlText(s string) string {
+	if plainText.MatchString(s) {
+		switch strings.ToLower(s) {
+		case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		default:
+			return s
+		}
+	}
+	quoted, _ := json.Marshal(s) // text always can be
+	return string(quoted)
+}
