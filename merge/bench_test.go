@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"testing"
@@ -21,14 +22,20 @@ func BenchmarkMerge(b *testing.B) {
 	}
 	for _, m := range Methods() {
 		b.Run(string(m), func(b *testing.B) {
-			r := NewRecipe(m)
-			r.Base, r.Groups = "base", Blocks
-			for _, name := range []string{"a", "b", "c", "d"} {
+			c := methods[m]
+			r := toyRecipe(m)
+			r.Groups, r.DType, r.Sources = Blocks, "bfloat16", nil
+			for _, name := range []string{"a", "b", "c", "d"}[:min(4, cmp.Or(c.most, 4))] {
 				r.Sources = append(r.Sources, Source{Model: name})
+			}
+			for name := range r.Parameters {
+				r.Parameters[name] = Numbers(0.5)
 			}
 			merge := func() {
 				for i := range r.Sources {
-					r.Sources[i].Weight = Numbers(vary(rng, 6)...)
+					if m.Weighs() {
+						r.Sources[i].Weight = Numbers(vary(rng, 6)...)
+					}
 					if m.Sparsifies() {
 						r.Sources[i].Density = Numbers(vary(rng, 6)...)
 					}

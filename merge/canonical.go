@@ -15,6 +15,7 @@ import (
 // merges this form, so that equal recipes give equal bits.
 func (r Recipe) normal() Recipe {
 	r = r.withDefaults()
+	c := methods[r.Method]
 	r.Lambda += 0 // -0 becomes 0; harmless elsewhere
 	if !r.Method.Sparsifies() {
 		r.Rescale = ""
@@ -22,15 +23,18 @@ func (r Recipe) normal() Recipe {
 	if !r.Method.Random() {
 		r.Seed = 0
 	}
+	r.Parameters = r.Parameters.normal(c.shared)
+	single := r.Parameters.single()
 	sources := make([]Source, len(r.Sources))
-	single, all := true, 1.0
+	all := 1.0
 	for i, s := range r.Sources {
 		s.Weight = s.Weight.normal(nil)
 		s.Density = s.Density.normal(&all)
 		if v, uniform := s.Density.uniform(); !r.Method.Sparsifies() || uniform && v == all {
 			s.Density = Setting{}
 		}
-		single = single && len(s.Weight.Values) <= 1 && len(s.Density.Values) <= 1
+		s.Parameters = s.Parameters.normal(c.own)
+		single = single && len(s.Weight.Values) <= 1 && len(s.Density.Values) <= 1 && s.Parameters.single()
 		sources[i] = s
 	}
 	if single {
@@ -39,6 +43,32 @@ func (r Recipe) normal() Recipe {
 	slices.SortStableFunc(sources, func(a, b Source) int { return cmp.Compare(a.Model, b.Model) })
 	r.Sources = sources
 	return r
+}
+
+// normal has every parameter of a method, in its one form; nil if it has none.
+func (p Parameters) normal(of []parameter) Parameters {
+	if len(of) == 0 {
+		return nil
+	}
+	out := Parameters{}
+	for _, q := range of {
+		fallback := &q.fallback
+		if q.required {
+			fallback = nil
+		}
+		out[q.name] = p[q.name].normal(fallback)
+	}
+	return out
+}
+
+// single reports whether nothing in it depends on layer groups.
+func (p Parameters) single() bool {
+	for _, s := range p {
+		if len(s.Values) > 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // Canonical is the recipe as JSON in one form only: recipes of the same meaning
@@ -51,21 +81,40 @@ func (r Recipe) Canonical() ([]byte, error) {
 		return nil, err
 	}
 	r = r.normal()
+	c := methods[r.Method]
 	sources := make([]map[string]any, len(r.Sources))
 	for i, s := range r.Sources {
-		sources[i] = map[string]any{"model": s.Model, "weight": s.Weight}
+		sources[i] = map[string]any{"model": s.Model}
+		if c.weight != noWeight {
+			sources[i]["weight"] = s.Weight
+		}
 		if !s.Density.IsZero() {
 			sources[i]["density"] = s.Density
 		}
+		if s.Parameters != nil {
+			sources[i]["parameters"] = s.Parameters
+		}
 	}
 	object := map[string]any{
-		"method":     r.Method,
-		"base_model": r.Base,
-		"sources":    sources,
-		"groups":     r.Groups,
-		"normalize":  r.Normalize,
-		"lambda":     r.Lambda,
-		"dtype":      r.DType,
+		"method":  r.Method,
+		"sources": sources,
+		"groups":  r.Groups,
+		"dtype":   r.DType,
+	}
+	if r.Base != "" {
+		object["base_model"] = r.Base
+	}
+	if c.normalizes() {
+		object["normalize"] = r.Normalize
+	}
+	if c.scales() || r.Method == Linear { // which had it before others hadn't
+		object["lambda"] = r.Lambda
+	}
+	if r.Span != "" {
+		object["span"] = r.Span
+	}
+	if r.Parameters != nil {
+		object["parameters"] = r.Parameters
 	}
 	if r.Method.Sparsifies() {
 		object["rescale"] = r.Rescale

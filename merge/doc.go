@@ -20,17 +20,27 @@
 // A method is a choice of m and s; the rest are fields of the recipe, with
 // defaults by method:
 //
-//	method           base  keeps (m)   hears (s)    normalize  rescale
-//	linear           no    all         all          true       —
-//	task_arithmetic  yes   all         all          false      —
-//	ties             yes   largest     who agrees   true       none
-//	dare_linear      yes   a draw      all          false      density
-//	dare_ties        yes   a draw      who agrees   false      density
+//	method           base  keeps (m)         hears (s)    normalize  rescale
+//	linear           no    all               all          true       —
+//	passthrough      no    all, of one       all          —          —
+//	task_arithmetic  yes   all               all          false      —
+//	ties             yes   largest           who agrees   true       none
+//	dare_linear      yes   a draw            all          false      density
+//	dare_ties        yes   a draw            who agrees   false      density
+//	della_linear     yes   a draw by rank    all          false      density
+//	della            yes   a draw by rank    who agrees   true       density
+//	breadcrumbs      yes   all but outliers  all          false      none
+//	breadcrumbs_ties yes   all but outliers  who agrees   false      none
 //
 // "Largest" (TIES, arXiv 2306.01708, section 3: trim) keeps the int(d·size)
 // entries of largest magnitude in each tensor, at least one; among equal ones
-// those that come first. "A draw" (DARE, arXiv 2311.03099, section 3: drop) keeps
-// each entry with probability d, see mask.go for the generator.
+// those that come first. "All but outliers" (Model Breadcrumbs, arXiv 2312.06795)
+// keeps as many, but skips the int(gamma·size) largest before it counts, as far as
+// there are enough others. "A draw" (DARE, arXiv 2311.03099, section 3: drop)
+// keeps each entry with probability d, see mask.go for the generator. "A draw by
+// rank" (DELLA, arXiv 2406.11617, section 3: MagPrune) does so with probabilities
+// between d−epsilon, for the smallest entry of a row, and d+epsilon, for the
+// largest; epsilon is narrowed where these would leave [0, 1].
 //
 // "Who agrees" (TIES, section 3: elect, disjoint merge) takes the sign of
 // Σ wₖ·δₖ, plus if it is zero, and hears the sources whose wₖ·δₖ has that sign.
@@ -42,8 +52,26 @@
 // weights that sum to about two: its merges are not normalised.
 //
 // Rescale makes up for what is dropped: "density" is rₖ = 1/dₖ (DARE, section 3:
-// rescale; the expected value stays), "l1" makes the sum of |δₖ| over the tensor
-// what it was for τₖ, "none" is rₖ = 1.
+// rescale; the expected value stays), or one over the probability that the entry
+// had; "l1" and "l2" make the sum of |δₖ|, or of its squares, over the tensor what
+// it was for τₖ; "none" is rₖ = 1.
+//
+// Other methods are no weighted sums. They take vectors, which are whole tensors
+// or, by Span, their rows or columns:
+//
+//	slerp         between base and source, at t of the angle between them
+//	nuslerp       between two sources, at w₂/(w₁+w₂) of the angle; of their τ with a base
+//	multislerp    among sources, in the plane that touches the sphere at their mean; of their τ with a base
+//	karcher       the mean of the directions on the sphere, step by step
+//	model_stock   θ₀ + (cos/(1+(n−1)·cos))·Σ τₖ, for the mean cosine between the τ (arXiv 2403.19522)
+//	sce           θ₀ + Σ sₖ·wₖ·τₖ / Σ sₖ·wₖ, wₖ the mean square of τₖ (arXiv 2408.07990)
+//	nearswap      θ₀ + min(t/|τ|, 1)·τ
+//	arcee_fusion  θ₀ + τ where |τ| times the divergence of the rows' softmax is far above the median
+//	ram           θ₀ + the mean of the τₖ with |τₖ| > epsilon, entry by entry (arXiv 2601.13572)
+//	ramplus_tl    the same; what only one source changes is raised by what it shares with others
+//
+// What is turned by an angle is found from the products of each two vectors, in
+// float64, and is one sum of them with these factors; see spherical.go.
 //
 // # How it is computed
 //
@@ -60,25 +88,39 @@
 // the candidates of a search differ is an argument of it: a search compiles while
 // it makes its first candidate, and then never again ([Executor.Compilations]
 // counts). What is kept of a tensor by magnitude is known from one look-up in a
-// ranking of its entries, sorted once for each source (see [DefaultRankingBytes]).
+// ranking of its entries, sorted once for each source (see [DefaultRankingBytes]);
+// ranks within rows are kept in the same way.
 // What is kept by draw is a pure function of (seed, source, tensor, position), so
 // a recipe means the same mask on every machine; candidates of one search share
 // the seed and with it their luck, which makes them easier to compare.
 //
 // # Where it differs from mergekit
 //
-// Numbers agree with mergekit 0.1.5 in float32 to a few units in the last place,
-// on purpose except for:
+// Numbers agree with mergekit 0.1.5 in float32 to two units in the last place,
+// which are mergekit's rounding, on purpose except for:
 //
 //   - mergekit computes in the configured dtype, and in bfloat16 rounds after every
 //     step; here it is float32, and one rounding at the end.
-//   - "density" is the default rescale of the DARE methods, as in their paper, in
-//     the evolution paper and in mergekit up to 0.0.6. mergekit 0.1 has "l1" in
-//     its place, which is at hand under that name.
+//   - "density" is the default rescale of the DARE and DELLA methods, as in their
+//     papers, in the evolution paper and in mergekit up to 0.0.6. mergekit 0.1 has
+//     "l1" in its place, which is at hand under that name, and is the default of
+//     recipes in mergekit's YAML.
 //   - mergekit draws masks from torch's generator and trims equal magnitudes in the
 //     order of torch's sort. Ours depend on the recipe alone.
-//   - "linear" refuses weights that sum to zero when they are to be normalised,
-//     where mergekit divides by zero.
+//   - "breadcrumbs" keeps at least one entry of a tensor, as "ties" does. mergekit
+//     keeps int(density·size) there, so that the differences of tensors of one
+//     entry vanish.
+//   - "della" narrows epsilon where density ± epsilon would leave [0, 1], and draws
+//     with the density in rows of one entry. mergekit refuses the one and fails
+//     at the other; a search moves densities through all of (0, 1].
+//   - "arcee_fusion" computes the divergence in float64, for in float32 nothing is
+//     left of it between models that are close, and takes exact quartiles of large
+//     tensors, where mergekit takes those of a random sample.
+//   - "karcher" passes over vectors that point exactly away from the mean, from
+//     which no direction leads back; "multislerp" takes the straight mean wherever
+//     directions cancel out, not only of two models.
+//   - "linear" and "multislerp" refuse weights that sum to zero when they are to be
+//     normalised, where mergekit divides by zero.
 //   - A density outside of (0, 1], a density for a method that drops nothing, a
 //     source twice, and the base as a source are refused rather than ignored. So
 //     are parameters that a method doesn't know, in YAML, and weights by filters

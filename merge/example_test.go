@@ -28,7 +28,7 @@ func ExampleParseRecipe() {
 	fmt.Println(err)
 	// Output:
 	// {"base_model":"base","dtype":"bfloat16","groups":"ends","lambda":1,"method":"dare_ties","normalize":false,"rescale":"density","seed":0,"sources":[{"density":[0.9],"model":"japanese","weight":[1]},{"density":[0.5],"model":"math","weight":[0.9,1.1,0.2]}]}
-	// unknown key "wieght" in sources[0]: known are model, weight, density
+	// unknown key "wieght" in sources[0]: known are model, weight, density, parameters
 }
 
 // The digest names merged weights before they are made. It changes with the

@@ -71,7 +71,7 @@ func newJob(r Recipe, weights map[string]*infer.Weights) job {
 		places:  r.places(config),
 		units:   units(params),
 	}
-	if c.base == needsBase {
+	if j.program.base {
 		j.base = operand{weights[r.Base], weights[r.Base].Tensors()}
 	}
 	for _, s := range r.Sources {

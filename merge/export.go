@@ -77,7 +77,7 @@ func (x *Executor) Export(ctx context.Context, dir, parentDir string, r Recipe, 
 
 // exportFiles writes all files; each is synced to disk before the next.
 func (x *Executor) exportFiles(ctx context.Context, dir, parentDir string, r Recipe, body []byte, w *infer.Weights) error {
-	dtype := newProgram(r.withDefaults(), methods[r.Method]).round
+	dtype := newProgram(r.normal(), methods[r.Method]).round
 	stored, err := x.download(ctx, w, dtype)
 	if err != nil {
 		return err

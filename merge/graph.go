@@ -9,54 +9,80 @@ import (
 // between the candidates of a search (weights, densities, seeds) is an argument,
 // so that thousands of recipes share one executable.
 type program struct {
+	method    Method // looked up for its kernel, and nothing else
 	base      bool
 	sparsify  sparsify
 	consensus consensus
 	normalize bool         // divide by the weights that had a say in the entry
-	l1        bool         // rescale by norms, which only the device knows
+	rescale   string       // how to make up for what is dropped, where only the device knows
+	span      string       // what is one vector
+	steps     int          // how often an iteration is repeated
+	selects   bool         // entries are selected by how much the sources vary
 	sources   int          // how many are merged
+	shared    int          // how many parameters the merge has besides
 	round     dtypes.DType // what the result is rounded to
 }
 
 // The arguments of a program come in this order. The tensors are those of one
 // unit. Each comes as its base (if the program has one) and then every source.
+// After them come, if a program draws by rank, the ranks: uint32 [size] of each
+// source of each tensor.
 const (
-	argFloats   = iota // float32 [1 + tensors * sources * 2]: lambda; of each tensor the weights, the scales
-	argIntegers        // uint32 [tensors * sources * 4]: see maskArguments
+	argFloats   = iota // float32 [1 + tensors * perTensor]: lambda; of each tensor the weights, the scales, the shared parameters
+	argIntegers        // uint32 [tensors * sources * perMask]: see maskArguments
 	argTensors
 )
 
 // perMask is how many integers a mask takes in argIntegers. The last is always
 // zero, but the compiler can't know that: see roundTo.
-const perMask = 4
+const perMask = 5
+
+// perTensor is how many numbers a tensor takes in argFloats.
+func (p program) perTensor() int { return 2*p.sources + p.shared }
 
 // build is the graph: the merged tensors, in the shapes and the dtype in which
 // the sources came, and one more scalar, for waiting until it has run.
 func (p program) build(in []*graph.Node) []*graph.Node {
-	args := arguments{in[argFloats], in[argIntegers], p.sources}
+	args := arguments{program: p, floats: in[argFloats], integers: in[argIntegers]}
 	rest := in[argTensors:]
 	width := p.sources
 	if p.base {
 		width++
 	}
-	merged := make([]*graph.Node, 0, len(rest)/width+1)
-	for t := 0; len(rest) > 0; t++ {
-		shape := rest[0].Shape()
-		flat := make([]*graph.Node, width) // each float32 [size]
-		for i := range flat {
-			flat[i] = graph.ConvertDType(graph.Reshape(rest[i], shape.Size()), dtypes.Float32)
+	count := len(rest) / width
+	if p.sparsify == rankBernoulli {
+		count = len(rest) / (width + p.sources)
+		args.ranks = rest[count*width:]
+	}
+	merged := make([]*graph.Node, 0, count+1)
+	for t := range count {
+		operands := rest[t*width : (t+1)*width]
+		shape := operands[0].Shape()
+		var sum *graph.Node // float32, of any shape
+		if c := methods[p.method]; c.kernel != nil {
+			o := newOperands(operands, args, t, namesOf(c.shared))
+			sum = o.restore(c.kernel(o))
+		} else {
+			sum = p.merge(flat(operands), args, t, shape.Dimensions)
 		}
-		rest = rest[width:]
-		sum := p.merge(flat, args, t)
 		sum = roundTo(sum, p.round, args.zero())
 		merged = append(merged, graph.Reshape(graph.ConvertDType(sum, shape.DType), shape.Dimensions...))
 	}
 	return append(merged, args.zero())
 }
 
-// merge is the one core of every method: tensor t of the unit, given and
+// flat widens tensors to float32 [size].
+func flat(tensors []*graph.Node) []*graph.Node {
+	out := make([]*graph.Node, len(tensors))
+	for i, x := range tensors {
+		out[i] = graph.ConvertDType(graph.Reshape(x, x.Shape().Size()), dtypes.Float32)
+	}
+	return out
+}
+
+// merge is the one core of all weighted sums: tensor t of the unit, given and
 // returned as float32 [size].
-func (p program) merge(flat []*graph.Node, args arguments, t int) *graph.Node {
+func (p program) merge(flat []*graph.Node, args arguments, t int, dims []int) *graph.Node {
 	var sum twoFloat
 	parts := make([]twoFloat, p.sources) // what each source has to say in each entry
 	if p.base {
@@ -71,7 +97,7 @@ func (p program) merge(flat []*graph.Node, args arguments, t int) *graph.Node {
 		}
 	}
 	for i := range parts {
-		parts[i] = p.thin(parts[i], args, t, i)
+		parts[i] = p.thin(parts[i], args, t, i, dims)
 	}
 	shares := p.shares(parts, args, t)
 	for i, part := range parts {
@@ -82,33 +108,45 @@ func (p program) merge(flat []*graph.Node, args arguments, t int) *graph.Node {
 
 // thin drops the entries of a difference that the method does not keep, and
 // rescales the others.
-func (p program) thin(d twoFloat, args arguments, t, source int) twoFloat {
+func (p program) thin(d twoFloat, args arguments, t, source int, dims []int) twoFloat {
 	var keep *graph.Node // bool [size]
+	scale := args.scale(t, source)
+	integer := func(i int) *graph.Node { return args.integer(t, source, i) }
 	switch p.sparsify {
 	case magnitude:
-		keep = largest(d.hi, args.integer(t, source, 0))
+		keep = largest(d.hi, integer(0))
+	case outliers:
+		keep = between(d.hi, integer(0), integer(1), integer(2))
 	case bernoulli:
-		keep = drawn(d.hi, args.integer(t, source, 0), args.integer(t, source, 1), args.integer(t, source, 2))
+		keep = drawn(d.hi, integer(0), integer(1), integer(2))
+	case rankBernoulli:
+		limits := rankLimits(args.ranks[t*p.sources+source], dims, integer(2), integer(3))
+		keep = drawn(d.hi, integer(0), integer(1), limits)
+		if p.rescale == RescaleDensity {
+			scale = inverse(limits)
+		}
 	default:
 		return d
 	}
-	scale := args.scale(t, source)
-	if p.l1 {
-		scale = l1Ratio(d.hi, keep)
+	switch p.rescale {
+	case RescaleL1:
+		scale = ratio(d.hi, keep, graph.Abs, func(sum *graph.Node) *graph.Node { return sum })
+	case RescaleL2:
+		scale = ratio(d.hi, keep, graph.Square, graph.Sqrt)
 	}
 	return d.where(keep).times(scale)
 }
 
-// l1Ratio is the L1 norm before dropping over the norm after it, and 1 where
-// either is next to nothing. The sums are carried in float64.
-func l1Ratio(d, keep *graph.Node) *graph.Node {
-	abs := graph.ConvertDType(graph.Abs(d), dtypes.Float64)
-	before := graph.ReduceAllSum(abs)
-	after := graph.ReduceAllSum(graph.Where(keep, abs, graph.ZerosLike(abs)))
+// ratio is a norm before dropping over the norm after it, and 1 where either is
+// next to nothing. The sums are carried in float64.
+func ratio(d, keep *graph.Node, of, norm func(*graph.Node) *graph.Node) *graph.Node {
+	size := of(graph.ConvertDType(d, dtypes.Float64))
+	before := norm(graph.ReduceAllSum(size))
+	after := norm(graph.ReduceAllSum(graph.Where(keep, size, graph.ZerosLike(size))))
 	tiny := graph.Const(d.Graph(), 1e-7)
 	defined := graph.And(graph.GreaterOrEqual(before, tiny), graph.GreaterOrEqual(after, tiny))
-	ratio := graph.Where(defined, graph.Div(before, graph.Max(after, tiny)), graph.OnesLike(before))
-	return graph.ConvertDType(ratio, dtypes.Float32)
+	quotient := graph.Where(defined, graph.Div(before, graph.Max(after, tiny)), graph.OnesLike(before))
+	return graph.ConvertDType(quotient, dtypes.Float32)
 }
 
 // shares are the factors that the sources' entries are summed with: float32
@@ -154,14 +192,18 @@ func (p program) shares(parts []twoFloat, args arguments, t int) []*graph.Node {
 
 // arguments gives names to the numbers in a program's first two arguments.
 type arguments struct {
+	program
 	floats, integers *graph.Node
-	sources          int
+	ranks            []*graph.Node
 }
 
 func (a arguments) lambda() *graph.Node         { return pick(a.floats, 0) }
-func (a arguments) weight(t, i int) *graph.Node { return pick(a.floats, 1+t*2*a.sources+i) }
-func (a arguments) scale(t, i int) *graph.Node  { return pick(a.floats, 1+(t*2+1)*a.sources+i) }
-func (a arguments) zero() *graph.Node           { return pick(a.integers, perMask-1) }
+func (a arguments) weight(t, i int) *graph.Node { return pick(a.floats, 1+t*a.perTensor()+i) }
+func (a arguments) scale(t, i int) *graph.Node  { return pick(a.floats, 1+t*a.perTensor()+a.sources+i) }
+func (a arguments) number(t, i int) *graph.Node {
+	return pick(a.floats, 1+t*a.perTensor()+2*a.sources+i)
+}
+func (a arguments) zero() *graph.Node { return pick(a.integers, perMask-1) }
 
 func (a arguments) integer(t, source, i int) *graph.Node {
 	return pick(a.integers, (t*a.sources+source)*perMask+i)

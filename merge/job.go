@@ -50,23 +50,36 @@ func units(params []arch.Param) []unit {
 	return units
 }
 
-// newProgram is what a recipe compiles to.
+// newProgram is what a recipe in its normal form compiles to.
 func newProgram(r Recipe, c choices) program {
 	p := program{
-		base:      c.base == needsBase,
+		method:    r.Method,
+		base:      c.base != ignoresBase && r.Base != "",
 		sparsify:  c.sparsify,
 		consensus: c.consensus,
-		normalize: r.Normalize && c.consensus != everyone,
-		l1:        r.Rescale == RescaleL1,
+		normalize: r.Normalize && (c.consensus != everyone || !c.sums()),
+		span:      r.Span,
 		sources:   len(r.Sources),
+		shared:    len(c.shared),
+		round:     dtypes.Float32,
+	}
+	if c.byRows {
+		p.span = SpanRows
+	}
+	if r.Rescale != RescaleDensity || c.sparsify == rankBernoulli {
+		p.rescale = r.Rescale
+	}
+	if steps, ok := r.Parameters[steps.name].uniform(); ok {
+		p.steps = int(steps)
+	}
+	if share, uniform := r.Parameters["select_topk"].uniform(); r.Method == SCE {
+		p.selects = !uniform || share < 1
 	}
 	switch r.DType {
 	case "bfloat16":
 		p.round = dtypes.BFloat16
 	case "float16":
 		p.round = dtypes.Float16
-	default:
-		p.round = dtypes.Float32
 	}
 	return p
 }
@@ -99,6 +112,10 @@ func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tenso
 	if err := cancelled(ctx); err != nil {
 		return nil, err
 	}
+	ranks, err := x.rankArguments(ctx, j, u)
+	if err != nil {
+		return nil, err
+	}
 	args := []any{j.floatArguments(u), integers}
 	for t := u.from; t < u.to; t++ {
 		if j.program.base {
@@ -108,6 +125,7 @@ func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tenso
 			args = append(args, s.tensors[t])
 		}
 	}
+	args = append(args, ranks...)
 	out, err := x.programs.run(j.program, j.program.build, args)
 	if err != nil {
 		return nil, err
@@ -123,14 +141,14 @@ func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tenso
 	return out[:last], nil
 }
 
-// floatArguments are lambda and, for each tensor, the weights and the factors
-// that make up for what is dropped. A divisor that is the same in every entry is
-// divided by here.
+// floatArguments are lambda and, for each tensor, the weights, the factors that
+// make up for what is dropped, and the parameters of the whole merge. A divisor
+// that is the same in every entry is divided by here.
 func (j job) floatArguments(u unit) []float32 {
 	out := []float32{float32(j.recipe.Lambda)}
 	for _, p := range j.places[u.from:u.to] {
 		divisor := 1.0
-		if j.recipe.Normalize && j.choices.consensus == everyone {
+		if j.recipe.Normalize && j.choices.sums() && j.choices.consensus == everyone {
 			if sum := j.recipe.weightSum(p); math.Abs(sum) >= minDivisor {
 				divisor = sum
 			}
@@ -145,12 +163,20 @@ func (j job) floatArguments(u unit) []float32 {
 			}
 			out = append(out, float32(scale))
 		}
+		for _, q := range j.choices.shared {
+			out = append(out, float32(j.recipe.Parameters[q.name].at(p, q.fallback)))
+		}
 	}
 	return out
 }
 
 // maskArguments are the integers that choose what is kept: of each tensor and
-// source the pivot, or the key and the limit.
+// source
+//
+//	the pivot                                               of the largest
+//	the pivot, whether entries are skipped, the last such   of all but outliers
+//	the key, the limit                                      of draws
+//	the key, the limits for the smallest and the largest    of draws by rank
 func (x *Executor) maskArguments(ctx context.Context, j job, u unit) ([]uint32, error) {
 	n := len(j.sources)
 	out := make([]uint32, (u.to-u.from)*n*perMask)
@@ -159,20 +185,61 @@ func (x *Executor) maskArguments(ctx context.Context, j job, u unit) ([]uint32, 
 			density := s.Density.at(j.places[t], 1)
 			mask := out[((t-u.from)*n+i)*perMask:]
 			switch j.choices.sparsify {
-			case magnitude:
+			case magnitude, outliers:
+				if density == 1 {
+					mask[0] = everything
+					continue
+				}
 				if err := cancelled(ctx); err != nil {
 					return nil, err
 				}
-				key := rankingKey{source: j.sources[i].owner, base: j.base.owner, tensor: t}
-				pivot, err := x.pivot(key, density, j.sources[i].tensors[t], j.base.tensors[t])
+				order, err := x.ranking(j, t, i, byMagnitude)
 				if err != nil {
 					return nil, err
 				}
-				mask[0] = pivot
+				skip, keep := 0, keepCount(density, len(order))
+				if j.choices.sparsify == outliers {
+					skip = min(int(s.own(j, outlierShare, t)*float64(len(order))), len(order)-keep)
+				}
+				mask[0] = order[skip+keep-1]
+				if skip > 0 {
+					mask[1], mask[2] = 1, order[skip-1]
+				}
 			case bernoulli:
 				key := maskKey(j.recipe.Seed, s.Model, j.places[t].name)
 				mask[0], mask[1], mask[2] = key[0], key[1], maskLimit(density)
+			case rankBernoulli:
+				key := maskKey(j.recipe.Seed, s.Model, j.places[t].name)
+				spread := min(s.own(j, probabilitySpread, t), density, 1-density)
+				mask[0], mask[1], mask[2], mask[3] = key[0], key[1], maskLimit(density-spread), maskLimit(density+spread)
 			}
+		}
+	}
+	return out, nil
+}
+
+// own is a parameter of the source in a tensor.
+func (s Source) own(j job, q parameter, t int) float64 {
+	return s.Parameters[q.name].at(j.places[t], q.fallback)
+}
+
+// rankArguments are the ranks of entries in their rows, of each tensor and
+// source, where a program draws by them.
+func (x *Executor) rankArguments(ctx context.Context, j job, u unit) ([]any, error) {
+	if j.choices.sparsify != rankBernoulli {
+		return nil, nil
+	}
+	var out []any
+	for t := u.from; t < u.to; t++ {
+		for i := range j.sources {
+			if err := cancelled(ctx); err != nil {
+				return nil, err
+			}
+			ranks, err := x.ranking(j, t, i, inRows)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, ranks)
 		}
 	}
 	return out, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes/bfloat16"
@@ -93,7 +94,7 @@ func toyJob(t testing.TB, r Recipe, models map[string][][]float32) job {
 	for u := range 3 {
 		j.units = append(j.units, unit{from: 3 * u, to: 3*u + 3})
 	}
-	if c.base == needsBase {
+	if j.program.base {
 		j.base = operand{owner: new(infer.Weights), tensors: toTensors(t, models[r.Base])}
 	}
 	for _, s := range r.Sources {
@@ -128,10 +129,15 @@ func toys(seed uint64) map[string][][]float32 {
 	}
 }
 
-// toyRecipe merges the three sources, each method with what it knows.
+// toyRecipe merges the three sources, or as many as the method takes, each method
+// with what it knows.
 func toyRecipe(m Method) Recipe {
 	r := NewRecipe(m)
-	r.Base, r.Groups, r.DType, r.Seed = "base", Ends, "float32", 11
+	c := methods[m]
+	r.Groups, r.DType, r.Seed = Ends, "float32", 11
+	if c.base != ignoresBase || m == Linear {
+		r.Base = "base"
+	}
 	r.Sources = []Source{
 		{Model: "a", Weight: Numbers(0.7, 0.2, 1.3)},
 		{Model: "b", Weight: Numbers(0.5)},
@@ -141,38 +147,81 @@ func toyRecipe(m Method) Recipe {
 		r.Sources[0].Density = Numbers(0.5)
 		r.Sources[1].Density = Numbers(0.1, 0.9, 1)
 	}
+	if c.most > 0 && c.most < len(r.Sources) {
+		r.Sources = r.Sources[:c.most]
+	}
+	for i := range r.Sources {
+		if !m.Weighs() {
+			r.Sources[i].Weight = Setting{}
+		}
+		for _, q := range c.own {
+			r.Sources[i].Parameters = r.Sources[i].Parameters.with(q.name, Numbers(0.05+0.1*float64(i)))
+		}
+	}
+	shared := map[Method]Parameters{
+		SLERP:     {"t": Numbers(0.25, -0.5, 1.5)},
+		NearSwap:  {"t": Numbers(0.01, 0.1, 1e-3)},
+		SCE:       {"select_topk": Numbers(0.5, 0.9, 0.2)},
+		RAM:       {"epsilon": Numbers(0.02)},
+		RAMPlusTL: {"epsilon": Numbers(0.1), "r": Numbers(0.5)},
+	}
+	r.Parameters = shared[m]
 	return r
+}
+
+// variants are the toy recipe of a method with everything that it can be told.
+func variants(m Method) map[string]Recipe {
+	c := methods[m]
+	rescales, spans, bases := []string{""}, []string{""}, []string{toyRecipe(m).Base}
+	if m.Sparsifies() {
+		rescales = []string{RescaleNone, RescaleDensity, RescaleL1, RescaleL2}
+	}
+	if len(c.spans) > 0 {
+		spans = c.spans
+	}
+	if c.base == takesBase {
+		bases = append(bases, "")
+	}
+	all := map[string]Recipe{}
+	for _, rescale := range rescales {
+		for _, span := range spans {
+			for _, base := range bases {
+				for _, other := range []bool{false, true} { // than the first
+					r := toyRecipe(m)
+					r.Rescale, r.Span, r.Base, r.Normalize = rescale, span, base, other && c.normalizes()
+					if other && c.scales() {
+						r.Lambda = -0.5
+					}
+					r = r.withDefaults()
+					all[fmt.Sprintf("%s,%s,%s,base=%s,normalize=%t,lambda=%g", m, r.Rescale, r.Span, base, r.Normalize, r.Lambda)] = r
+				}
+			}
+		}
+	}
+	return all
 }
 
 func TestEveryMethodAgreesWithTheFormulas(t *testing.T) {
 	x := sharedExecutor(t)
 	models := toys(1)
 	for _, m := range Methods() {
-		rescales := []string{""}
-		if m.Sparsifies() {
-			rescales = []string{RescaleNone, RescaleDensity, RescaleL1}
-		}
-		for _, rescale := range rescales {
-			for _, normalize := range []bool{false, true} {
-				for _, lambda := range []float64{1, -0.5} {
-					if lambda != 1 && !m.NeedsBase() {
-						continue
+		for name, r := range variants(m) {
+			t.Run(name, func(t *testing.T) {
+				got := runJob(t, x, toyJob(t, r, models))
+				r := r.normal()
+				for i := range toyShapes {
+					var base []float32
+					if r.Base != "" {
+						base = models[r.Base][i]
 					}
-					r := toyRecipe(m)
-					r.Rescale, r.Normalize, r.Lambda = rescale, normalize, lambda
-					t.Run(fmt.Sprintf("%s/%s/normalize=%t/lambda=%g", m, r.Rescale, normalize, lambda), func(t *testing.T) {
-						got := runJob(t, x, toyJob(t, r, models))
-						for i := range toyShapes {
-							var sources [][]float32
-							for _, s := range r.Sources {
-								sources = append(sources, models[s.Model][i])
-							}
-							want := mergeByHand(r, toyPlaces(r.Groups)[i], models["base"][i], sources)
-							assertClose(t, want, got[i], 4)
-						}
-					})
+					var sources [][]float32
+					for _, s := range r.Sources {
+						sources = append(sources, models[s.Model][i])
+					}
+					want := mergeByHand(r, toyPlaces(r.Groups)[i], toyShapes[i], base, sources)
+					assertClose(t, want, got[i], 4)
 				}
-			}
+			})
 		}
 	}
 }
@@ -217,37 +266,78 @@ func TestNothingAddedIsTheBase(t *testing.T) {
 	x := sharedExecutor(t)
 	models := toys(3)
 	for _, m := range Methods() {
-		if !m.NeedsBase() {
+		c := methods[m]
+		if c.base == ignoresBase {
 			continue
 		}
-		for _, normalize := range []bool{false, true} {
-			r := toyRecipe(m)
-			r.Normalize = normalize
-			for i := range r.Sources {
-				r.Sources[i].Weight = Numbers(0)
+		for name, r := range variants(m) {
+			switch r.Base = "base"; {
+			case c.sums():
+				for i := range r.Sources {
+					r.Sources[i].Weight = Numbers(0)
+				}
+			case m == SLERP || m == NearSwap:
+				r.Parameters = Parameters{"t": Numbers(0)}
+			default:
+				continue
 			}
-			assert.Equal(t, models["base"], runJob(t, x, toyJob(t, r, models)), m)
+			assert.Equal(t, models["base"], runJob(t, x, toyJob(t, r, models)), name)
 		}
 	}
+	models["a"], models["b"], models["c"] = models["base"], models["base"], models["base"]
+	for _, m := range Methods() {
+		for name, r := range variants(m) {
+			if r.Base == "base" && m != Linear && m != SLERP { // which goes from the one to the other, and rounds
+				assert.Equal(t, models["base"], runJob(t, x, toyJob(t, r, models)), name)
+			}
+		}
+	}
+}
+
+// wholly is the recipe of a method that gives the source, if there is one.
+func wholly(m Method, source string) (Recipe, bool) {
+	c := methods[m]
+	r := NewRecipe(m)
+	r.DType = "float32"
+	if c.base != ignoresBase {
+		r.Base = "base"
+	}
+	r.Sources = []Source{{Model: source}}
+	if m.Weighs() {
+		r.Sources[0].Weight = Numbers(1)
+	}
+	switch m {
+	case SLERP:
+		r.Parameters = Parameters{"t": Numbers(1)}
+	case NuSLERP:
+		r.Sources = append(r.Sources, Source{Model: "a", Weight: Numbers(0)})
+	case RAM, RAMPlusTL:
+		r.Parameters = Parameters{"epsilon": Numbers(0)}
+	case NearSwap, ModelStock, ArceeFusion: // parts of a source, always
+		return r, false
+	}
+	return r, true
 }
 
 func TestOneWholeSourceIsThatSource(t *testing.T) {
 	x := sharedExecutor(t)
 	models := toys(4)
 	rng := rand.New(rand.NewPCG(4, 4))
+	models["near"] = randomModel(rng, models["base"], 0.1)
 	models["far"] = randomModel(rng, nil, 1e-6) // differences from the base lose all its digits
 	models["farther"] = randomModel(rng, nil, 1e6)
 	for _, m := range Methods() {
-		for _, source := range []string{"a", "far", "farther"} {
-			for _, normalize := range []bool{false, true} {
-				r := NewRecipe(m)
-				r.Base, r.DType, r.Normalize = "base", "float32", normalize
-				r.Sources = []Source{{Model: source, Weight: Numbers(1)}}
-				assert.Equal(t, models[source], runJob(t, x, toyJob(t, r, models)), "%s of %s", m, source)
-				if normalize {
-					r.Sources[0].Weight.Values[0] = 0.3
-					assert.Equal(t, models[source], runJob(t, x, toyJob(t, r, models)), "%s of %s, a mean of one", m, source)
-				}
+		for _, source := range []string{"near", "far", "farther"} {
+			r, possible := wholly(m, source)
+			if !possible {
+				continue
+			}
+			assert.Equal(t, models[source], runJob(t, x, toyJob(t, r, models)), "%s of %s", m, source)
+			if methods[m].normalizes() {
+				r.Normalize = false
+				assert.Equal(t, models[source], runJob(t, x, toyJob(t, r, models)), "%s of %s, a sum", m, source)
+				r.Normalize, r.Sources[0].Weight = true, Numbers(0.3)
+				assert.Equal(t, models[source], runJob(t, x, toyJob(t, r, models)), "%s of %s, a mean of one", m, source)
 			}
 		}
 	}
@@ -258,8 +348,9 @@ func TestOrderOfSourcesDoesNotMatter(t *testing.T) {
 	models := toys(5)
 	for _, m := range Methods() {
 		r := toyRecipe(m)
+		r = r.withDefaults() // or another source would lend its configuration
 		want := runJob(t, x, toyJob(t, r, models))
-		r.Sources[0], r.Sources[1], r.Sources[2] = r.Sources[2], r.Sources[0], r.Sources[1]
+		slices.Reverse(r.Sources)
 		assert.Equal(t, want, runJob(t, x, toyJob(t, r, models)), m)
 	}
 }
@@ -272,14 +363,22 @@ func TestASearchDoesNotCompile(t *testing.T) {
 		j := toyJob(t, r, models)
 		runJob(t, x, j)
 		compiled := x.Compilations()
+		last := len(r.Sources) - 1
 		for i := range 5 {
 			r.Seed++
-			r.Sources[1].Weight = Numbers(0.1*float64(i), 1, 0.5)
-			if m.Sparsifies() {
-				r.Sources[1].Density = Numbers(1, 0.2, 0.1+0.1*float64(i))
+			if m.Weighs() {
+				r.Sources[last].Weight = Numbers(0.1*float64(i), 1, 0.5)
 			}
-			if m.NeedsBase() {
+			if m.Sparsifies() {
+				r.Sources[last].Density = Numbers(1, 0.2, 0.1+0.1*float64(i))
+			}
+			if methods[m].scales() {
 				r.Lambda = 1 + float64(i)
+			}
+			for _, q := range methods[m].shared {
+				if !q.whole {
+					r.Parameters = r.Parameters.with(q.name, Numbers(0.1*float64(i)))
+				}
 			}
 			j.recipe = r.normal()
 			runJob(t, x, j)

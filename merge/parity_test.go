@@ -21,7 +21,7 @@ type parity struct {
 		Recipe json.RawMessage
 		Merged string
 	}
-	Statistics struct {
+	Statistics map[Method]struct {
 		Density             float64
 		Draws               int
 		Kept, Norm, Average struct{ Mean, Deviation float64 }
@@ -72,6 +72,9 @@ func TestAgreesWithMergekit(t *testing.T) {
 			require.NoError(t, err)
 			got := runJob(t, x, toyJob(t, r, models))
 			for i, want := range unpack(t, m.Merged) {
+				if methods[r.Method].sparsify == outliers && len(want) == 1 {
+					continue // where mergekit keeps int(density·1) entries, which is none, and we one
+				}
 				wide := make([]float64, len(want))
 				for e, v := range want {
 					wide[e] = float64(v)
@@ -88,35 +91,39 @@ func TestAgreesWithMergekit(t *testing.T) {
 func TestDrawsAreLikeMergekits(t *testing.T) {
 	x := sharedExecutor(t)
 	p, models := readParity(t)
-	want := p.Statistics
 	for i := range models["base"] {
 		for e := range models["base"][i] {
 			models["x"][i][e] -= models["base"][i][e]
 			models["base"][i][e] = 0
 		}
 	}
-	r := NewRecipe(DARELinear)
-	r.Base, r.DType, r.Rescale = "base", "float32", RescaleL1
-	r.Sources = []Source{{Model: "x", Weight: Numbers(1), Density: Numbers(want.Density)}}
-	j := toyJob(t, r, models)
-	j.units = j.units[:1]
-	var kept, norm, average []float64
-	for seed := range want.Draws {
-		j.recipe.Seed = uint64(seed)
-		var n, squares, sum float64
-		delta := runJob(t, x, j)[0]
-		for _, v := range delta {
-			if v != 0 {
-				n++
-			}
-			squares += float64(v) * float64(v)
-			sum += float64(v)
+	for method, want := range p.Statistics {
+		r := NewRecipe(method)
+		r.Base, r.DType, r.Rescale = "base", "float32", RescaleL1
+		r.Sources = []Source{{Model: "x", Weight: Numbers(1), Density: Numbers(want.Density)}}
+		if method == DELLALinear {
+			r.Sources[0].Parameters = Parameters{"epsilon": Numbers(0.25)}
 		}
-		kept, norm, average = append(kept, n), append(norm, math.Sqrt(squares)), append(average, sum/float64(len(delta)))
+		j := toyJob(t, r, models)
+		j.units = j.units[:1]
+		var kept, norm, average []float64
+		for seed := range want.Draws {
+			j.recipe.Seed = uint64(seed)
+			var n, squares, sum float64
+			delta := runJob(t, x, j)[0]
+			for _, v := range delta {
+				if v != 0 {
+					n++
+				}
+				squares += float64(v) * float64(v)
+				sum += float64(v)
+			}
+			kept, norm, average = append(kept, n), append(norm, math.Sqrt(squares)), append(average, sum/float64(len(delta)))
+		}
+		assertAlike(t, "entries kept", want.Kept.Mean, want.Kept.Deviation, kept)
+		assertAlike(t, "norm of the difference", want.Norm.Mean, want.Norm.Deviation, norm)
+		assertAlike(t, "average of the difference", want.Average.Mean, want.Average.Deviation, average)
 	}
-	assertAlike(t, "entries kept", want.Kept.Mean, want.Kept.Deviation, kept)
-	assertAlike(t, "norm of the difference", want.Norm.Mean, want.Norm.Deviation, norm)
-	assertAlike(t, "average of the difference", want.Average.Mean, want.Average.Deviation, average)
 }
 
 // assertAlike compares the mean and the deviation of two equally large samples,

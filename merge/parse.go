@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -20,7 +21,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 	if len(data) > MaxRecipeBytes {
 		return Recipe{}, fault.New(fault.TooLarge, "a recipe of %d bytes: at most %d", len(data), MaxRecipeBytes)
 	}
-	top, err := object(data, "", "method", "base_model", "sources", "groups", "normalize", "lambda", "rescale", "seed", "dtype")
+	top, err := object(data, "", "method", "base_model", "sources", "groups", "normalize", "lambda", "rescale", "seed", "span", "parameters", "dtype")
 	if err != nil {
 		return Recipe{}, err
 	}
@@ -37,6 +38,8 @@ func ParseRecipe(data []byte) (Recipe, error) {
 		top.read("lambda", &r.Lambda),
 		top.read("rescale", &r.Rescale),
 		top.read("seed", &r.Seed),
+		top.read("span", &r.Span),
+		top.readParameters(&r.Parameters),
 		top.read("dtype", &r.DType),
 		top.read("sources", &list),
 	); err != nil {
@@ -61,7 +64,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 
 // parseSource reads one entry of "sources".
 func parseSource(data []byte, at string) (Source, error) {
-	f, err := object(data, at, "model", "weight", "density")
+	f, err := object(data, at, "model", "weight", "density", "parameters")
 	if err != nil {
 		return Source{}, err
 	}
@@ -69,10 +72,12 @@ func parseSource(data []byte, at string) (Source, error) {
 	if err := f.read("model", &s.Model); err != nil {
 		return Source{}, err
 	}
-	for key, into := range map[string]*Setting{"weight": &s.Weight, "density": &s.Density} {
-		if err := f.readSetting(key, into); err != nil {
-			return Source{}, err
-		}
+	if err := errors.Join(
+		f.readSetting("weight", &s.Weight),
+		f.readSetting("density", &s.Density),
+		f.readParameters(&s.Parameters),
+	); err != nil {
+		return Source{}, first(err)
 	}
 	return s, nil
 }
@@ -84,7 +89,8 @@ type fields struct {
 }
 
 // object reads a JSON object without believing it: keys must be known, exactly
-// as they are written, and must not come twice; nothing may follow the object.
+// as they are written, if any are given, and must not come twice; nothing may
+// follow the object.
 func object(data []byte, at string, known ...string) (fields, error) {
 	f := fields{at: at, members: make(map[string]json.RawMessage, len(known))}
 	whole := at
@@ -105,8 +111,11 @@ func object(data []byte, at string, known ...string) (fields, error) {
 			return f, notJSON(err, whole)
 		}
 		key := token.(string) // the decoder lets only strings stand here
-		if !slices.Contains(known, key) {
+		if len(known) > 0 && !slices.Contains(known, key) {
 			return f, fault.Bad(f.path(key), "unknown key %q in %s: known are %s", key, whole, strings.Join(known, ", "))
+		}
+		if len(f.members) == maxKeys || len(key) > MaxName {
+			return f, fault.Bad(at, "more than %d keys, or one of more than %d bytes, in %s", maxKeys, MaxName, whole)
 		}
 		if f.has(key) {
 			return f, fault.Bad(f.path(key), "key %q comes twice in %s", key, whole)
@@ -125,6 +134,9 @@ func object(data []byte, at string, known ...string) (fields, error) {
 	}
 	return f, nil
 }
+
+// maxKeys is how many keys an object may have.
+const maxKeys = 64
 
 // notJSON is the error for text that isn't JSON.
 func notJSON(err error, what string) error {
@@ -170,6 +182,30 @@ func (f fields) readSetting(key string, into *Setting) (err error) {
 		*into, err = parseSetting(data, f.path(key))
 	}
 	return err
+}
+
+// readParameters reads settings by name. Which names there may be depends on the
+// method: Validate knows.
+func (f fields) readParameters(into *Parameters) error {
+	data, ok := f.members["parameters"]
+	if !ok {
+		return nil
+	}
+	inner, err := object(data, f.path("parameters"))
+	if err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(inner.members)) {
+		var s Setting
+		if err := inner.readSetting(key, &s); err != nil {
+			return err
+		}
+		if s.IsZero() {
+			return fault.Bad(inner.path(key), "a list of no numbers")
+		}
+		*into = into.with(key, s)
+	}
+	return nil
 }
 
 // first is the first of joined errors: one problem at a time reads better, and

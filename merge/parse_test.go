@@ -25,11 +25,7 @@ func TestParseFillsInTheDefaultsOfTheMethod(t *testing.T) {
 
 func TestParseReadsItsOwnCanonicalForm(t *testing.T) {
 	for _, m := range Methods() {
-		r := paper()
-		if !m.Sparsifies() {
-			r.Sources[0].Density, r.Sources[1].Density = Setting{}, Setting{}
-		}
-		r.Method, r.Rescale = m, ""
+		r := toyRecipe(m)
 		body, err := r.Canonical()
 		require.NoError(t, err)
 		again, err := ParseRecipe(body)

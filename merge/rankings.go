@@ -27,32 +27,42 @@ type rankings struct {
 	known  map[rankingKey][]uint32
 }
 
-// rankingKey says whose difference from whom is ranked, and in which tensor.
+// rankingKey says whose difference from whom is ranked, in which tensor, and how.
 type rankingKey struct {
 	source, base *infer.Weights // by identity
 	tensor       int
+	kind         rankingKind
 }
 
-// pivot is the position of the smallest entry that a density keeps, see largest.
-func (x *Executor) pivot(key rankingKey, density float64, source, base *tensors.Tensor) (uint32, error) {
-	if density == 1 {
-		return everything, nil
-	}
+// rankingKind is one of two ways to rank entries.
+type rankingKind int
+
+const (
+	byMagnitude rankingKind = iota // the positions of all, largest first
+	inRows                         // the rank of each in its row, smallest first
+)
+
+// ranking gives how the entries of a source's difference from the base rank.
+func (x *Executor) ranking(j job, tensor, source int, kind rankingKind) ([]uint32, error) {
+	key := rankingKey{source: j.sources[source].owner, base: j.base.owner, tensor: tensor, kind: kind}
 	order, ok := x.rankings.get(key)
 	if !ok {
 		var err error
-		if order, err = x.rank(source, base); err != nil {
-			return 0, err
+		if order, err = x.rank(j.sources[source].tensors[tensor], j.base.tensors[tensor], kind); err != nil {
+			return nil, err
 		}
 		x.rankings.put(key, order)
 	}
-	return order[keepCount(density, len(order))-1], nil
+	return order, nil
 }
 
 // rank sorts on the device.
-func (x *Executor) rank(source, base *tensors.Tensor) ([]uint32, error) {
-	type sorting struct{} // the key of the one sorting program
-	out, err := x.programs.run(sorting{}, func(in []*graph.Node) []*graph.Node {
+func (x *Executor) rank(source, base *tensors.Tensor, kind rankingKind) ([]uint32, error) {
+	type sorting struct{ rankingKind } // the key of the two sorting programs
+	out, err := x.programs.run(sorting{kind}, func(in []*graph.Node) []*graph.Node {
+		if kind == inRows {
+			return []*graph.Node{rowRanking(in[0], in[1])}
+		}
 		return []*graph.Node{ranking(in[0], in[1])}
 	}, []any{base, source})
 	if err != nil {
@@ -62,6 +72,9 @@ func (x *Executor) rank(source, base *tensors.Tensor) ([]uint32, error) {
 	order, err := tensors.CopyFlatData[uint32](out[0])
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "reading a ranking from the device")
+	}
+	if dims := base.Shape().Dimensions; kind == inRows && len(dims) > 0 {
+		order = ranksInRows(order, dims[len(dims)-1])
 	}
 	return order, nil
 }

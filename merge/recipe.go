@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/mergeway/mergeway/infer/arch"
@@ -11,30 +12,35 @@ import (
 // that mean the same model have the same [Recipe.Canonical] bytes, and its
 // [Recipe.Digest] names the merged weights before they exist.
 //
-// A Recipe made in Go may leave Groups, Lambda, Rescale and DType at their zero
-// values, which then stand for the defaults; [NewRecipe] fills them in.
+// A Recipe made in Go may leave Groups, Lambda, Rescale, Span and DType at their
+// zero values, which then stand for the defaults; [NewRecipe] fills them in.
 type Recipe struct {
 	// Method is the way of merging, such as "dare_ties".
 	Method Method `json:"method"`
-	// Base is the model that every source was fine-tuned from. "linear" has no
-	// use for its weights. In every method the base lends the merged model its
-	// configuration, tokenizer and chat template; "linear" may leave it out,
-	// and then the first source does.
+	// Base is the model that every source was fine-tuned from. "linear" and others
+	// have no use for its weights. In every method the base lends the merged model
+	// its configuration, tokenizer and chat template; methods that need none may
+	// leave it out, and then the first source does.
 	Base string `json:"base_model,omitempty"`
 	// Sources are the models to merge, at most [MaxSources], no name twice.
 	Sources []Source `json:"sources"`
 	// Groups says what one of several values of a [Setting] covers.
 	Groups Grouping `json:"groups"`
-	// Normalize divides by the sum of the weights, in "ties" and "dare_ties" by
-	// the sum of those that had a say in the entry.
+	// Normalize divides by the sum of the weights, in "ties" and its kin by the
+	// sum of those that had a say in the entry.
 	Normalize bool `json:"normalize"`
 	// Lambda scales the merged difference before it is added to the base.
 	// It is never zero: that would be the base, whatever the sources.
 	Lambda float64 `json:"lambda"`
-	// Rescale says how to make up for dropped entries: "density", "l1", "none".
+	// Rescale says how to make up for dropped entries: "density", "l1", "l2", "none".
 	Rescale string `json:"rescale,omitempty"`
-	// Seed chooses the random masks of the "dare" methods.
+	// Seed chooses the random masks of the methods that draw.
 	Seed uint64 `json:"seed,omitempty"`
+	// Span says what is one vector where vectors are compared: the whole "tensor",
+	// or each of its "rows" or "columns".
+	Span string `json:"span,omitempty"`
+	// Parameters are what the method takes besides, such as "t" of "slerp".
+	Parameters Parameters `json:"parameters,omitempty" swaggertype:"object,number"`
 	// DType is what the merged weights are rounded to, once: "bfloat16",
 	// "float16" or "float32".
 	DType string `json:"dtype"`
@@ -50,18 +56,52 @@ type Source struct {
 	// Model is its name.
 	Model string `json:"model"`
 	// Weight says how much of it goes into the merge. Weights may be negative,
-	// and need not sum to one.
-	Weight Setting `json:"weight" swaggertype:"array,number"`
+	// and need not sum to one. Methods that find them out themselves take none.
+	Weight Setting `json:"weight,omitzero" swaggertype:"array,number"`
 	// Density is the share of entries to keep, in (0, 1]. None means 1: keep all.
 	Density Setting `json:"density,omitzero" swaggertype:"array,number"`
+	// Parameters are what the method takes besides, such as "gamma" of
+	// "breadcrumbs".
+	Parameters Parameters `json:"parameters,omitempty" swaggertype:"object,number"`
 }
 
-// setting is the one that mergekit gives a name.
-func (s *Source) setting(name string) *Setting {
-	if name == "density" {
-		return &s.Density
+// Parameters are settings by name.
+type Parameters map[string]Setting
+
+// get gives a parameter as mergekit names it.
+func (s Source) get(c choices, name string) Setting {
+	switch name {
+	case c.weightName():
+		return s.Weight
+	case "density":
+		return s.Density
 	}
-	return &s.Weight
+	return s.Parameters[name]
+}
+
+// set is the other way of get.
+func (s *Source) set(c choices, name string, to Setting) {
+	switch name {
+	case c.weightName():
+		s.Weight = to
+	case "density":
+		s.Density = to
+	default:
+		s.Parameters = s.Parameters.with(name, to)
+	}
+}
+
+// with sets one more parameter; a zero setting is left out.
+func (p Parameters) with(name string, to Setting) Parameters {
+	if to.IsZero() {
+		return p
+	}
+	p = maps.Clone(p)
+	if p == nil {
+		p = Parameters{}
+	}
+	p[name] = to
+	return p
 }
 
 // NewRecipe is a recipe of the given method with the defaults of that method,
@@ -73,6 +113,7 @@ func NewRecipe(m Method) Recipe {
 
 // withDefaults fills in what the zero value leaves open.
 func (r Recipe) withDefaults() Recipe {
+	c := methods[r.Method]
 	if r.Groups == "" {
 		r.Groups = WholeModel
 	}
@@ -80,13 +121,24 @@ func (r Recipe) withDefaults() Recipe {
 		r.Lambda = 1
 	}
 	if r.Rescale == "" {
-		r.Rescale = methods[r.Method].rescale
+		r.Rescale = c.rescale
+	}
+	if r.Span == "" && len(c.spans) > 0 {
+		r.Span = c.spans[0]
 	}
 	if r.DType == "" {
 		r.DType = "bfloat16"
 	}
-	if r.Base == "" && !r.Method.NeedsBase() && len(r.Sources) > 0 {
+	if r.Base == "" && c.base == ignoresBase && len(r.Sources) > 0 {
 		r.Base = r.Sources[0].Model
+	}
+	if c.unit {
+		r.Sources = slices.Clone(r.Sources)
+		for i := range r.Sources {
+			if r.Sources[i].Weight.IsZero() {
+				r.Sources[i].Weight = Numbers(1)
+			}
+		}
 	}
 	return r
 }
@@ -107,9 +159,14 @@ func (r Recipe) Models() []string {
 }
 
 // Parent names the model that lends the merged one its configuration,
-// tokenizer and chat template: the base, or in "linear" without a base the
-// first source.
-func (r Recipe) Parent() string { return r.withDefaults().Base }
+// tokenizer and chat template: the base. Without one it is the first source, or,
+// in methods that would do something with a base, the first by name.
+func (r Recipe) Parent() string {
+	if r = r.withDefaults(); r.Base != "" || len(r.Sources) == 0 {
+		return r.Base
+	}
+	return r.Models()[0]
+}
 
 // places are those of the tensors of a model that the recipe merges.
 func (r Recipe) places(c checkpoint.Config) []place {

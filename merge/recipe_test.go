@@ -27,16 +27,117 @@ func paper() Recipe {
 }
 
 func TestDefaultsOfEachMethod(t *testing.T) {
-	for method, want := range map[Method]Recipe{
-		Linear:         {Method: Linear, Groups: WholeModel, Normalize: true, Lambda: 1, DType: "bfloat16"},
-		TaskArithmetic: {Method: TaskArithmetic, Groups: WholeModel, Lambda: 1, DType: "bfloat16"},
-		TIES:           {Method: TIES, Groups: WholeModel, Normalize: true, Lambda: 1, Rescale: RescaleNone, DType: "bfloat16"},
-		DARELinear:     {Method: DARELinear, Groups: WholeModel, Lambda: 1, Rescale: RescaleDensity, DType: "bfloat16"},
-		DARETIES:       {Method: DARETIES, Groups: WholeModel, Lambda: 1, Rescale: RescaleDensity, DType: "bfloat16"},
-	} {
+	defaults := map[Method]Recipe{
+		Linear:          {Normalize: true},
+		TaskArithmetic:  {},
+		TIES:            {Normalize: true, Rescale: RescaleNone},
+		DARELinear:      {Rescale: RescaleDensity},
+		DARETIES:        {Rescale: RescaleDensity},
+		DELLALinear:     {Rescale: RescaleDensity},
+		DELLA:           {Normalize: true, Rescale: RescaleDensity},
+		Breadcrumbs:     {Rescale: RescaleNone},
+		BreadcrumbsTIES: {Rescale: RescaleNone},
+		Passthrough:     {},
+		SLERP:           {},
+		NuSLERP:         {Span: SpanTensor},
+		MultiSLERP:      {Normalize: true},
+		Karcher:         {},
+		ModelStock:      {Span: SpanTensor},
+		SCE:             {},
+		NearSwap:        {},
+		ArceeFusion:     {},
+		RAM:             {},
+		RAMPlusTL:       {},
+	}
+	for method, want := range defaults {
+		want.Method, want.Groups, want.Lambda, want.DType = method, WholeModel, 1, "bfloat16"
 		assert.Equal(t, want, NewRecipe(method))
 	}
-	assert.Len(t, methods, 5, "a new method needs a row above")
+	for _, method := range Methods() {
+		assert.Contains(t, defaults, method, "a new method needs a row above")
+	}
+}
+
+func TestEachMethodChecksWhatItTakes(t *testing.T) {
+	for _, m := range Methods() {
+		require.NoError(t, toyRecipe(m).Validate(), m)
+	}
+	source := func(name string) Source { return Source{Model: name} }
+	for name, c := range map[string]struct {
+		method Method
+		param  string
+		change func(*Recipe)
+	}{
+		"two where one fits":        {SLERP, "sources", func(r *Recipe) { r.Sources = append(r.Sources, source("b")) }},
+		"one where two fit":         {NuSLERP, "sources", func(r *Recipe) { r.Sources = r.Sources[:1] }},
+		"too few":                   {ModelStock, "sources", func(r *Recipe) { r.Sources = r.Sources[:1] }},
+		"too many":                  {MultiSLERP, "sources", func(r *Recipe) { r.Sources = make([]Source, maxAngles+1) }},
+		"a weight":                  {SCE, "sources[1].weight", func(r *Recipe) { r.Sources[1].Weight = Numbers(1) }},
+		"no weight":                 {NuSLERP, "sources[1].weight", func(r *Recipe) { r.Sources[1].Weight = Setting{} }},
+		"a density":                 {Karcher, "sources[0].density", func(r *Recipe) { r.Sources[0].Density = Numbers(0.5) }},
+		"a foreign parameter":       {SLERP, "parameters.gamma", func(r *Recipe) { r.Parameters = r.Parameters.with("gamma", Numbers(1)) }},
+		"a shared one of a source":  {SLERP, "sources[0].parameters.t", func(r *Recipe) { r.Sources[0].Parameters = Parameters{"t": Numbers(1)} }},
+		"no t":                      {SLERP, "parameters.t", func(r *Recipe) { r.Parameters = nil }},
+		"no t in some tensors":      {NearSwap, "parameters.t", func(r *Recipe) { r.Parameters = Parameters{"t": rules("mlp", []float64{1})} }},
+		"a negative t":              {NearSwap, "parameters.t", func(r *Recipe) { r.Parameters = Parameters{"t": Numbers(-1)} }},
+		"a share above one":         {SCE, "parameters.select_topk", func(r *Recipe) { r.Parameters = Parameters{"select_topk": Numbers(1.5)} }},
+		"half a step":               {Karcher, "parameters.max_iter", func(r *Recipe) { r.Parameters = Parameters{"max_iter": Numbers(1.5)} }},
+		"too many steps":            {Karcher, "parameters.max_iter", func(r *Recipe) { r.Parameters = Parameters{"max_iter": Numbers(101)} }},
+		"steps that differ":         {Karcher, "parameters.max_iter", func(r *Recipe) { r.Parameters = Parameters{"max_iter": Numbers(1, 2, 3)} }},
+		"not a number":              {RAM, "parameters.epsilon", func(r *Recipe) { r.Parameters = Parameters{"epsilon": Numbers(math.NaN())} }},
+		"outliers beyond all":       {Breadcrumbs, "sources[0].parameters.gamma", func(r *Recipe) { r.Sources[0].Parameters = Parameters{"gamma": Numbers(1.1)} }},
+		"a spread too wide":         {DELLA, "sources[0].parameters.epsilon", func(r *Recipe) { r.Sources[0].Parameters = Parameters{"epsilon": Numbers(0.6)} }},
+		"groups that disagree":      {SCE, "parameters.select_topk", func(r *Recipe) { r.Parameters = Parameters{"select_topk": Numbers(1, 0.5)} }},
+		"columns":                   {ModelStock, "span", func(r *Recipe) { r.Span = SpanColumns }},
+		"a span without a use":      {SCE, "span", func(r *Recipe) { r.Span = SpanRows }},
+		"nothing to normalise":      {NuSLERP, "normalize", func(r *Recipe) { r.Normalize = true }},
+		"a scale without a use":     {MultiSLERP, "lambda", func(r *Recipe) { r.Lambda = 2 }},
+		"no base":                   {ArceeFusion, "base_model", func(r *Recipe) { r.Base = "" }},
+		"the base among the others": {NuSLERP, "sources[0].model", func(r *Recipe) { r.Base = "a" }},
+		"a base that is not merged": {Karcher, "base_model", func(r *Recipe) { r.Base = "base" }},
+		"a mean of nothing": {MultiSLERP, "sources", func(r *Recipe) {
+			r.Sources = r.Sources[:2]
+			r.Sources[0].Weight, r.Sources[1].Weight = Numbers(1), Numbers(-1)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := toyRecipe(c.method)
+			c.change(&r)
+			err := r.Validate()
+			require.Error(t, err)
+			assert.Equal(t, fault.Invalid, fault.CodeOf(err))
+			assert.Equal(t, c.param, param(err), err.Error())
+		})
+	}
+}
+
+func TestTheCanonicalFormHasWhatTheMethodTakes(t *testing.T) {
+	for m, want := range map[Method]string{
+		SLERP: `{"base_model":"base","dtype":"float32","groups":"ends","method":"slerp","parameters":{"t":[0.25,-0.5,1.5]},"sources":[{"model":"a"}]}`,
+		Karcher: `{"base_model":"a","dtype":"float32","groups":"model","method":"karcher","parameters":{"max_iter":[10],"tol":[0.00001]},` +
+			`"sources":[{"model":"a"},{"model":"b"},{"model":"c"}]}`,
+		Breadcrumbs: `{"base_model":"base","dtype":"float32","groups":"ends","lambda":1,"method":"breadcrumbs","normalize":false,"rescale":"none",` +
+			`"sources":[{"density":[0.5],"model":"a","parameters":{"gamma":[0.05]},"weight":[0.7,0.2,1.3]},` +
+			`{"density":[0.1,0.9,1],"model":"b","parameters":{"gamma":[0.15000000000000002]},"weight":[0.5]},` +
+			`{"model":"c","parameters":{"gamma":[0.25]},"weight":[-0.3,1,0]}]}`,
+		Passthrough: `{"base_model":"a","dtype":"float32","groups":"ends","method":"passthrough","sources":[{"model":"a","weight":[0.7,0.2,1.3]}]}`,
+	} {
+		got, err := toyRecipe(m).Canonical()
+		require.NoError(t, err)
+		assert.Equal(t, want, string(got))
+	}
+	r := NewRecipe(Passthrough)
+	r.Sources = []Source{{Model: "a"}}
+	got, err := r.Canonical()
+	require.NoError(t, err)
+	assert.Contains(t, string(got), `"weight":[1]`, "the default is written out")
+
+	r = toyRecipe(NuSLERP)
+	r.Base, r.Sources[0], r.Sources[1] = "", r.Sources[1], r.Sources[0]
+	assert.Equal(t, "a", r.Parent(), "without a base, the first by name")
+	got, err = r.Canonical()
+	require.NoError(t, err)
+	assert.NotContains(t, string(got), "base_model")
 }
 
 func TestValidateNamesTheFieldAtFault(t *testing.T) {
@@ -45,7 +146,7 @@ func TestValidateNamesTheFieldAtFault(t *testing.T) {
 		param  string
 		change func(*Recipe)
 	}{
-		"unknown method":            {"method", func(r *Recipe) { r.Method = "slerp" }},
+		"unknown method":            {"method", func(r *Recipe) { r.Method = "magic" }},
 		"no method":                 {"method", func(r *Recipe) { r.Method = "" }},
 		"unknown grouping":          {"groups", func(r *Recipe) { r.Groups = "thirds" }},
 		"lambda not a number":       {"lambda", func(r *Recipe) { r.Lambda = math.NaN() }},

@@ -11,14 +11,16 @@ import (
 // the graphs only the keys and limits of masks.
 
 // mergeByHand merges one tensor: base may be nil.
-func mergeByHand(r Recipe, p place, base []float32, sources [][]float32) []float64 {
+func mergeByHand(r Recipe, p place, shape []int, base []float32, sources [][]float32) []float64 {
 	c := methods[r.Method]
+	if !c.sums() {
+		return kernelByHand(r, p, shape, base, sources)
+	}
 	n := len(sources[0])
 	parts := make([][]float64, len(sources))
 	weights := make([]float64, len(sources))
 	for i, s := range r.Sources {
 		weights[i] = s.Weight.at(p, 0)
-		density := s.Density.at(p, 1)
 		parts[i] = make([]float64, n)
 		for e := range n {
 			parts[i][e] = float64(sources[i][e])
@@ -26,25 +28,32 @@ func mergeByHand(r Recipe, p place, base []float32, sources [][]float32) []float
 				parts[i][e] -= float64(base[e])
 			}
 		}
-		keep := keepByHand(c.sparsify, parts[i], density, maskKey(r.Seed, s.Model, p.name))
-		var before, after float64
+		keep, chance := keepByHand(c.sparsify, parts[i], s, p, shape[len(shape)-1], maskKey(r.Seed, s.Model, p.name))
+		norms := [2]float64{} // before and after
 		for e, v := range parts[i] {
-			before += math.Abs(v)
+			size := math.Abs(v)
+			if r.Rescale == RescaleL2 {
+				size *= v
+				size = math.Abs(size)
+			}
+			norms[0] += size
 			if keep[e] {
-				after += math.Abs(v)
+				norms[1] += size
 			} else {
 				parts[i][e] = 0
 			}
 		}
-		scale := 1.0
-		switch {
-		case r.Rescale == RescaleDensity:
-			scale = 1 / density
-		case r.Rescale == RescaleL1 && before >= 1e-7 && after >= 1e-7:
-			scale = before / after
+		if r.Rescale == RescaleL2 {
+			norms[0], norms[1] = math.Sqrt(norms[0]), math.Sqrt(norms[1])
 		}
 		for e := range parts[i] {
-			parts[i][e] *= scale
+			switch {
+			case !keep[e]:
+			case r.Rescale == RescaleDensity:
+				parts[i][e] /= chance[e]
+			case (r.Rescale == RescaleL1 || r.Rescale == RescaleL2) && norms[0] >= 1e-7 && norms[1] >= 1e-7:
+				parts[i][e] *= norms[0] / norms[1]
+			}
 		}
 	}
 	out := make([]float64, n)
@@ -72,31 +81,53 @@ func mergeByHand(r Recipe, p place, base []float32, sources [][]float32) []float
 	return out
 }
 
-// keepByHand says which entries are kept.
-func keepByHand(how sparsify, x []float64, density float64, key [2]uint32) []bool {
-	keep := make([]bool, len(x))
+// keepByHand says which entries are kept, and with which chance.
+func keepByHand(how sparsify, x []float64, s Source, p place, columns int, key [2]uint32) ([]bool, []float64) {
+	density := s.Density.at(p, 1)
+	keep, chance := make([]bool, len(x)), slices.Repeat([]float64{density}, len(x))
+	order := make([]int, len(x))
+	for e := range order {
+		order[e] = e
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Compare(math.Abs(float64(float32(x[b]))), math.Abs(float64(float32(x[a]))))
+	})
+	skip := 0
 	switch how {
 	case keepAll:
 		for e := range keep {
 			keep[e] = true
 		}
-	case magnitude:
-		order := make([]int, len(x))
-		for e := range order {
-			order[e] = e
+	case outliers:
+		if density < 1 {
+			skip = min(int(s.Parameters["gamma"].at(p, 0.01)*float64(len(x))), len(x)-keepCount(density, len(x)))
 		}
-		slices.SortStableFunc(order, func(a, b int) int {
-			return cmp.Compare(math.Abs(float64(float32(x[b]))), math.Abs(float64(float32(x[a]))))
-		})
-		for _, e := range order[:keepCount(density, len(x))] {
+		fallthrough
+	case magnitude:
+		for _, e := range order[skip : skip+keepCount(density, len(x))] {
 			keep[e] = true
 		}
+	case rankBernoulli:
+		spread := min(s.Parameters["epsilon"].at(p, 0.15), density, 1-density)
+		for e := range x {
+			row, rank := e/columns, 0.0
+			for other := row * columns; other < (row+1)*columns; other++ {
+				a, b := math.Abs(float64(float32(x[other]))), math.Abs(float64(float32(x[e])))
+				if a < b || a == b && other < e {
+					rank++
+				}
+			}
+			if chance[e] = density; columns > 1 {
+				chance[e] = density - spread + 2*spread*rank/float64(columns-1)
+			}
+		}
+		fallthrough
 	case bernoulli:
 		for e := range keep {
-			keep[e] = drawByHand(key, uint32(e)) <= maskLimit(density)
+			keep[e] = drawByHand(key, uint32(e)) <= maskLimit(chance[e])
 		}
 	}
-	return keep
+	return keep, chance
 }
 
 // drawByHand is the generator that mask.go documents.

@@ -32,21 +32,58 @@ func largest(x, pivot *graph.Node) *graph.Node {
 	return graph.Or(keep, graph.Equal(pivot, graph.Const(g, everything)))
 }
 
+// between says which entries of x [size] are kept if those up to another pivot
+// are too large to be: bool [size]. skips is not zero if there are any of them.
+func between(x, pivot, skips, skipped *graph.Node) *graph.Node {
+	some := graph.NotEqual(skips, graph.ZerosLike(skips))
+	return graph.And(largest(x, pivot), graph.Not(graph.And(largest(x, skipped), some)))
+}
+
 // ranking orders the positions of source − base by falling magnitude, equal ones
 // by rising position: uint32 [size]. It is made once for each tensor of each
 // source; then the pivot of any density is one look-up, and no candidate of a
 // search ever sorts.
 func ranking(base, source *graph.Node) *graph.Node {
-	g := base.Graph()
-	size := base.Shape().Size()
-	flat := func(x *graph.Node) *graph.Node {
-		return graph.ConvertDType(graph.Reshape(x, size), dtypes.Float32)
-	}
+	operands := flat([]*graph.Node{base, source})
+	return descending(graph.Abs(difference(operands[1], operands[0]).hi))
+}
+
+// descending orders the positions of values [size] that are not negative: the
+// largest first, equal ones by rising position.
+func descending(values *graph.Node) *graph.Node {
 	// A float32 that is not negative has the order of its bits. One integer that
 	// holds the flipped bits above the position sorts as wanted, in one operand.
-	bits := graph.Bitcast(graph.Abs(difference(flat(source), flat(base)).hi), dtypes.Uint32)
-	falling := graph.ConvertDType(graph.BitwiseNot(bits), dtypes.Uint64)
-	position := graph.Iota(g, shapes.Make(dtypes.Uint64, size), 0)
+	falling := graph.ConvertDType(graph.BitwiseNot(graph.Bitcast(values, dtypes.Uint32)), dtypes.Uint64)
+	position := graph.Iota(values.Graph(), shapes.Make(dtypes.Uint64, values.Shape().Size()), 0)
 	key := graph.BitwiseOr(graph.BitwiseShiftLeftScalar(falling, uint64(32)), position)
 	return graph.ConvertDType(graph.Sort(key, 0, true), dtypes.Uint32)
+}
+
+// rowRanking orders the positions within each row of source − base by rising
+// magnitude, equal ones by rising position: uint32 [rows * columns].
+func rowRanking(base, source *graph.Node) *graph.Node {
+	dims := base.Shape().Dimensions
+	columns := 1
+	if len(dims) > 0 {
+		columns = dims[len(dims)-1]
+	}
+	rows := base.Shape().Size() / columns
+	wide := func(x *graph.Node) *graph.Node {
+		return graph.ConvertDType(graph.Reshape(x, rows, columns), dtypes.Float32)
+	}
+	bits := graph.Bitcast(graph.Abs(difference(wide(source), wide(base)).hi), dtypes.Uint32)
+	position := graph.Iota(base.Graph(), shapes.Make(dtypes.Uint64, rows, columns), 1)
+	key := graph.BitwiseOr(graph.BitwiseShiftLeftScalar(graph.ConvertDType(bits, dtypes.Uint64), uint64(32)), position)
+	return graph.Reshape(graph.ConvertDType(graph.Sort(key, 1, true), dtypes.Uint32), rows*columns)
+}
+
+// ranksInRows turns the order of each row into the rank of each entry.
+func ranksInRows(order []uint32, columns int) []uint32 {
+	ranks := make([]uint32, len(order))
+	for row := 0; row < len(order); row += columns {
+		for rank, position := range order[row : row+columns] {
+			ranks[row+int(position)] = uint32(rank)
+		}
+	}
+	return ranks
 }

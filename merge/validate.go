@@ -1,11 +1,12 @@
 package merge
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/mergeway/mergeway/fault"
 )
@@ -48,11 +49,17 @@ func (r Recipe) Validate() error {
 	if err := r.validateRescale(c); err != nil {
 		return err
 	}
-	if c.base != needsBase && r.Lambda != 1 {
-		return fault.Bad("lambda", "lambda scales differences from a base, which %q has not", string(r.Method))
+	if !c.scales() && r.Lambda != 1 {
+		return fault.Bad("lambda", "lambda scales a sum of differences from a base, which %q has not", string(r.Method))
+	}
+	if !c.normalizes() && r.Normalize {
+		return fault.Bad("normalize", "%q has no weights that could be normalised", string(r.Method))
+	}
+	if !slices.Contains(c.spans, r.Span) && r.Span != "" {
+		return fault.Bad("span", "unknown span %q of %q: it is one of %v", r.Span, string(r.Method), c.spans)
 	}
 	if c.base == needsBase && r.Base == "" {
-		return fault.Bad("base_model", "%q merges differences from a base: base_model is required", string(r.Method))
+		return fault.Bad("base_model", "%q merges with a base: base_model is required", string(r.Method))
 	}
 	if r.Base != "" {
 		if err := CheckName("base_model", r.Base); err != nil {
@@ -62,6 +69,9 @@ func (r Recipe) Validate() error {
 	if err := r.validateSources(c); err != nil {
 		return err
 	}
+	if c.base == ignoresBase && r.Method != Linear && !slices.ContainsFunc(r.Sources, func(s Source) bool { return s.Model == r.Base }) {
+		return fault.Bad("base_model", "%q has no base: base_model only lends the configuration, and must be one of the sources", string(r.Method))
+	}
 	return r.validateNormalize(c)
 }
 
@@ -70,13 +80,13 @@ func (r Recipe) validateRescale(c choices) error {
 	switch r.Rescale {
 	case "", RescaleNone:
 		return nil
-	case RescaleDensity, RescaleL1:
+	case RescaleDensity, RescaleL1, RescaleL2:
 		if c.sparsify == keepAll {
 			return fault.Bad("rescale", "%q drops nothing, so there is nothing to rescale", string(r.Method))
 		}
 		return nil
 	}
-	return fault.Bad("rescale", "unknown rescale %q: it is one of density, l1, none", r.Rescale)
+	return fault.Bad("rescale", "unknown rescale %q: it is one of density, l1, l2, none", r.Rescale)
 }
 
 // validateSources checks each source, and that their lists go together.
@@ -84,8 +94,8 @@ func (r Recipe) validateSources(c choices) error {
 	if len(r.Sources) == 0 {
 		return fault.Bad("sources", "a recipe needs at least one source")
 	}
-	if len(r.Sources) > MaxSources {
-		return fault.Bad("sources", "%d sources: at most %d can be merged at once", len(r.Sources), MaxSources)
+	if most := cmp.Or(c.most, MaxSources); len(r.Sources) > most || len(r.Sources) < c.fewest {
+		return fault.Bad("sources", "%d sources: %q merges %s", len(r.Sources), string(r.Method), fewestToMost(max(c.fewest, 1), most))
 	}
 	seen := make(map[string]int, len(r.Sources))
 	count := groupCount{want: r.Groups.fixedCount(), groups: r.Groups}
@@ -98,77 +108,25 @@ func (r Recipe) validateSources(c choices) error {
 			return fault.Bad(at+"model", "%q is already sources[%d]", s.Model, first)
 		}
 		seen[s.Model] = i
-		if c.base == needsBase && s.Model == r.Base {
+		if c.base != ignoresBase && s.Model == r.Base {
 			return fault.Bad(at+"model", "%q is the base model: its difference from itself is nothing", s.Model)
 		}
 		if err := s.validateSettings(c, r.Method, at, &count); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.Parameters.validate("parameters", c.shared, r.Method, &count)
 }
 
-// validateSettings checks the numbers of a source that stands at a path.
-func (s Source) validateSettings(c choices, m Method, at string, count *groupCount) error {
-	if s.Weight.IsZero() {
-		return fault.Bad(at+"weight", "a source needs a weight: one number, or one for each layer group")
+// fewestToMost is a number of sources, for messages.
+func fewestToMost(fewest, most int) string {
+	switch {
+	case fewest == most:
+		return fmt.Sprintf("exactly %d", most)
+	case fewest == 1:
+		return fmt.Sprintf("at most %d", most)
 	}
-	if !s.Weight.covers() {
-		return fault.Bad(at+"weight", "the rules leave tensors without a weight: end with a rule that has no filter")
-	}
-	if err := s.Weight.validate(at+"weight", count, checkScale); err != nil {
-		return err
-	}
-	return s.Density.validate(at+"density", count, func(param string, d float64) error {
-		if !(d > 0 && d <= 1) { // also refuses NaN
-			return fault.Bad(param, "density %v: it is the share of entries to keep, more than 0 and at most 1", d)
-		}
-		if d != 1 && c.sparsify == keepAll {
-			return fault.Bad(param, "%q keeps every entry: it takes no density", string(m))
-		}
-		return nil
-	})
-}
-
-// validate checks how a setting is written, and each of its numbers.
-func (s Setting) validate(param string, count *groupCount, check func(param string, v float64) error) error {
-	if len(s.Values) > 0 && len(s.Rules) > 0 {
-		return fault.Bad(param, "either values or rules, not both")
-	}
-	if len(s.Values) > 0 {
-		if err := count.check(param, len(s.Values)); err != nil {
-			return err
-		}
-	}
-	if len(s.Values) > MaxGradient {
-		return fault.Bad(param, "%d values: at most %d", len(s.Values), MaxGradient)
-	}
-	for _, v := range s.Values {
-		if err := check(param, v); err != nil {
-			return err
-		}
-	}
-	if len(s.Rules) > MaxRules {
-		return fault.Bad(param, "%d rules: at most %d", len(s.Rules), MaxRules)
-	}
-	for i, r := range s.Rules {
-		at := param
-		if len(s.Rules) > 1 {
-			at = fmt.Sprintf("%s[%d]", param, i)
-		}
-		if len(r.Filter) > MaxName || !utf8.ValidString(r.Filter) {
-			return fault.Bad(at+".filter", "a filter is text of at most %d bytes", MaxName)
-		}
-		if len(r.Gradient) == 0 || len(r.Gradient) > MaxGradient {
-			return fault.Bad(at+".value", "a rule with %d values: it has 1 to %d", len(r.Gradient), MaxGradient)
-		}
-		for _, v := range r.Gradient {
-			if err := check(at+".value", v); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return fmt.Sprintf("%d to %d", fewest, most)
 }
 
 // validateNormalize refuses a weighted mean whose weights sum to nothing, as far
@@ -203,28 +161,6 @@ func (r Recipe) weightSum(p place) float64 {
 		sum += s.Weight.at(p, 0)
 	}
 	return sum
-}
-
-// groupCount holds the number of layer groups that the lists of a recipe have
-// agreed on so far; 0 until the first list of several.
-type groupCount struct {
-	groups Grouping
-	want   int
-	by     string // the field that fixed want; "" if the grouping did
-}
-
-// check accepts one number, or as many as everyone else has.
-func (g *groupCount) check(param string, n int) error {
-	switch {
-	case n == 1 || n == g.want:
-		return nil
-	case g.want == 0:
-		g.want, g.by = n, param
-		return nil
-	case g.by != "":
-		return fault.Bad(param, "%d values where %s has %d: give one, or as many as there are layer groups", n, g.by, g.want)
-	}
-	return fault.Bad(param, "%d values, but grouping %q has %d: give one, or one for each layer group", n, string(g.groups), g.want)
 }
 
 // checkScale accepts finite numbers of sensible size.

@@ -1,168 +1,118 @@
 package merge
 
 import (
+	"cmp"
 	"slices"
-	"strings"
 )
 
-// checkParameters refuses parameters besides these.
-func (d *yamlReader) checkParameters(n *yamlNode, known []string, of string) error {
-	if n == nil {
-		return nil
+// sharedNames are the parameters of the whole merge, as mergekit names them.
+func (c choices) sharedNames() []string {
+	var names []string
+	if c.normalizes() {
+		names = append(names, c.normalizeName())
 	}
-	if !n.isMap {
-		return n.wrong("this must be a map from parameters to their values")
+	if c.scales() {
+		names = append(names, "lambda")
 	}
-	method := d.doc.Recipe.Method
-	for _, key := range n.keys {
-		switch {
-		case slices.Contains(known, key):
-		case slices.Contains(methods[method].sharedNames(), key):
-			return n.fields[key].wrong("%q is a parameter of the whole merge", key)
-		default:
-			return n.fields[key].wrong("%q knows no parameter %q %s: it has %s", string(method), key, of, strings.Join(known, ", "))
+	if c.sparsify != keepAll {
+		names = append(names, "rescale")
+	}
+	names = append(names, namesOf(c.shared)...)
+	switch {
+	case slices.Contains(c.spans, SpanColumns):
+		names = append(names, "nuslerp_flatten", "nuslerp_row_wise")
+	case slices.Contains(c.spans, SpanRows):
+		names = append(names, "filter_wise")
+	}
+	return append(names, "int8_mask")
+}
+
+// normalizeName is what mergekit calls Recipe.Normalize.
+func (c choices) normalizeName() string {
+	if c.sums() {
+		return "normalize"
+	}
+	return "normalize_weights"
+}
+
+// readShared reads the parameters of the whole merge.
+func (d *yamlReader) readShared() error {
+	c := methods[d.doc.Recipe.Method]
+	names := slices.Concat(c.ownNames(), c.sharedNames())
+	if err := d.checkParameters(d.top.get("parameters"), names, "of the merge"); err != nil {
+		return err
+	}
+	if err := d.checkParameters(d.slice.get("parameters"), names, "of a slice"); err != nil {
+		return err
+	}
+	r := &d.doc.Recipe
+	for _, q := range c.shared {
+		setting, place, err := d.resolve(q.name, nil)
+		if err != nil {
+			return err
+		}
+		if place != nil {
+			d.places["parameters."+q.name] = place
+		}
+		r.Parameters = r.Parameters.with(q.name, foldGroups(setting, r.Groups))
+	}
+	flatten, rowWise := true, false
+	for _, p := range c.sharedNames() {
+		n := cmp.Or(d.slice.get("parameters").get(p), d.top.get("parameters").get(p))
+		if n == nil {
+			continue
+		}
+		d.places[p] = n
+		var yes bool
+		var err error
+		switch p {
+		case "normalize", "normalize_weights":
+			d.places["normalize"] = n
+			r.Normalize, err = n.truth()
+		case "rescale":
+			yes, err = n.truth()
+			r.Rescale = RescaleNone
+			if yes {
+				r.Rescale = RescaleL1
+			}
+		case "lambda":
+			if r.Lambda, err = n.number(); err == nil && r.Lambda == 0 {
+				err = n.wrong("lambda 0 would be the base model, whatever the sources")
+			}
+		case "nuslerp_flatten":
+			flatten, err = n.truth()
+		case "nuslerp_row_wise":
+			rowWise, err = n.truth()
+		case "filter_wise":
+			yes, err = n.truth()
+			flatten = !yes
+		case "int8_mask": // how mergekit saves memory, and nothing to us
+			_, err = n.truth()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if r.Span != "" {
+		r.Span = spanOf(flatten, rowWise)
+	}
+	if n := d.top.get(extensionKey).get("rescale"); n != nil { // the more precise word wins
+		var err error
+		d.places["rescale"] = n
+		if r.Rescale, err = n.text(); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// resolve gives the value of a model's parameter. mergekit looks for it with the
-// model itself, then with the slice, then at the top; where no filter of one
-// fits a tensor, the next is asked. So they are one list of rules after another.
-// The node is the first of them, nil if there is none.
-func (d *yamlReader) resolve(name string, own *yamlNode) (s Setting, place *yamlNode, err error) {
-	for _, scope := range []*yamlNode{own, d.slice.get("parameters"), d.top.get("parameters")} {
-		n := scope.get(name)
-		if n == nil {
-			continue
-		}
-		if place == nil {
-			place = n
-		}
-		rules, err := n.rules()
-		if err != nil {
-			return Setting{}, nil, err
-		}
-		s.Rules = append(s.Rules, rules...)
-		if s.covers() {
-			break
-		}
-	}
-	if len(s.Rules) == 1 && s.Rules[0].Filter == "" && len(s.Rules[0].Gradient) == 1 {
-		return Setting{Values: s.Rules[0].Gradient}, place, nil
-	}
-	return s, place, nil
-}
-
-// rules reads the value of a parameter: a number, a gradient, or numbers and
-// gradients for tensors with certain names.
-func (n *yamlNode) rules() ([]Rule, error) {
+// spanOf turns mergekit's words for what is one vector into ours.
+func spanOf(flatten, columns bool) string {
 	switch {
-	case n.isMap:
-		r, err := n.rule()
-		return []Rule{r}, err
-	case !n.isList || len(n.list) == 0 || !n.list[0].isMap:
-		gradient, err := n.gradient()
-		return []Rule{{Gradient: gradient}}, err
+	case flatten:
+		return SpanTensor
+	case columns:
+		return SpanColumns
 	}
-	var rules []Rule
-	for _, item := range n.list {
-		r, err := item.rule()
-		if err != nil {
-			return nil, err
-		}
-		rules = append(rules, r)
-	}
-	return rules, nil
-}
-
-// rule reads a value with its filter.
-func (n *yamlNode) rule() (Rule, error) {
-	if err := n.known("filter", "value"); err != nil {
-		return Rule{}, err
-	}
-	var r Rule
-	var err error
-	if f := n.get("filter"); f != nil {
-		if r.Filter, err = f.text(); err != nil {
-			return Rule{}, err
-		}
-		if r.Filter == "*" {
-			r.Filter = ""
-		}
-	}
-	v := n.get("value")
-	if v == nil {
-		return Rule{}, n.wrong("the value is missing")
-	}
-	r.Gradient, err = v.gradient()
-	return r, err
-}
-
-// gradient reads a number, or a list of them.
-func (n *yamlNode) gradient() ([]float64, error) {
-	if !n.isList {
-		v, err := n.number()
-		return []float64{v}, err
-	}
-	if len(n.list) == 0 {
-		return nil, n.wrong("a list of no numbers")
-	}
-	values := make([]float64, len(n.list))
-	for i, item := range n.list {
-		var err error
-		if values[i], err = item.number(); err != nil {
-			return nil, err
-		}
-	}
-	return values, nil
-}
-
-// The parts of tensors' names by which [Recipe.YAML] tells layer groups apart.
-const (
-	embeddingFilter = "embed_tokens"
-	blocksFilter    = "model.layers."
-)
-
-// unfoldGroups writes one number for each layer group as rules, for a model of
-// so many blocks.
-func unfoldGroups(values []float64, g Grouping, layers int) []Rule {
-	blocks := []float64{values[1]}
-	if g != Ends {
-		blocks = make([]float64, layers)
-		for i := range blocks {
-			blocks[i] = values[g.block(i, layers)]
-		}
-	}
-	return []Rule{
-		{Filter: embeddingFilter, Gradient: values[:1]},
-		{Filter: blocksFilter, Gradient: blocks},
-		{Gradient: values[len(values)-1:]},
-	}
-}
-
-// foldGroups is the way back: rules that unfoldGroups may have written become
-// one number for each layer group. Others stay as they are.
-func foldGroups(s Setting, g Grouping) Setting {
-	if len(s.Rules) != 3 || g == WholeModel || !g.known() ||
-		s.Rules[0].Filter != embeddingFilter || s.Rules[1].Filter != blocksFilter || s.Rules[2].Filter != "" ||
-		len(s.Rules[0].Gradient) != 1 || len(s.Rules[2].Gradient) != 1 {
-		return s
-	}
-	blocks := s.Rules[1].Gradient
-	layers := len(blocks)
-	if g == Ends && layers != 1 || g == Halves && layers < 2 {
-		return s
-	}
-	values := make([]float64, g.Count(layers))
-	values[0], values[len(values)-1] = s.Rules[0].Gradient[0], s.Rules[2].Gradient[0]
-	for i, v := range blocks {
-		values[g.block(i, layers)] = v
-	}
-	for i, v := range blocks {
-		if values[g.block(i, layers)] != v {
-			return s
-		}
-	}
-	return Setting{Values: values}
+	return SpanRows
 }

@@ -71,20 +71,27 @@ func comparePlanned(t *testing.T, r Recipe, at place, want plan) {
 	c := methods[r.Method]
 	for name, v := range tensor.Shared {
 		switch name {
-		case "normalize":
+		case "normalize", "normalize_weights":
 			assert.Equal(t, v, r.Normalize, "%s of %s", name, at.name)
 		case "lambda":
 			assert.Equal(t, v, r.Lambda, "%s of %s", name, at.name)
 		case "rescale":
 			assert.Equal(t, v, c.sparsify != keepAll && r.Rescale != RescaleNone, "%s of %s", name, at.name)
+		case "nuslerp_flatten":
+			assert.Equal(t, v, r.Span == SpanTensor, at.name)
+		case "nuslerp_row_wise":
+			assert.True(t, tensor.Shared["nuslerp_flatten"] == true || v == (r.Span == SpanColumns), at.name)
+		case "filter_wise":
+			assert.Equal(t, v, r.Span == SpanRows, at.name)
 		case "int8_mask":
 		default:
-			assert.Fail(t, "a parameter that nobody compares", name)
+			require.Contains(t, namesOf(c.shared), name)
+			assert.InDelta(t, v, r.normal().Parameters[name].at(at, -1), 1e-12, "%s of %s", name, at.name)
 		}
 	}
 	models := 0
 	for model, values := range tensor.Models {
-		if model == want.Base && len(values) == 0 {
+		if model == want.Base && c.base != ignoresBase {
 			continue // it is not merged with itself
 		}
 		var s *Source
@@ -100,8 +107,16 @@ func comparePlanned(t *testing.T, r Recipe, at place, want plan) {
 		}
 		models++
 		for name, v := range values {
-			fallback := 1.0 // of a density
-			assert.InDelta(t, *v, s.setting(name).at(at, fallback), 1e-12, "%s of %s in %s", name, model, at.name)
+			fallback := 1.0 // of a density, or of a scale
+			for _, q := range c.own {
+				if q.name == name {
+					fallback = q.fallback
+				}
+			}
+			if v == nil {
+				v = &fallback
+			}
+			assert.InDelta(t, *v, s.get(c, name).at(at, fallback), 1e-12, "%s of %s in %s", name, model, at.name)
 		}
 	}
 	assert.Equal(t, len(r.Sources), models, at.name)
@@ -123,7 +138,17 @@ func written() map[string]Recipe {
 	blocks.Sources = []Source{{Model: "a", Weight: Numbers(1, 2, 3, 4, 5, 6, 7)}, {Model: "日本", Weight: Numbers(0.1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)}}
 	lends := linear("a", 1, "b", 2)
 	lends.Base = "base"
-	return map[string]Recipe{"rich": rich, "ends": ends, "blocks": blocks, "linear": linear("b", 1, "a", 2), "linear-lends": lends}
+	slerp := toyRecipe(SLERP)
+	slerp.Parameters = Parameters{"t": rules("self_attn", []float64{0, 0.5, 1}, "mlp", []float64{1, 0.5, 0}, "", []float64{0.5})}
+	nuslerp := toyRecipe(NuSLERP)
+	nuslerp.Span, nuslerp.Base = SpanColumns, ""
+	multislerp := toyRecipe(MultiSLERP)
+	multislerp.Normalize = false
+	stock := toyRecipe(ModelStock)
+	stock.Span = SpanRows
+	return map[string]Recipe{"slerp": slerp, "nuslerp": nuslerp, "multislerp": multislerp, "model-stock": stock,
+		"breadcrumbs": toyRecipe(Breadcrumbs), "della": toyRecipe(DELLA), "karcher": toyRecipe(Karcher), "passthrough": toyRecipe(Passthrough),
+		"sce": toyRecipe(SCE), "fusion": toyRecipe(ArceeFusion), "ramplus": toyRecipe(RAMPlusTL), "rich": rich, "ends": ends, "blocks": blocks, "linear": linear("b", 1, "a", 2), "linear-lends": lends}
 }
 
 func TestYAMLIsWritten(t *testing.T) {
@@ -155,13 +180,22 @@ func TestEveryRecipeSurvivesYAML(t *testing.T) {
 			r := toyRecipe(m)
 			r.Groups = groups
 			n := groups.Count(plannedLayers)
-			weight := make([]float64, n)
-			for i := range weight {
-				weight[i] = float64(i) / 3
+			several := make([]float64, n)
+			for i := range several {
+				several[i] = float64(1+i) / 16
 			}
-			r.Sources[0].Weight, r.Sources[2].Weight = Numbers(weight...), Numbers(1)
-			if m.Sparsifies() {
-				r.Sources[1].Density = Numbers(0.25)
+			for i := range r.Sources {
+				if m.Weighs() {
+					r.Sources[i].Weight = Numbers(several[:1+i%2*(n-1)]...)
+				}
+				if m.Sparsifies() {
+					r.Sources[i].Density = Numbers(several[:1+(1+i)%2*(n-1)]...)
+				}
+			}
+			for _, q := range methods[m].shared {
+				if !q.whole {
+					r.Parameters = r.Parameters.with(q.name, Numbers(several...))
+				}
 			}
 			text, err := r.YAML("", planned)
 			require.NoError(t, err)
@@ -245,6 +279,11 @@ func TestParseYAMLNamesWhatItRefuses(t *testing.T) {
 		"no layer range":           {slice("      - {model: a}\n", ""), "slices[0].sources[0]", "layer_range is missing"},
 		"the upper layers":         {slice("      - {model: a, layer_range: [2, 4]}\n", ""), "slices[0].sources[0].layer_range", "only the layers from 0"},
 		"layers that differ":       {slice("      - {model: a, layer_range: [0, 4]}\n      - {model: c, layer_range: [0, 5]}\n", ""), "slices[0].sources[1].layer_range", "only the layers from 0"},
+		"a weight without a use":   {"merge_method: sce\nbase_model: b\n" + models, "models[0].parameters.weight", `"sce" knows no parameter "weight" of a model`},
+		"no t":                     {"merge_method: slerp\nbase_model: b\nmodels: [{model: a}]\n", "parameters.t", `"slerp" needs "t"`},
+		"a t out of range":         {"merge_method: nearswap\nbase_model: b\nmodels: [{model: a}]\nparameters:\n  t: -1\n", "parameters.t", "line 5: parameters.t: -1 is not a value"},
+		"one model too many":       {"merge_method: slerp\nbase_model: b\nmodels: [{model: a}, {model: c}]\nparameters: {t: 1}\n", "models", "exactly 1"},
+		"a base for passthrough":   {"merge_method: passthrough\nbase_model: b\nmodels: [{model: a}]\n", "models", "exactly 1"},
 		"a tag":                    {head + "models: !!seq []\n", "models", "tags"},
 		"an unknown alias":         {head + "models: *x\n", "models", "no anchor"},
 		"a merge key":              {head + "models:\n  - <<: {model: a}\n", "models[0]", "not plain text"},

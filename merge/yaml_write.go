@@ -30,7 +30,7 @@ func (r Recipe) YAML(name string, layers func() (int, error)) ([]byte, error) {
 	}
 	w.line(0, "models:")
 	c := methods[r.Method]
-	lends := c.base == ignoresBase
+	lends := r.Method == Linear
 	for _, s := range r.Sources {
 		lends = lends && s.Model != r.Base
 	}
@@ -39,28 +39,51 @@ func (r Recipe) YAML(name string, layers func() (int, error)) ([]byte, error) {
 	}
 	for _, s := range r.Sources {
 		w.line(1, "- model: %s", yamlText(s.Model))
-		w.line(2, "parameters:")
+		if len(c.ownNames()) > 0 {
+			w.line(2, "parameters:")
+		}
 		for _, p := range c.ownNames() {
-			if err := w.setting(3, p, *s.setting(p)); err != nil {
+			if err := w.setting(3, p, s.get(c, p)); err != nil {
 				return nil, err
 			}
 		}
 	}
-	w.line(0, "parameters:")
-	for _, p := range c.sharedNames() {
-		switch p {
-		case "normalize":
-			w.line(1, "normalize: %t", r.Normalize)
-		case "lambda":
-			w.line(1, "lambda: %s", yamlNumber(r.Lambda))
-		case "rescale":
-			w.line(1, "rescale: %t", r.Rescale != RescaleNone)
-		}
+	if err := w.shared(r, c); err != nil {
+		return nil, err
 	}
 	w.line(0, "dtype: float32")
 	w.line(0, "out_dtype: %s", r.DType)
 	w.extension(r)
 	return w.out.Bytes(), nil
+}
+
+// shared writes the parameters of the whole merge.
+func (w *yamlWriter) shared(r Recipe, c choices) error {
+	names := c.sharedNames()
+	if len(names) == 1 {
+		return nil // int8_mask, which there is no need to say
+	}
+	w.line(0, "parameters:")
+	for _, p := range names {
+		switch p {
+		case "normalize", "normalize_weights":
+			w.line(1, "%s: %t", p, r.Normalize)
+		case "lambda":
+			w.line(1, "lambda: %s", yamlNumber(r.Lambda))
+		case "rescale":
+			w.line(1, "rescale: %t", r.Rescale != RescaleNone)
+		case "nuslerp_flatten":
+			w.line(1, "nuslerp_flatten: %t", r.Span == SpanTensor)
+		case "nuslerp_row_wise":
+			w.line(1, "nuslerp_row_wise: %t", r.Span == SpanColumns)
+		case "filter_wise":
+			w.line(1, "filter_wise: %t", r.Span == SpanRows)
+		}
+		if err := w.setting(1, p, r.Parameters[p]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // yamlWriter writes lines.
@@ -113,7 +136,7 @@ func (w *yamlWriter) setting(depth int, name string, s Setting) error {
 // extension writes what mergekit has no words for, if there is any of it.
 func (w *yamlWriter) extension(r Recipe) {
 	var lines []string
-	if r.Rescale == RescaleDensity {
+	if r.Rescale == RescaleDensity || r.Rescale == RescaleL2 {
 		lines = append(lines, "rescale: "+r.Rescale)
 	}
 	if r.Seed != 0 {

@@ -168,6 +168,9 @@ func (s Spec) Validate() error {
 	if s.Fitness != Accuracy && s.Fitness != Shaped {
 		return fault.Bad("fitness", "unknown fitness %q: it is one of %s, %s", string(s.Fitness), Accuracy, Shaped)
 	}
+	if !s.Method.Weighs() {
+		return fault.Bad("method", "%q finds the weights of its sources by itself: there is nothing to search", string(s.Method))
+	}
 	if err := s.validateRanges(); err != nil {
 		return err
 	}

@@ -77,6 +77,7 @@ func TestBadSpecsNameTheFieldAtFault(t *testing.T) {
 		"unsafe alias":            {with("alias", `"../x"`), "alias"},
 		"alias of a source":       {with("alias", `"ja"`), "alias"},
 		"unknown method":          {with("method", `"alchemy"`), "method"},
+		"method without weights":  {with("method", `"model_stock"`), "method"},
 		"unknown groups":          {with("groups", `"thirds"`), "groups"},
 		"unknown dtype":           {with("dtype", `"int8"`), "dtype"},
 		"unknown fitness":         {with("fitness", `"luck"`), "fitness"},
