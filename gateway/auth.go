@@ -135,6 +135,7 @@ func (g *Gateway) authorize(c *gin.Context) {
 	who, err := g.guard.identify(c.Request)
 	if err == nil {
 		c.Set(apiKeyKey, who.key)
+		c.Set(whoKey, who)
 		err = who.may(scopeOf(c.Request.Method, c.FullPath()))
 	}
 	if err != nil {
@@ -142,6 +143,12 @@ func (g *Gateway) authorize(c *gin.Context) {
 		return
 	}
 	g.meter(c, who)
+}
+
+// whoAsks is the caller of a request that authorize has let through.
+func whoAsks(c *gin.Context) caller {
+	who, _ := c.Value(whoKey).(caller)
+	return who
 }
 
 // hostName is the host of "host", "host:port" or "[v6]:port", in lower case.

@@ -38,8 +38,11 @@ func (g *Gateway) createChat(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Set(modelKey, j.model)
-	head := replyHead{id: "chatcmpl-" + rand.Text(), created: time.Now().Unix(), model: j.model}
+	label, err := g.settleModel(c, &j, body.RecipeField)
+	if err != nil {
+		return err
+	}
+	head := replyHead{id: "chatcmpl-" + rand.Text(), created: time.Now().Unix(), model: label}
 	if body.Stream {
 		return g.streamChat(c, j, head, body)
 	}
@@ -54,7 +57,7 @@ type replyHead struct {
 
 // chatJob checks a chat request and says what the engine has to do for it.
 func (g *Gateway) chatJob(body ChatRequest) (job, error) {
-	if err := g.checkModelName(body.Model); err != nil {
+	if err := g.checkModel(body.Model, body.RecipeField); err != nil {
 		return job{}, err
 	}
 	tools, err := body.toolUse(g.limits)

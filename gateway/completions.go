@@ -39,8 +39,11 @@ func (g *Gateway) createCompletion(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Set(modelKey, j.model)
-	reply := Completion{ID: "cmpl-" + rand.Text(), Object: "text_completion", Created: time.Now().Unix(), Model: j.model}
+	label, err := g.settleModel(c, &j, body.RecipeField)
+	if err != nil {
+		return err
+	}
+	reply := Completion{ID: "cmpl-" + rand.Text(), Object: "text_completion", Created: time.Now().Unix(), Model: label}
 	if body.Stream {
 		if body.wantsUsage() {
 			reply.Usage = json.RawMessage("null") // until the last chunk
@@ -69,7 +72,7 @@ func (g *Gateway) createCompletion(c *gin.Context) error {
 // how its choices are shown.
 func (g *Gateway) completionJob(body CompletionRequest) (job, completionForm, error) {
 	form := completionForm{echo: body.Echo, logprobs: body.Logprobs != nil}
-	if err := g.checkModelName(body.Model); err != nil {
+	if err := g.checkModel(body.Model, body.RecipeField); err != nil {
 		return job{}, form, err
 	}
 	var err error

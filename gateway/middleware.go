@@ -22,6 +22,7 @@ import (
 const (
 	requestIDKey = "gateway.request"
 	apiKeyKey    = "gateway.key"    // the id of the key that was shown, for the log
+	whoKey       = "gateway.who"    // the caller that shows it
 	modelKey     = "gateway.model"  // the model a request asked for, for the log
 	streamKey    = "gateway.stream" // the open *eventStream, for errors after the first byte
 )

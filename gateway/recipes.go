@@ -149,7 +149,8 @@ func (g *Gateway) deleteRecipe(c *gin.Context) error {
 // inside moves an error about a nested value to where the value stood.
 func inside(field string, err error) error {
 	var f *fault.Error
-	if err == nil || !errors.As(err, &f) || f.Code != fault.Invalid && f.Code != fault.TooLarge {
+	if err == nil || !errors.As(err, &f) ||
+		!slices.Contains([]fault.Code{fault.Invalid, fault.TooLarge, fault.Unfit, fault.NotFound}, f.Code) {
 		return err
 	}
 	moved := *f

@@ -19,6 +19,18 @@ type ChatRequest struct {
 	ParallelToolCalls    *bool           `json:"parallel_tool_calls" extensions:"x-nullable"`                              // false: at most one call in a reply
 	ContinueFinalMessage bool            `json:"continue_final_message"`                                                   // the last message, an assistant's, is the beginning of the reply
 	AddGenerationPrompt  *bool           `json:"add_generation_prompt" extensions:"x-nullable"`                            // vLLM's: false with continue_final_message, true without
+	Model                string          `json:"model" example:"base"`                                                     // a source, alias or recipe, by name, id or digest; a mere label, or absent, beside recipe
+	Messages             []ChatMessage   `json:"messages" binding:"required"`                                              // the conversation so far
+	MaxCompletionTokens  *int            `json:"max_completion_tokens" minimum:"1" extensions:"x-nullable"`                // most tokens of the reply; up to the context if absent
+	MaxTokens            *int            `json:"max_tokens" minimum:"1" extensions:"x-nullable"`                           // the older name of max_completion_tokens
+	Logprobs             bool            `json:"logprobs"`                                                                 // give the log probability of each token
+	TopLogprobs          *int            `json:"top_logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"`            // and of so many of the most probable ones; needs logprobs
+	Tools                []Tool          `json:"tools" extensions:"x-nullable"`                                            // functions that the model may call
+	ToolChoice           json.RawMessage `json:"tool_choice" swaggertype:"string" extensions:"x-union=string|object|null"` // "auto", "none", "required", or {"type": "function", "function": {"name": ...}}
+	ParallelToolCalls    *bool           `json:"parallel_tool_calls" extensions:"x-nullable"`                              // false: at most one call in a reply
+	ContinueFinalMessage bool            `json:"continue_final_message"`                                                   // the last message, an assistant's, is the beginning of the reply
+	AddGenerationPrompt  *bool           `json:"add_generation_prompt" extensions:"x-nullable"`                            // vLLM's: false with continue_final_message, true without
+	RecipeField
 	SamplingFields
 	ConstraintFields
 }
@@ -69,7 +81,7 @@ type ChatCompletion struct {
 	Object            string       `json:"object" enums:"chat.completion"`
 	Created           int64        `json:"created"`
 	Model             string       `json:"model"`              // as it was asked for
-	SystemFingerprint string       `json:"system_fingerprint"` // the model that an alias stood for
+	SystemFingerprint string       `json:"system_fingerprint"` // the model that an alias stood for, or the id of the recipe that came along
 	Choices           []ChatChoice `json:"choices"`
 	Usage             Usage        `json:"usage"`
 }
