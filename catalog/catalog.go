@@ -69,6 +69,7 @@ type Catalog struct {
 	working sync.WaitGroup
 
 	residents *residents
+	makings   makings
 
 	// naming is held from looking at what has a name to taking or freeing it.
 	naming sync.Mutex

@@ -41,6 +41,7 @@ func (c *Catalog) make(r *resident, what resolved) {
 	if err != nil {
 		c.log.Error("a model could not be made", "model", r.key, "error", err)
 	} else {
+		c.makings.note(r.key, func(m *Making) { m.At, m.Total = c.now(), time.Since(began) })
 		c.log.Info("model ready", "model", r.key, "bytes", bytes, "seconds", time.Since(began).Seconds())
 	}
 	c.residents.settle(r, m, bytes, err)
@@ -147,9 +148,13 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check 
 	if err := c.residents.memory.Reserve(bytes); err != nil {
 		return nil, 0, within(err, "%s has no room", name)
 	}
+	began := time.Now()
 	w, err := c.fill(bytes, func() (*infer.Weights, error) { return c.executor.Merge(ctx, r, sources) })
 	if err != nil {
 		return nil, 0, err
+	}
+	if isRecipeID(name) { // and no candidate
+		c.makings.note(name, func(m *Making) { m.Merge = time.Since(began) })
 	}
 	return &infer.Model{Name: name, Weights: w, Tokenizer: parent.Tokenizer, Template: parent.Template}, bytes, nil
 }

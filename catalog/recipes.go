@@ -144,5 +144,6 @@ func (c *Catalog) DeleteRecipe(ctx context.Context, id string) error {
 		return err
 	}
 	c.residents.drop(r.ID)
+	c.makings.forget(r.ID)
 	return nil
 }

@@ -30,6 +30,7 @@ type fakeCatalog struct {
 	entries []catalog.Entry
 	recipes []store.Recipe
 	aliases []store.Alias
+	card    catalog.Card                                 // of whatever is no source
 	acquire func(ctx context.Context, name string) error // runs before Acquire answers
 	words   func() error                                 // runs before Words answers
 	differ  bool                                         // the models have different tokenizers
@@ -62,6 +63,17 @@ func (f *fakeCatalog) Get(_ context.Context, name string) (catalog.Entry, error)
 		return catalog.Entry{}, fault.New(fault.Conflict, "recipes recipe-02 and recipe-03 are both called %q", name)
 	}
 	return catalog.Entry{}, fault.New(fault.NotFound, "no model is called %q", name)
+}
+
+func (f *fakeCatalog) Card(ctx context.Context, name string) (catalog.Card, error) {
+	e, err := f.Get(ctx, name)
+	if err != nil {
+		return catalog.Card{}, err
+	}
+	if e.Kind == catalog.Source {
+		return catalog.Card{Entry: e, Digest: "sha256:" + e.ID}, nil
+	}
+	return f.card, nil
 }
 
 func (f *fakeCatalog) Acquire(ctx context.Context, name string) (*catalog.Lease, error) {

@@ -33,6 +33,7 @@ type Catalog interface {
 	Get(ctx context.Context, name string) (catalog.Entry, error)
 	Words(ctx context.Context, name string) (catalog.Words, error)
 	CommonWords(ctx context.Context) (catalog.Words, error)
+	Card(ctx context.Context, name string) (catalog.Card, error)
 	Acquire(ctx context.Context, name string) (*catalog.Lease, error)
 	Load(ctx context.Context, name string, pinned bool) (catalog.Entry, error)
 	Unload(ctx context.Context, name string) (catalog.Entry, error)

@@ -77,11 +77,19 @@ func TestTheDocumentHasTheRoutesOfTheRouter(t *testing.T) {
 	for _, r := range newBench(t).gateway.router.Routes() {
 		served = append(served, r.Method+" "+parameter.ReplaceAllString(r.Path, "{$1}"))
 	}
+	// What follows a name that may hold slashes is no route of the router's.
+	below := map[string]string{"/v1/models/{model}/card": "/v1/models/{model}"}
 	for path, item := range loadDocument(t).Paths.Map() {
 		for method := range item.Operations() {
+			if parent, ok := below[path]; ok {
+				require.Contains(t, served, method+" "+parent)
+				delete(below, path)
+				continue
+			}
 			documented = append(documented, method+" "+path)
 		}
 	}
+	require.Empty(t, below)
 	slices.Sort(served)
 	slices.Sort(documented)
 	require.Equal(t, served, documented)

@@ -58,7 +58,7 @@ func (g *Gateway) routes() *gin.Engine {
 
 	quick := api.Group("/", within(g.limits.RequestTimeout))
 	quick.GET("/models", g.handle(g.listModels))
-	quick.GET("/models/*model", g.handle(g.getModel)) // ids may hold slashes
+	quick.GET("/models/*model", g.handle(g.getModelOrCard)) // ids may hold slashes
 	quick.DELETE("/models/*model", g.handle(g.deleteModel))
 
 	quick.GET("/responses/:id", g.handle(g.getResponse))

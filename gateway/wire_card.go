@@ -1,0 +1,56 @@
+package gateway
+
+import (
+	"encoding/json"
+
+	"github.com/mergeway/mergeway/search/task"
+)
+
+// ModelCard is what there is to know about a model.
+type ModelCard struct {
+	Object  string `json:"object" enums:"model.card"`
+	ID      string `json:"id" example:"recipe-0123456789abcdef"` // of the model itself, whatever it was asked as
+	Name    string `json:"name,omitempty" example:"two-of-each"` // what people call a recipe
+	Kind    string `json:"kind" enums:"source,recipe"`
+	Created int64  `json:"created"`
+	Digest  string `json:"digest"` // over its content; of a recipe over that of its parts, too, when it was stored
+
+	Recipe  json.RawMessage `json:"recipe,omitempty" swaggertype:"object"` // in its one canonical form
+	Parts   []CardPart      `json:"parts"`                                 // what a recipe merges
+	Changed bool            `json:"changed"`                               // a part is not what it was when the recipe was stored: store it again
+	Aliases []string        `json:"aliases"`                               // the names that stand for it
+	Scores  []CardScore     `json:"scores"`                                // what searches found it to be worth
+
+	State  string      `json:"state" enums:"ready,unloaded,loading,draining,failed"`
+	Pinned bool        `json:"pinned"`
+	Bytes  int64       `json:"bytes"`           // memory of its weights while it is ready
+	Error  string      `json:"error,omitempty"` // why it failed
+	Made   *CardMaking `json:"made,omitempty"`  // the last time; absent if this process hasn't
+}
+
+// CardPart is a model that a recipe merges.
+type CardPart struct {
+	Model  string `json:"model" example:"base"`
+	Base   bool   `json:"base"`   // differences are taken from it
+	Source bool   `json:"source"` // it is one of the sources
+	Digest string `json:"digest"` // over its content as it is now; empty if it is gone
+}
+
+// CardMaking tells how long a model took.
+type CardMaking struct {
+	At           int64   `json:"at"`            // when it was ready
+	Seconds      float64 `json:"seconds"`       // with what it is made of loaded first, where that was not there
+	MergeSeconds float64 `json:"merge_seconds"` // the merge alone; 0 for a source
+}
+
+// CardScore is what one search knows of a model.
+type CardScore struct {
+	Search      string      `json:"search"` // its id
+	Name        string      `json:"name"`   // what people call it
+	Task        string      `json:"task" example:"ja-math"`
+	As          string      `json:"as" enums:"winner,finalist,base,source"`
+	Trial       *int        `json:"trial,omitempty"`        // which one it was
+	SearchScore *task.Score `json:"search_score,omitempty"` // on the search problems, by which it was found
+	Validation  *task.Score `json:"validation,omitempty"`   // on those that chose the winner
+	Test        *task.Score `json:"test,omitempty"`         // on those that nothing was chosen by
+}
