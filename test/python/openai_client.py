@@ -71,6 +71,39 @@ def check_sampling(client, name):
     assert sample(7) == sample(7), "the same seed gave another reply"
 
 
+def check_recipe(client):
+    """A recipe in the request is merged, served under its id, and merged once."""
+    yaml = """
+        merge_method: ties
+        base_model: base
+        models:
+          - model: ja-general
+            parameters: {weight: 0.5, density: [1, 0.5]}
+          - model: en-math-a
+            parameters:
+              weight: [{filter: mlp, value: 1}, {value: 0.25}]
+        dtype: bfloat16
+    """
+    json = {"method": "task_arithmetic", "base_model": "base", "sources": [{"model": "ja-general", "weight": 0.75}]}
+    for recipe, label in [(yaml, "mine"), (json, "")]:
+        replies = [
+            client.chat.completions.create(
+                model=label, messages=QUESTION, temperature=0, max_tokens=8, extra_body={"recipe": recipe})
+            for _ in range(2)
+        ]
+        made = replies[0].system_fingerprint
+        assert made.startswith("recipe-") and made == replies[1].system_fingerprint, replies
+        assert replies[0].model == (label or made), replies[0]
+        again = client.chat.completions.create(model=made, messages=QUESTION, temperature=0, max_tokens=8)
+        assert len({reply.choices[0].message.content for reply in [*replies, again]}) == 1
+    try:
+        client.chat.completions.create(model="", messages=QUESTION, extra_body={"recipe": yaml.replace("density", "dense")})
+        raise SystemExit("a recipe with an unknown parameter was accepted")
+    except openai.BadRequestError as error:
+        assert error.param == "recipe.models[0].parameters.dense" and "line 6" in error.body["message"], error.body
+    print("ok: recipes in requests")
+
+
 def check_errors(client, name):
     """Errors arrive as the client's own exceptions, with OpenAI's fields."""
     try:
@@ -95,6 +128,7 @@ def main():
         check_stream(client, name, text, reason)
         check_sampling(client, name)
         print(f"ok: {name}: {text}")
+    check_recipe(client)
     check_errors(client, names[0])
 
 
