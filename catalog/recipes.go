@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/mergeway/mergeway/fault"
-	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/store"
 )
@@ -50,41 +49,6 @@ func (c *Catalog) PutRecipe(ctx context.Context, name string, r merge.Recipe) (s
 	}
 	c.log.InfoContext(ctx, "recipe stored", "recipe", id, "name", name)
 	return stored, nil
-}
-
-// Fit checks that the models of a recipe exist and can be merged, and gives the
-// configuration that the merged model will have. Sources are source folders: a
-// recipe of recipes is refused.
-func (c *Catalog) Fit(_ context.Context, r merge.Recipe) (checkpoint.Config, error) {
-	if err := r.Validate(); err != nil {
-		return checkpoint.Config{}, err
-	}
-	configs := map[string]checkpoint.Config{}
-	for _, name := range r.Models() {
-		s, err := c.source(name)
-		if fault.CodeOf(err) == fault.NotFound {
-			return checkpoint.Config{}, &fault.Error{Code: fault.NotFound, Param: paramOf(r, name),
-				Message: "there is no source model \"" + name + "\" to merge"}
-		}
-		if err != nil {
-			return checkpoint.Config{}, err
-		}
-		if configs[name], err = s.readConfig(); err != nil {
-			return checkpoint.Config{}, err
-		}
-	}
-	if err := merge.CheckFit(r, configs); err != nil {
-		return checkpoint.Config{}, err
-	}
-	return configs[r.Parent()], nil
-}
-
-// paramOf tells where a recipe names a model.
-func paramOf(r merge.Recipe, name string) string {
-	if r.Base == name {
-		return "base_model"
-	}
-	return "sources"
 }
 
 // digest names what a recipe makes of the sources as they are now.

@@ -62,7 +62,7 @@ func TestARecipeIsCheckedBeforeItIsStored(t *testing.T) {
 			require.True(t, errors.As(err, &f))
 			require.Equal(t, c.param, f.Param)
 			for _, s := range c.says {
-				require.Contains(t, f.Message, s)
+				require.Contains(t, err.Error(), s)
 			}
 		})
 	}

@@ -97,6 +97,7 @@ type source struct {
 	tokenizer *tokenizer.Tokenizer
 	template  *chat.Template
 	digest    string
+	tensors   tensorList
 
 	wordsDigest string // of the files that the words are read from
 }

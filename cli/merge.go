@@ -80,16 +80,16 @@ func mergeTo(ctx context.Context, say io.Writer, dev *device.Device, models stri
 	executor := merge.NewExecutor(dev)
 	defer executor.Close()
 	folders := map[string]*checkpoint.Folder{}
-	configs := map[string]checkpoint.Config{}
+	described := map[string]merge.Described{}
 	for _, name := range recipe.Models() {
 		folder, err := checkpoint.Open(filepath.Join(models, filepath.FromSlash(name)))
 		if err != nil {
 			return fmt.Errorf("model %q: %w", name, err)
 		}
 		defer folder.Close()
-		folders[name], configs[name] = folder, folder.Config()
+		folders[name], described[name] = folder, merge.Described{Config: folder.Config(), Tensors: folder.Tensors()}
 	}
-	if err := merge.CheckFit(recipe, configs); err != nil {
+	if err := merge.Fit(recipe, described); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(out); err == nil { // before the work, not after it

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/merge"
 )
 
 // Failures that only exist at this border. They share the type of the rooms'
@@ -93,6 +94,8 @@ type ErrorBody struct {
 	Type    string  `json:"type" enums:"invalid_request_error,permission_error,rate_limit_error,server_error"`
 	Param   *string `json:"param" extensions:"x-nullable"` // the field of the request at fault, or null
 	Code    string  `json:"code" example:"model_not_found"`
+
+	Details []merge.Problem `json:"details,omitempty"` // of models that can't be merged: every reason
 }
 
 // maxErrorMessage bounds what an error repeats of its request.
@@ -120,6 +123,10 @@ func explain(err error, ref string) (answer, ErrorReply) {
 	body.Message = clip(body.Message, maxErrorMessage)
 	if f != nil && f.Param != "" {
 		body.Param = &f.Param
+	}
+	var misfit *merge.Misfit
+	if errors.As(err, &misfit) && a.status < http.StatusInternalServerError {
+		body.Details = misfit.Problems
 	}
 	return a, ErrorReply{Error: body}
 }

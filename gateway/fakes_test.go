@@ -173,7 +173,10 @@ func (f *fakeCatalog) PutRecipe(_ context.Context, name string, r merge.Recipe) 
 	defer f.mu.Unlock()
 	for _, s := range r.Sources {
 		if s.Model == "other-shape" {
-			return store.Recipe{}, fault.New(fault.Unfit, "the sources do not fit together: hidden sizes 8 and 16; vocabularies 10 and 20")
+			return store.Recipe{}, fault.Wrap(&merge.Misfit{Problems: []merge.Problem{
+				{Kind: merge.KindShape, Model: s.Model, Field: "hidden_size", Message: "hidden sizes 8 and 16"},
+				{Kind: merge.KindVocabulary, Model: s.Model, Message: "vocabularies 10 and 20"},
+			}}, fault.Unfit, "the sources do not fit together")
 		}
 	}
 	body, err := r.Canonical()

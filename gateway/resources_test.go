@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mergeway/mergeway/catalog"
+	"github.com/mergeway/mergeway/merge"
 )
 
 func TestModelsAreListedWithTheirState(t *testing.T) {
@@ -107,6 +108,13 @@ func TestABadRecipeIsRefused(t *testing.T) {
 			b.send("POST", "/v1/recipes", c.body).requireError(t, c.status, c.code, c.param)
 		})
 	}
+	e := b.send("POST", "/v1/recipes", cases[5].body).requireError(t, 422, "unfit", "")
+	require.Equal(t, "the sources do not fit together: hidden sizes 8 and 16; vocabularies 10 and 20", e.Message)
+	require.Equal(t, []merge.Problem{
+		{Kind: "shape", Model: "other-shape", Field: "hidden_size", Message: "hidden sizes 8 and 16"},
+		{Kind: "vocabulary", Model: "other-shape", Message: "vocabularies 10 and 20"},
+	}, e.Details)
+	require.NotContains(t, b.send("POST", "/v1/recipes", `{}`).body, "details")
 	b.send("DELETE", "/v1/recipes/none", "").requireError(t, 404, "not_found", "")
 }
 

@@ -3,73 +3,93 @@ package merge
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
-// CheckFit says whether the models that a valid recipe names can be merged with
-// one another: fault.Unfit, with every problem listed, as they are mended in one
-// go. An invalid recipe is fault.Invalid.
+// Described is what is known of a model before its weights are read.
+type Described struct {
+	Config checkpoint.Config
+	// Tensors are those of its files; nil if nothing is known of them.
+	Tensors []checkpoint.TensorInfo
+	// Tokens is how many rows of its embedding its tokenizer has words for; 0 if
+	// that is not known.
+	Tokens int
+}
+
+// CheckFit is [Fit] for models of which nothing but their configurations is known.
+func CheckFit(r Recipe, configs map[string]checkpoint.Config) error {
+	models := make(map[string]Described, len(configs))
+	for name, c := range configs {
+		models[name] = Described{Config: c}
+	}
+	return Fit(r, models)
+}
+
+// Fit says whether the models that a valid recipe names can be merged with one
+// another: fault.Unfit around a [Misfit], with every problem listed, as they are
+// mended in one go. An invalid recipe is fault.Invalid.
 //
 // What shapes the weights or gives them their meaning has to be the same in all
 // models. What only says how a model is used (its longest context, its sliding
 // window, the epsilon of its norms, the dtype of its file) need not be: the
 // merged model has it from its parent.
-func CheckFit(r Recipe, configs map[string]checkpoint.Config) error {
+func Fit(r Recipe, models map[string]Described) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
 	r = r.withDefaults()
-	var problems []string
+	var report Misfit
 	for _, name := range r.Models() {
-		if _, ok := configs[name]; !ok {
-			problems = append(problems, fmt.Sprintf("there is no model %q", name))
+		if m, ok := models[name]; ok {
+			report.files(name, m)
+		} else {
+			report.add(KindModel, name, "", "there is no model %q", name)
 		}
 	}
-	if parent, ok := configs[r.Parent()]; ok {
+	if parent, ok := models[r.Parent()]; ok {
 		for _, name := range r.Models() {
-			if c, ok := configs[name]; ok && name != r.Parent() {
-				problems = append(problems, differences(r.Parent(), parent, name, c)...)
+			if m, ok := models[name]; ok && name != r.Parent() {
+				report.differences(r.Parent(), parent, name, m)
 			}
 		}
-		if r.Layers != 0 && r.Layers != parent.NumHiddenLayers {
-			problems = append(problems, fmt.Sprintf("the slices have %d layers and %q has %d: only slices of all layers are supported", r.Layers, r.Parent(), parent.NumHiddenLayers))
-		}
-		problems = append(problems, groupProblems(r, r.Groups.Count(parent.NumHiddenLayers))...)
-		problems = append(problems, meanProblems(r, parent)...)
+		report.numbers(r, parent.Config)
 	}
-	if len(problems) == 0 {
+	if len(report.Problems) == 0 {
 		return nil
 	}
-	return fault.New(fault.Unfit, "these models can't be merged: %s", strings.Join(problems, "; "))
+	return fault.Wrap(&report, fault.Unfit, "these models can't be merged")
 }
 
 // traits are what merged models must have in common.
 var traits = []struct {
+	kind Kind
 	name string
 	of   func(checkpoint.Config) any
 }{
-	{"model_type", func(c checkpoint.Config) any { return c.ModelType }},
-	{"hidden_size", func(c checkpoint.Config) any { return c.HiddenSize }},
-	{"num_hidden_layers", func(c checkpoint.Config) any { return c.NumHiddenLayers }},
-	{"num_attention_heads", func(c checkpoint.Config) any { return c.NumAttentionHeads }},
-	{"num_key_value_heads", func(c checkpoint.Config) any { return c.NumKeyValueHeads }},
-	{"head_dim", func(c checkpoint.Config) any { return c.HeadDim }},
-	{"intermediate_size", func(c checkpoint.Config) any { return c.IntermediateSize }},
-	{"vocab_size", func(c checkpoint.Config) any { return c.VocabSize }},
-	{"tie_word_embeddings", func(c checkpoint.Config) any { return c.TieWordEmbeddings }},
-	{"hidden_act", func(c checkpoint.Config) any { return c.HiddenAct }},
-	{"rope_theta", func(c checkpoint.Config) any { return c.RopeTheta }},
-	{"rope_scaling", func(c checkpoint.Config) any { return ropeScaling(c) }},
-	{"rope_local_base_freq", func(c checkpoint.Config) any { return c.RopeLocalTheta }},
-	{"layer_types", func(c checkpoint.Config) any { return localLayers(c) }},
-	{"attention_bias", func(c checkpoint.Config) any { return c.AttentionBias }},
-	{"mlp_bias", func(c checkpoint.Config) any { return c.MLPBias }},
-	{"query_pre_attn_scalar", func(c checkpoint.Config) any { return c.QueryPreAttnScalar }},
-	{"attn_logit_softcapping", func(c checkpoint.Config) any { return c.AttnLogitSoftcapping }},
-	{"final_logit_softcapping", func(c checkpoint.Config) any { return c.FinalLogitSoftcapping }},
+	{KindArchitecture, "model_type", func(c checkpoint.Config) any { return c.ModelType }},
+	{KindShape, "hidden_size", func(c checkpoint.Config) any { return c.HiddenSize }},
+	{KindShape, "num_hidden_layers", func(c checkpoint.Config) any { return c.NumHiddenLayers }},
+	{KindShape, "num_attention_heads", func(c checkpoint.Config) any { return c.NumAttentionHeads }},
+	{KindShape, "num_key_value_heads", func(c checkpoint.Config) any { return c.NumKeyValueHeads }},
+	{KindShape, "head_dim", func(c checkpoint.Config) any { return c.HeadDim }},
+	{KindShape, "intermediate_size", func(c checkpoint.Config) any { return c.IntermediateSize }},
+	{KindVocabulary, "vocab_size", func(c checkpoint.Config) any { return c.VocabSize }},
+	{KindHead, "tie_word_embeddings", func(c checkpoint.Config) any { return c.TieWordEmbeddings }},
+	{KindArchitecture, "hidden_act", func(c checkpoint.Config) any { return c.HiddenAct }},
+	{KindArchitecture, "rope_theta", func(c checkpoint.Config) any { return c.RopeTheta }},
+	{KindArchitecture, "rope_scaling", func(c checkpoint.Config) any { return ropeScaling(c) }},
+	{KindArchitecture, "rope_local_base_freq", func(c checkpoint.Config) any { return c.RopeLocalTheta }},
+	{KindArchitecture, "layer_types", func(c checkpoint.Config) any { return localLayers(c) }},
+	{KindTensors, "attention_bias", func(c checkpoint.Config) any { return c.AttentionBias }},
+	{KindTensors, "mlp_bias", func(c checkpoint.Config) any { return c.MLPBias }},
+	{KindArchitecture, "query_pre_attn_scalar", func(c checkpoint.Config) any { return c.QueryPreAttnScalar }},
+	{KindArchitecture, "attn_logit_softcapping", func(c checkpoint.Config) any { return c.AttnLogitSoftcapping }},
+	{KindArchitecture, "final_logit_softcapping", func(c checkpoint.Config) any { return c.FinalLogitSoftcapping }},
 }
 
 // localLayers lists the blocks that rotate by an angle of their own. Where all
@@ -92,43 +112,108 @@ func ropeScaling(c checkpoint.Config) checkpoint.RopeScaling {
 	return *c.RopeScaling
 }
 
-// differences lists the traits that two models don't share.
-func differences(a string, ca checkpoint.Config, b string, cb checkpoint.Config) []string {
-	var problems []string
+// differences lists the traits that two models don't share, and what is behind
+// them as far as it is known.
+func (m *Misfit) differences(a string, da Described, b string, db Described) {
 	for _, t := range traits {
-		if va, vb := t.of(ca), t.of(cb); va != vb {
-			problems = append(problems, fmt.Sprintf("%s of %q is %v, of %q %v", t.name, b, vb, a, va))
+		va, vb := t.of(da.Config), t.of(db.Config)
+		if va == vb {
+			continue
 		}
-	}
-	return problems
-}
-
-// groupProblems lists the sources whose numbers don't match the layer groups.
-func groupProblems(r Recipe, groups int) []string {
-	var problems []string
-	for _, s := range r.Sources {
-		for _, list := range []struct {
-			name   string
-			values []float64
-		}{{"weight", s.Weight.Values}, {"density", s.Density.Values}} {
-			if n := len(list.values); n > 1 && n != groups {
-				problems = append(problems, fmt.Sprintf("%s of %q has %d values for the %d layer groups of grouping %q",
-					list.name, s.Model, n, groups, string(r.Groups)))
+		why := ""
+		switch t.kind {
+		case KindVocabulary:
+			why = rows(db, b) + rows(da, a)
+		case KindHead:
+			tied, own := a, b
+			if db.Config.TieWordEmbeddings {
+				tied, own = b, a
 			}
+			why = fmt.Sprintf(": the output head of %q is its embedding, and %q has one of its own", tied, own)
 		}
+		m.add(t.kind, b, t.name, "%s of %q is %v, of %q %v%s", t.name, b, vb, a, va, why)
 	}
-	return problems
 }
 
-// meanProblems names the first tensor in which a weighted mean is undefined.
-func meanProblems(r Recipe, c checkpoint.Config) []string {
+// rows tells what the rows of an embedding are for, if that is known.
+func rows(d Described, name string) string {
+	switch spare := d.Config.VocabSize - d.Tokens; {
+	case d.Tokens == 0:
+		return ""
+	case spare > 0:
+		return fmt.Sprintf("; %q has %d tokens, and %d rows to spare", name, d.Tokens, spare)
+	}
+	return fmt.Sprintf("; %q has %d tokens", name, d.Tokens)
+}
+
+// files compares a model's tensors with what its configuration asks for.
+func (m *Misfit) files(name string, d Described) {
+	if d.Tensors == nil {
+		return
+	}
+	stored := make(map[string]checkpoint.TensorInfo, len(d.Tensors))
+	for _, t := range d.Tensors {
+		stored[t.Name] = t
+	}
+	var missing []string
+	for _, p := range arch.Params(d.Config) {
+		t, ok := stored[p.Name]
+		switch {
+		case !ok:
+			missing = append(missing, p.Name)
+		case !slices.Equal(t.Shape, p.Shape):
+			m.add(KindShape, name, p.Name, "tensor %s of %q is %v, by its config %v", p.Name, name, t.Shape, p.Shape)
+		}
+	}
+	switch n := len(missing); {
+	case n == 1:
+		m.add(KindTensors, name, missing[0], "%q has no tensor %s, which its config asks for", name, missing[0])
+	case n > 1:
+		m.add(KindTensors, name, missing[0], "%q has no tensors %s, which its config asks for", name, shortList(missing))
+	}
+}
+
+// shortList names the first few.
+func shortList(names []string) string {
+	const few = 3
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
+}
+
+// numbers lists what of the recipe's numbers does not go with the models.
+func (m *Misfit) numbers(r Recipe, c checkpoint.Config) {
+	if r.Layers != 0 && r.Layers != c.NumHiddenLayers {
+		m.add(KindLayers, r.Parent(), "", "the slices have %d layers and %q has %d: only slices of all layers are supported", r.Layers, r.Parent(), c.NumHiddenLayers)
+	}
+	groups := r.Groups.Count(c.NumHiddenLayers)
+	check := func(of, name string, s Setting) {
+		if n := len(s.Values); n > 1 && n != groups {
+			m.add(KindNumbers, of, name, "%s of %q has %d values for the %d layer groups of grouping %q", name, of, n, groups, string(r.Groups))
+		}
+	}
+	choices := methods[r.Method]
+	for _, s := range r.Sources {
+		for _, name := range choices.ownNames() {
+			check(s.Model, name, s.get(choices, name))
+		}
+	}
+	for _, q := range choices.shared {
+		check("the merge", q.name, r.Parameters[q.name])
+	}
+	m.mean(r, c)
+}
+
+// mean names the first tensor in which a weighted mean is undefined.
+func (m *Misfit) mean(r Recipe, c checkpoint.Config) {
 	if !r.Normalize || r.Method.NeedsBase() {
-		return nil
+		return
 	}
 	for _, p := range r.places(c) {
 		if sum := r.weightSum(p); math.Abs(sum) < minDivisor {
-			return []string{fmt.Sprintf("the weights in %s sum to %v, so their mean is undefined", p.name, sum)}
+			m.add(KindNumbers, "", p.name, "the weights in %s sum to %v, so their mean is undefined", p.name, sum)
+			return
 		}
 	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
@@ -99,4 +100,76 @@ func configsOf(names ...string) map[string]checkpoint.Config {
 		configs[name] = miniature()
 	}
 	return configs
+}
+
+// described is a model whose files hold what its configuration asks for.
+func described(c checkpoint.Config) Described {
+	d := Described{Config: c}
+	for _, p := range arch.Params(c) {
+		d.Tensors = append(d.Tensors, checkpoint.TensorInfo{Name: p.Name, Shape: p.Shape})
+	}
+	return d
+}
+
+func TestTheReportHasEveryProblem(t *testing.T) {
+	base, ja, math := described(miniature()), described(miniature()), miniature()
+	ja.Tensors[2].Shape = []int{7, 7}
+	ja.Tensors = append(ja.Tensors[:5], ja.Tensors[9:]...)
+	ja.Tensors = append(ja.Tensors, checkpoint.TensorInfo{Name: "model.vision.weight", Shape: []int{1}}) // nobody asks for it
+	math.VocabSize, math.TieWordEmbeddings, math.RopeTheta = 520, true, 5e5
+	other := described(math)
+	other.Tokens, base.Tokens = 515, 512
+	r := paper()
+	r.Groups, r.Layers = Blocks, 5
+	err := Fit(r, map[string]Described{"base": base, "ja": ja, "math": other})
+	assert.Equal(t, fault.Unfit, fault.CodeOf(err))
+	var m *Misfit
+	require.ErrorAs(t, err, &m)
+	type short struct {
+		kind         Kind
+		model, field string
+	}
+	var got []short
+	for _, p := range m.Problems {
+		got = append(got, short{p.Kind, p.Model, p.Field})
+		assert.Contains(t, err.Error(), p.Message)
+	}
+	assert.Equal(t, []short{
+		{KindShape, "ja", "model.layers.0.self_attn.q_proj.weight"},
+		{KindTensors, "ja", "model.layers.0.self_attn.o_proj.weight"},
+		{KindVocabulary, "math", "vocab_size"},
+		{KindHead, "math", "tie_word_embeddings"},
+		{KindArchitecture, "math", "rope_theta"},
+		{KindLayers, "base", ""},
+		{KindNumbers, "ja", "weight"},
+	}, got)
+	for _, says := range []string{
+		"tensor model.layers.0.self_attn.q_proj.weight of \"ja\" is [7 7], by its config [128 128]",
+		`"ja" has no tensors model.layers.0.self_attn.o_proj.weight, model.layers.0.post_attention_layernorm.weight, model.layers.0.mlp.gate_proj.weight and 1 more`,
+		`vocab_size of "math" is 520, of "base" 512; "math" has 515 tokens, and 5 rows to spare; "base" has 512 tokens`,
+		`the output head of "math" is its embedding, and "base" has one of its own`,
+	} {
+		assert.Contains(t, err.Error(), says)
+	}
+}
+
+func TestTheReportEnds(t *testing.T) {
+	c := miniature()
+	c.NumHiddenLayers = 64
+	base, ja := described(c), described(c)
+	for i := range ja.Tensors {
+		ja.Tensors[i].Shape = []int{1}
+	}
+	r := NewRecipe(TaskArithmetic)
+	r.Base, r.Sources = "base", []Source{{Model: "ja", Weight: Numbers(1)}}
+	require.NoError(t, Fit(r, map[string]Described{"base": base, "ja": base}))
+	var m *Misfit
+	require.ErrorAs(t, Fit(r, map[string]Described{"base": base, "ja": ja}), &m)
+	assert.Len(t, m.Problems, maxProblems)
+}
+
+func TestNumbersOfAMergeMustMatchItsGroups(t *testing.T) {
+	r := toyRecipe(SLERP)
+	r.Groups, r.Parameters = Blocks, Parameters{"t": Numbers(0, 1, 2, 3)}
+	require.ErrorContains(t, CheckFit(r, configsOf("base", "a")), "t of \"the merge\" has 4 values for the 6 layer groups")
 }

@@ -3,6 +3,7 @@ package test
 import (
 	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -116,5 +117,19 @@ parameters: {t: 0.5}
 	refusal := s.refusal(422, "POST", "/v1/recipes", object{"yaml": slices})
 	require.Equal(t, "unfit", refusal.text("code"))
 	require.Contains(t, refusal.text("message"), "the slices have 2 layers")
-	require.Equal(t, 404, s.send("POST", "/v1/recipes", object{"yaml": strings.ReplaceAll(slices, "ja-general", "nobody")}).status)
+	refusal = s.refusal(404, "POST", "/v1/recipes", object{"yaml": strings.NewReplacer("ja-general", "nobody", "base", "nothing").Replace(slices)})
+	require.Contains(t, refusal.text("message"), `"nobody", "nothing"`)
+
+	editConfig(t, filepath.Join(models, "ja-general"), func(config object) {
+		config["vocab_size"], config["num_attention_heads"], config["rope_theta"] = 600, 8, 1e6
+	})
+	s = start(t, options{models: models})
+	refusal = s.refusal(422, "POST", "/v1/recipes", object{"method": "slerp", "base_model": base, "sources": []object{{"model": "ja-general"}}, "parameters": object{"t": 0.5}})
+	kinds := map[string]bool{}
+	for _, problem := range refusal.list("details") {
+		require.Contains(t, refusal.text("message"), problem.text("message"))
+		require.Equal(t, "ja-general", problem.text("model"))
+		kinds[problem.text("kind")] = true
+	}
+	require.Equal(t, map[string]bool{"shape": true, "vocabulary": true, "architecture": true}, kinds, "%v", refusal)
 }
