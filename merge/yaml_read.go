@@ -66,7 +66,8 @@ func (d *yamlReader) read() error {
 			return d.top.fields[key].wrong("%s", why)
 		}
 	}
-	if err := d.top.known(slices.Concat(yamlKeys, []string{"modules", "chat_template"})...); err != nil {
+	d.top.keys = slices.DeleteFunc(d.top.keys, func(key string) bool { return unsupportedYAML[key] != "" }) // null, then
+	if err := d.top.known(yamlKeys...); err != nil {
 		return err
 	}
 	method := d.top.get("merge_method")

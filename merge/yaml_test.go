@@ -222,8 +222,8 @@ func TestEveryRecipeSurvivesYAML(t *testing.T) {
 func TestParseYAMLNamesWhatItRefuses(t *testing.T) {
 	const head = "merge_method: ties\nbase_model: b\n"
 	const models = "models:\n  - model: a\n    parameters: {weight: 1}\n"
-	_, err := ParseYAML([]byte(head + models))
-	require.NoError(t, err)
+	_, err := ParseYAML([]byte(head + models + "chat_template:\nmodules: ~\ntokenizer: null\n"))
+	require.NoError(t, err, "what is null is as good as not there")
 	model := func(lines string) string {
 		return head + "models:\n  - model: a\n    parameters:\n      weight: 1\n" + lines
 	}
@@ -236,7 +236,7 @@ func TestParseYAMLNamesWhatItRefuses(t *testing.T) {
 		"broken":                   {head + "models: [", "", "line 3"},
 		"a list":                   {"- a\n", "", "line 1: this must be a map"},
 		"two documents":            {head + models + "---\n" + head + models, "", "line 7: a second document"},
-		"an unknown key":           {head + models + "tokeniser: x\n", "tokeniser", `line 6: tokeniser: unknown key "tokeniser"`},
+		"an unknown key":           {head + models + "tokeniser: x\n", "tokeniser", `line 6: tokeniser: unknown key "tokeniser": known here are name, merge_method, base_model, models, slices, parameters, dtype, out_dtype, tokenizer_source, tokenizer, mergeway`},
 		"a key twice":              {head + models + "base_model: c\n", "", "line 6"},
 		"no method":                {models, "merge_method", "merge_method is missing"},
 		"an unknown method":        {"merge_method: magic\n" + models, "merge_method", `line 1: merge_method: unknown merge method "magic"`},

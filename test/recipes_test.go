@@ -117,7 +117,7 @@ parameters: {t: 0.5}
 	refusal := s.refusal(422, "POST", "/v1/recipes", object{"yaml": slices})
 	require.Equal(t, "unfit", refusal.text("code"))
 	require.Contains(t, refusal.text("message"), "the slices have 2 layers")
-	refusal = s.refusal(404, "POST", "/v1/recipes", object{"yaml": strings.NewReplacer("ja-general", "nobody", "base", "nothing").Replace(slices)})
+	refusal = s.refusal(404, "POST", "/v1/recipes", object{"yaml": strings.NewReplacer("ja-general", "nobody", ": base", ": nothing").Replace(slices)})
 	require.Contains(t, refusal.text("message"), `"nobody", "nothing"`)
 
 	editConfig(t, filepath.Join(models, "ja-general"), func(config object) {
