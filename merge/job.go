@@ -113,6 +113,7 @@ func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tenso
 		return nil, err
 	}
 	ranks, err := x.rankArguments(ctx, j, u)
+	defer func() { device.Free(ranks...) }()
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +126,9 @@ func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tenso
 			args = append(args, s.tensors[t])
 		}
 	}
-	args = append(args, ranks...)
+	for _, r := range ranks {
+		args = append(args, r)
+	}
 	out, err := x.programs.run(j.program, j.program.build, args)
 	if err != nil {
 		return nil, err
@@ -224,22 +227,22 @@ func (s Source) own(j job, q parameter, t int) float64 {
 }
 
 // rankArguments are the ranks of entries in their rows, of each tensor and
-// source, where a program draws by them.
-func (x *Executor) rankArguments(ctx context.Context, j job, u unit) ([]any, error) {
+// source, where a program draws by them. They are the caller's to free, also
+// beside an error.
+func (x *Executor) rankArguments(ctx context.Context, j job, u unit) (out []*tensors.Tensor, err error) {
 	if j.choices.sparsify != rankBernoulli {
 		return nil, nil
 	}
-	var out []any
 	for t := u.from; t < u.to; t++ {
 		for i := range j.sources {
 			if err := cancelled(ctx); err != nil {
-				return nil, err
+				return out, err
 			}
 			ranks, err := x.ranking(j, t, i, inRows)
 			if err != nil {
-				return nil, err
+				return out, err
 			}
-			out = append(out, ranks)
+			out = append(out, tensors.FromFlatDataAndDimensions(ranks, len(ranks)))
 		}
 	}
 	return out, nil
