@@ -23,6 +23,9 @@ func (r Recipe) normal() Recipe {
 	if !r.Method.Random() {
 		r.Seed = 0
 	}
+	if r.Consensus == ConsensusSum {
+		r.Consensus = ""
+	}
 	r.Parameters = r.Parameters.normal(c.shared)
 	single := r.Parameters.single()
 	sources := make([]Source, len(r.Sources))
@@ -109,6 +112,9 @@ func (r Recipe) Canonical() ([]byte, error) {
 	}
 	if c.scales() || r.Method == Linear { // which had it before others hadn't
 		object["lambda"] = r.Lambda
+	}
+	if r.Consensus != "" {
+		object["consensus"] = r.Consensus
 	}
 	if r.Span != "" {
 		object["span"] = r.Span

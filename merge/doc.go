@@ -44,7 +44,8 @@
 //
 // "Who agrees" (TIES, section 3: elect, disjoint merge) takes the sign of
 // Σ wₖ·δₖ, plus if it is zero, and hears the sources whose wₖ·δₖ has that sign.
-// A source with nothing to say in an entry is not heard in it.
+// A source with nothing to say in an entry is not heard in it. With Consensus
+// "count" the sign is that of the sum of their signs.
 //
 // N is 1, or with Normalize the sum of the weights of those who are heard, which
 // is Σ sₖ·wₖ in each entry; where that is zero nothing is divided. The paper that

@@ -163,11 +163,11 @@ func (p program) shares(parts []twoFloat, args arguments, t int) []*graph.Node {
 	var total *graph.Node
 	for i, part := range parts {
 		votes[i] = graph.Mul(part.hi, shares[i])
-		if total == nil {
-			total = votes[i]
-		} else {
-			total = graph.Add(total, votes[i])
+		vote := votes[i]
+		if p.consensus == signOfCount {
+			vote = graph.Sign(vote)
 		}
+		total = plus(total, vote)
 	}
 	zero := graph.ZerosLike(total)
 	positive := graph.GreaterOrEqual(total, zero) // a tie elects plus, as in mergekit
@@ -175,11 +175,7 @@ func (p program) shares(parts []twoFloat, args arguments, t int) []*graph.Node {
 	for i, vote := range votes {
 		agrees := graph.Where(positive, graph.GreaterThan(vote, zero), graph.LessThan(vote, zero))
 		shares[i] = graph.Where(agrees, graph.BroadcastToDims(shares[i], zero.Shape().Dimensions...), zero)
-		if divisor == nil {
-			divisor = shares[i]
-		} else {
-			divisor = graph.Add(divisor, shares[i])
-		}
+		divisor = plus(divisor, shares[i])
 	}
 	if p.normalize {
 		divisor = graph.Where(graph.Equal(divisor, zero), graph.OnesLike(zero), divisor)

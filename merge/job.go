@@ -63,6 +63,9 @@ func newProgram(r Recipe, c choices) program {
 		shared:    len(c.shared),
 		round:     dtypes.Float32,
 	}
+	if r.Consensus == ConsensusCount {
+		p.consensus = signOfCount
+	}
 	if c.byRows {
 		p.span = SpanRows
 	}

@@ -192,6 +192,9 @@ func variants(m Method) map[string]Recipe {
 					if other && c.scales() {
 						r.Lambda = -0.5
 					}
+					if other && rescale == RescaleL2 && c.consensus != everyone {
+						r.Consensus = ConsensusCount
+					}
 					r = r.withDefaults()
 					all[fmt.Sprintf("%s,%s,%s,base=%s,normalize=%t,lambda=%g", m, r.Rescale, r.Span, base, r.Normalize, r.Lambda)] = r
 				}

@@ -43,6 +43,12 @@ const (
 	RescaleL2      = "l2"      // give them its L2 norm
 )
 
+// The ways to elect a sign, in methods that do.
+const (
+	ConsensusSum   = "sum"   // of the sum of what the sources have to say: TIES as published
+	ConsensusCount = "count" // of most of them, however little they say
+)
+
 // The ways to divide a tensor into the vectors that are compared and turned.
 const (
 	SpanTensor  = "tensor"  // it is one vector
@@ -74,8 +80,9 @@ const (
 type consensus int
 
 const (
-	everyone  consensus = iota // all of them
-	signOfSum                  // those whose sign is the sign of the sum: TIES's election
+	everyone    consensus = iota // all of them
+	signOfSum                    // those whose sign is the sign of the sum: TIES's election
+	signOfCount                  // those whose sign most of them have
 )
 
 // choices are the orthogonal decisions that make a method. The one graph in

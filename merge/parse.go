@@ -21,7 +21,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 	if len(data) > MaxRecipeBytes {
 		return Recipe{}, fault.New(fault.TooLarge, "a recipe of %d bytes: at most %d", len(data), MaxRecipeBytes)
 	}
-	top, err := object(data, "", "method", "base_model", "sources", "groups", "normalize", "lambda", "rescale", "seed", "span", "parameters", "dtype")
+	top, err := object(data, "", "method", "base_model", "sources", "groups", "normalize", "lambda", "rescale", "consensus", "seed", "span", "parameters", "dtype")
 	if err != nil {
 		return Recipe{}, err
 	}
@@ -37,6 +37,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 		top.read("normalize", &r.Normalize),
 		top.read("lambda", &r.Lambda),
 		top.read("rescale", &r.Rescale),
+		top.read("consensus", &r.Consensus),
 		top.read("seed", &r.Seed),
 		top.read("span", &r.Span),
 		top.readParameters(&r.Parameters),

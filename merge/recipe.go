@@ -34,6 +34,9 @@ type Recipe struct {
 	Lambda float64 `json:"lambda"`
 	// Rescale says how to make up for dropped entries: "density", "l1", "l2", "none".
 	Rescale string `json:"rescale,omitempty"`
+	// Consensus says how signs are elected, in methods that hear only who agrees:
+	// "sum", which is the default, or "count".
+	Consensus string `json:"consensus,omitempty"`
 	// Seed chooses the random masks of the methods that draw.
 	Seed uint64 `json:"seed,omitempty"`
 	// Span says what is one vector where vectors are compared: the whole "tensor",

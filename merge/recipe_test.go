@@ -92,6 +92,8 @@ func TestEachMethodChecksWhatItTakes(t *testing.T) {
 		"a span without a use":      {SCE, "span", func(r *Recipe) { r.Span = SpanRows }},
 		"nothing to normalise":      {NuSLERP, "normalize", func(r *Recipe) { r.Normalize = true }},
 		"a scale without a use":     {MultiSLERP, "lambda", func(r *Recipe) { r.Lambda = 2 }},
+		"an election by lot":        {TIES, "consensus", func(r *Recipe) { r.Consensus = "lot" }},
+		"nobody to elect":           {DARELinear, "consensus", func(r *Recipe) { r.Consensus = ConsensusSum }},
 		"no base":                   {ArceeFusion, "base_model", func(r *Recipe) { r.Base = "" }},
 		"the base among the others": {NuSLERP, "sources[0].model", func(r *Recipe) { r.Base = "a" }},
 		"a base that is not merged": {Karcher, "base_model", func(r *Recipe) { r.Base = "base" }},
@@ -216,6 +218,7 @@ func TestCanonicalIsTheSameForRecipesOfTheSameMeaning(t *testing.T) {
 		`"sources":[{"density":[0.9],"model":"ja","weight":[0.1,0.2,0.9,1]},{"density":[0.5],"model":"math","weight":[0.8]}]}`, string(want))
 	for name, change := range map[string]func(*Recipe){
 		"defaults left open":   func(r *Recipe) { r.Lambda, r.Rescale, r.DType = 0, "", "" },
+		"the usual election":   func(r *Recipe) { r.Consensus = ConsensusSum },
 		"sources swapped":      func(r *Recipe) { r.Sources[0], r.Sources[1] = r.Sources[1], r.Sources[0] },
 		"one number repeated":  func(r *Recipe) { r.Sources[1].Weight = Numbers(0.8, 0.8, 0.8, 0.8) },
 		"one density repeated": func(r *Recipe) { r.Sources[0].Density = Numbers(0.9, 0.9, 0.9, 0.9) },
@@ -232,6 +235,7 @@ func TestCanonicalIsTheSameForRecipesOfTheSameMeaning(t *testing.T) {
 		"density":   func(r *Recipe) { r.Sources[1].Density = Setting{} },
 		"grouping":  func(r *Recipe) { r.Groups = Blocks },
 		"normalize": func(r *Recipe) { r.Normalize = true },
+		"consensus": func(r *Recipe) { r.Consensus = ConsensusCount },
 		"lambda":    func(r *Recipe) { r.Lambda = 2 },
 		"rescale":   func(r *Recipe) { r.Rescale = RescaleL1 },
 		"dtype":     func(r *Recipe) { r.DType = "float32" },

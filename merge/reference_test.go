@@ -60,7 +60,11 @@ func mergeByHand(r Recipe, p place, shape []int, base []float32, sources [][]flo
 	for e := range out {
 		var total, sum, divisor float64
 		for i := range parts {
-			total += weights[i] * parts[i][e]
+			vote := weights[i] * parts[i][e]
+			if r.Consensus == ConsensusCount && vote != 0 {
+				vote = math.Copysign(1, vote)
+			}
+			total += vote
 		}
 		for i := range parts {
 			v := weights[i] * parts[i][e]

@@ -55,6 +55,13 @@ func (r Recipe) Validate() error {
 	if !c.normalizes() && r.Normalize {
 		return fault.Bad("normalize", "%q has no weights that could be normalised", string(r.Method))
 	}
+	switch {
+	case r.Consensus == "":
+	case c.consensus == everyone:
+		return fault.Bad("consensus", "%q hears all sources: it elects no signs", string(r.Method))
+	case r.Consensus != ConsensusSum && r.Consensus != ConsensusCount:
+		return fault.Bad("consensus", "unknown consensus %q: it is sum or count", r.Consensus)
+	}
 	if !slices.Contains(c.spans, r.Span) && r.Span != "" {
 		return fault.Bad("span", "unknown span %q of %q: it is one of %v", r.Span, string(r.Method), c.spans)
 	}

@@ -37,8 +37,8 @@ var unsupportedYAML = map[string]string{
 // with mergekit's precedence and defaults. Whatever it can't honour is an error
 // that names it with its path and line.
 //
-// Beyond mergekit's keys there is the map "mergeway", with "rescale", "seed" and
-// "groups" as [Recipe] has them. [Recipe.YAML] is the way back.
+// Beyond mergekit's keys there is the map "mergeway", with "rescale",
+// "consensus", "seed" and "groups" as [Recipe] has them. [Recipe.YAML] is the way back.
 func ParseYAML(data []byte) (Document, error) {
 	top, err := parseYAML(data)
 	if err != nil {
@@ -134,8 +134,15 @@ func (d *yamlReader) readExtension() error {
 	if ext == nil {
 		return nil
 	}
-	if err := ext.known("rescale", "seed", "groups"); err != nil {
+	if err := ext.known("rescale", "consensus", "seed", "groups"); err != nil {
 		return err
+	}
+	if n := ext.get("consensus"); n != nil {
+		text, err := n.text()
+		if err != nil {
+			return err
+		}
+		d.places["consensus"], r.Consensus = n, text
 	}
 	if n := ext.get("groups"); n != nil {
 		text, err := n.text()

@@ -127,7 +127,7 @@ var update = flag.Bool("update", false, "write testdata/yaml/written-*.yaml anew
 // written are recipes with all that is hard to write in mergekit's terms.
 func written() map[string]Recipe {
 	rich := paper()
-	rich.Normalize, rich.Lambda, rich.DType = true, 1e-7, "float16"
+	rich.Normalize, rich.Lambda, rich.DType, rich.Consensus = true, 1e-7, "float16", ConsensusCount
 	rich.Sources = append(rich.Sources, Source{Model: "org/yes", Weight: rules("mlp", []float64{1, -2e6 / 4, 0}, "no", []float64{3}, "", []float64{0})})
 	rich.Groups = Halves
 	ends := NewRecipe(TIES)
@@ -273,6 +273,7 @@ func TestParseYAMLNamesWhatItRefuses(t *testing.T) {
 		"an unknown extension":     {head + models + "mergeway: {sede: 1}\n", "mergeway.sede", "unknown key"},
 		"a negative seed":          {head + models + "mergeway: {seed: -1}\n", "mergeway.seed", "not negative"},
 		"an unknown rescale":       {head + models + "mergeway: {rescale: l7}\n", "mergeway.rescale", `line 6: mergeway.rescale: unknown rescale "l7"`},
+		"an unknown consensus":     {head + models + "mergeway: {consensus: lot}\n", "mergeway.consensus", "sum or count"},
 		"an unknown grouping":      {head + models + "mergeway: {groups: x}\n", "mergeway.groups", "unknown grouping"},
 		"two slices":               {head + "slices:\n  - sources: []\n  - sources: []\n", "slices", "2 slices"},
 		"a slice with a base":      {slice("      - {model: a, layer_range: [0, 4]}\n", "    base_model: c\n"), "slices[0].base_model", "unknown key"},

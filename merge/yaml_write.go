@@ -139,6 +139,9 @@ func (w *yamlWriter) extension(r Recipe) {
 	if r.Rescale == RescaleDensity || r.Rescale == RescaleL2 {
 		lines = append(lines, "rescale: "+r.Rescale)
 	}
+	if r.Consensus != "" {
+		lines = append(lines, "consensus: "+r.Consensus)
+	}
 	if r.Seed != 0 {
 		lines = append(lines, "seed: "+strconv.FormatUint(r.Seed, 10))
 	}
