@@ -19,6 +19,8 @@
 //   - responses.go is the one that is a chat with other names: responses_*.go read
 //     its items, keep them, and write them as events
 //   - wire_*.go hold what is read and written, and its conversion
+//   - recipe_body.go reads a recipe in any of its forms, inline_recipe.go one that comes
+//     with a request to generate; card.go and card_page.go tell all about a model
 //   - errors.go is the one table from fault codes to HTTP
 //   - limits.go holds every limit, with the key that sets it
 //   - stream.go writes server-sent events; generation.go drives the engine

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -245,7 +246,7 @@ func parseRule(data []byte, at string) (Rule, error) {
 // parseNumbers reads a list of numbers, or a bare number as a list of one.
 func parseNumbers(data []byte, at string) ([]float64, error) {
 	wrong := func(err error) error {
-		return &fault.Error{Code: fault.Invalid, Param: at, Message: at + " has the wrong type or range", Err: err}
+		return &fault.Error{Code: fault.Invalid, Param: at, Message: cmp.Or(at, "a setting") + " has the wrong type or range", Err: err}
 	}
 	if string(data) == "null" {
 		return nil, fault.Bad(at, "%s is null: leave it out to get the default", at)

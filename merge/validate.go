@@ -49,21 +49,8 @@ func (r Recipe) Validate() error {
 	if err := r.validateRescale(c); err != nil {
 		return err
 	}
-	if !c.scales() && r.Lambda != 1 {
-		return fault.Bad("lambda", "lambda scales a sum of differences from a base, which %q has not", string(r.Method))
-	}
-	if !c.normalizes() && r.Normalize {
-		return fault.Bad("normalize", "%q has no weights that could be normalised", string(r.Method))
-	}
-	switch {
-	case r.Consensus == "":
-	case c.consensus == everyone:
-		return fault.Bad("consensus", "%q hears all sources: it elects no signs", string(r.Method))
-	case r.Consensus != ConsensusSum && r.Consensus != ConsensusCount:
-		return fault.Bad("consensus", "unknown consensus %q: it is sum or count", r.Consensus)
-	}
-	if !slices.Contains(c.spans, r.Span) && r.Span != "" {
-		return fault.Bad("span", "unknown span %q of %q: it is one of %v", r.Span, string(r.Method), c.spans)
+	if err := r.validateOptions(c); err != nil {
+		return err
 	}
 	if c.base == needsBase && r.Base == "" {
 		return fault.Bad("base_model", "%q merges with a base: base_model is required", string(r.Method))
@@ -80,6 +67,27 @@ func (r Recipe) Validate() error {
 		return fault.Bad("base_model", "%q has no base: base_model only lends the configuration, and must be one of the sources", string(r.Method))
 	}
 	return r.validateNormalize(c)
+}
+
+// validateOptions accepts options only where they mean something.
+func (r Recipe) validateOptions(c choices) error {
+	if !c.scales() && r.Lambda != 1 {
+		return fault.Bad("lambda", "lambda scales a sum of differences from a base, which %q has not", string(r.Method))
+	}
+	if !c.normalizes() && r.Normalize {
+		return fault.Bad("normalize", "%q has no weights that could be normalised", string(r.Method))
+	}
+	switch {
+	case r.Consensus == "":
+	case c.consensus == everyone:
+		return fault.Bad("consensus", "%q hears all sources: it elects no signs", string(r.Method))
+	case r.Consensus != ConsensusSum && r.Consensus != ConsensusCount:
+		return fault.Bad("consensus", "unknown consensus %q: it is sum or count", r.Consensus)
+	}
+	if !slices.Contains(c.spans, r.Span) && r.Span != "" {
+		return fault.Bad("span", "unknown span %q of %q: it is one of %v", r.Span, string(r.Method), c.spans)
+	}
+	return nil
 }
 
 // validateRescale accepts a rescale only where something is dropped.

@@ -85,7 +85,7 @@ func (d *yamlReader) read() error {
 		return d.placed(err)
 	}
 	if err := errors.Join(
-		d.readText("name", "", &d.doc.Name),
+		d.readText("name", "name", &d.doc.Name),
 		d.readText("base_model", "base_model", &r.Base),
 		d.readDType(),
 	); err != nil {
