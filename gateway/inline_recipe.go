@@ -13,7 +13,7 @@ import (
 
 // RecipeField lets a request to generate bring the recipe of its model along.
 type RecipeField struct {
-	Recipe json.RawMessage `json:"recipe" swaggertype:"object"` // merge this and ask it: a recipe as an object, or mergekit's YAML as text; model is then a label, or absent
+	Recipe json.RawMessage `json:"recipe" swaggertype:"object" extensions:"x-union=object|string|null"` // merge this and ask it: a recipe as an object, or mergekit's YAML as text; model is then a label, or absent
 }
 
 // given tells whether there is a recipe.

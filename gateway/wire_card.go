@@ -11,7 +11,7 @@ type ModelCard struct {
 	Object  string `json:"object" enums:"model.card"`
 	ID      string `json:"id" example:"recipe-0123456789abcdef"` // of the model itself, whatever it was asked as
 	Name    string `json:"name,omitempty" example:"two-of-each"` // what people call a recipe
-	Kind    string `json:"kind" enums:"source,recipe"`
+	Kind    string `json:"kind" enums:"source,recipe"`           // a folder, or a recipe
 	Created int64  `json:"created"`
 	Digest  string `json:"digest"` // over its content; of a recipe over that of its parts, too, when it was stored
 
@@ -21,11 +21,11 @@ type ModelCard struct {
 	Aliases []string        `json:"aliases"`                               // the names that stand for it
 	Scores  []CardScore     `json:"scores"`                                // what searches found it to be worth
 
-	State  string      `json:"state" enums:"ready,unloaded,loading,draining,failed"`
-	Pinned bool        `json:"pinned"`
-	Bytes  int64       `json:"bytes"`           // memory of its weights while it is ready
-	Error  string      `json:"error,omitempty"` // why it failed
-	Made   *CardMaking `json:"made,omitempty"`  // the last time; absent if this process hasn't
+	State  string      `json:"state" enums:"ready,unloaded,loading,draining,failed"` // whether it can answer at once
+	Pinned bool        `json:"pinned"`                                               // it stays on the device however short memory is
+	Bytes  int64       `json:"bytes"`                                                // memory of its weights while it is ready
+	Error  string      `json:"error,omitempty"`                                      // why it failed
+	Made   *CardMaking `json:"made,omitempty"`                                       // the last time; absent if this process hasn't
 }
 
 // CardPart is a model that a recipe merges.
@@ -45,12 +45,12 @@ type CardMaking struct {
 
 // CardScore is what one search knows of a model.
 type CardScore struct {
-	Search      string      `json:"search"` // its id
-	Name        string      `json:"name"`   // what people call it
-	Task        string      `json:"task" example:"ja-math"`
-	As          string      `json:"as" enums:"winner,finalist,base,source"`
-	Trial       *int        `json:"trial,omitempty"`        // which one it was
-	SearchScore *task.Score `json:"search_score,omitempty"` // on the search problems, by which it was found
-	Validation  *task.Score `json:"validation,omitempty"`   // on those that chose the winner
-	Test        *task.Score `json:"test,omitempty"`         // on those that nothing was chosen by
+	Search      string      `json:"search"`                                 // its id
+	Name        string      `json:"name"`                                   // what people call it
+	Task        string      `json:"task" example:"ja-math"`                 // what it was scored on
+	As          string      `json:"as" enums:"winner,finalist,base,source"` // what it was in the search
+	Trial       *int        `json:"trial,omitempty"`                        // which one it was
+	SearchScore *task.Score `json:"search_score,omitempty"`                 // on the search problems, by which it was found
+	Validation  *task.Score `json:"validation,omitempty"`                   // on those that chose the winner
+	Test        *task.Score `json:"test,omitempty"`                         // on those that nothing was chosen by
 }

@@ -8,17 +8,6 @@ import (
 // honoured. Fields that would change the meaning of the reply and can't be
 // honoured yet are refused by name (see unsupported.go); all others are ignored.
 type ChatRequest struct {
-	Model                string          `json:"model" binding:"required" example:"base"`                                  // a source, alias or recipe, by name, id or digest
-	Messages             []ChatMessage   `json:"messages" binding:"required"`                                              // the conversation so far
-	MaxCompletionTokens  *int            `json:"max_completion_tokens" minimum:"1" extensions:"x-nullable"`                // most tokens of the reply; up to the context if absent
-	MaxTokens            *int            `json:"max_tokens" minimum:"1" extensions:"x-nullable"`                           // the older name of max_completion_tokens
-	Logprobs             bool            `json:"logprobs"`                                                                 // give the log probability of each token
-	TopLogprobs          *int            `json:"top_logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"`            // and of so many of the most probable ones; needs logprobs
-	Tools                []Tool          `json:"tools" extensions:"x-nullable"`                                            // functions that the model may call
-	ToolChoice           json.RawMessage `json:"tool_choice" swaggertype:"string" extensions:"x-union=string|object|null"` // "auto", "none", "required", or {"type": "function", "function": {"name": ...}}
-	ParallelToolCalls    *bool           `json:"parallel_tool_calls" extensions:"x-nullable"`                              // false: at most one call in a reply
-	ContinueFinalMessage bool            `json:"continue_final_message"`                                                   // the last message, an assistant's, is the beginning of the reply
-	AddGenerationPrompt  *bool           `json:"add_generation_prompt" extensions:"x-nullable"`                            // vLLM's: false with continue_final_message, true without
 	Model                string          `json:"model" example:"base"`                                                     // a source, alias or recipe, by name, id or digest; a mere label, or absent, beside recipe
 	Messages             []ChatMessage   `json:"messages" binding:"required"`                                              // the conversation so far
 	MaxCompletionTokens  *int            `json:"max_completion_tokens" minimum:"1" extensions:"x-nullable"`                // most tokens of the reply; up to the context if absent

@@ -4,12 +4,6 @@ import "encoding/json"
 
 // CompletionRequest is the body of POST /v1/completions.
 type CompletionRequest struct {
-	Model     string          `json:"model" binding:"required" example:"base"`                                                // a source, alias or recipe, by name, id or digest
-	Prompt    json.RawMessage `json:"prompt" swaggertype:"string" extensions:"x-union=string|[]string|[]integer|[][]integer"` // a string, a list of strings, a list of token ids, or a list of lists of ids
-	MaxTokens *int            `json:"max_tokens" minimum:"0" extensions:"x-nullable"`                                         // most tokens of each reply; 16 if absent; 0 only with echo
-	Echo      bool            `json:"echo"`                                                                                   // the prompt goes before the reply, in text and logprobs
-	Logprobs  *int            `json:"logprobs" minimum:"0" maximum:"20" extensions:"x-nullable"`                              // give the log probability of each token, and of so many of the most probable ones
-	BestOf    *int            `json:"best_of" minimum:"1" extensions:"x-nullable"`                                            // generate so many, and give the n of the highest log probability per token; not below n, not above it with stream
 	Model     string          `json:"model" example:"base"`                                                                   // a source, alias or recipe, by name, id or digest; a mere label, or absent, beside recipe
 	Prompt    json.RawMessage `json:"prompt" swaggertype:"string" extensions:"x-union=string|[]string|[]integer|[][]integer"` // a string, a list of strings, a list of token ids, or a list of lists of ids
 	MaxTokens *int            `json:"max_tokens" minimum:"0" extensions:"x-nullable"`                                         // most tokens of each reply; 16 if absent; 0 only with echo
