@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -12,6 +13,7 @@ import (
 	_ "github.com/gomlx/go-xla/compute/xla" // registers the "xla" backend
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/device/product"
 )
 
 // DefaultBackend is the backend that every machine has.
@@ -24,10 +26,15 @@ const (
 	cacheEnv         = "MERGEWAY_CACHE" // where scripts/setup keeps the native parts
 )
 
+// productsOption is an option of a backend's configuration, beside those of go-xla:
+// false leaves all products to XLA. See [Device.Multiply].
+const productsOption = "own_products"
+
 // Options say which device to open.
 type Options struct {
 	// Backend is GoMLX's name: "xla:cpu" (the default), "xla:cuda", and
-	// options after a comma as go-xla reads them.
+	// options after a comma as go-xla reads them; "xla:cpu,own_products=false"
+	// leaves the products of models to XLA.
 	Backend string
 	// PluginDir holds the PJRT plugin. Empty: $PJRT_PLUGIN_LIBRARY_PATH, else
 	// the folder that scripts/setup fills.
@@ -38,7 +45,9 @@ type Options struct {
 type Device struct {
 	backend compute.Backend
 	name    string
-	close   sync.Once
+
+	products bool // by our own kernel, see Multiply
+	close    sync.Once
 }
 
 // Open starts the backend. A plugin that can't be found or started is
@@ -54,17 +63,23 @@ func Open(o Options) (*Device, error) {
 	if err := os.Setenv(noAutoInstallEnv, "1"); err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "keep go-xla from downloading plugins")
 	}
+	config, own, err := takeProductsOption(withPluginPath(o.Backend, dir))
+	if err != nil {
+		return nil, err
+	}
 	var backend compute.Backend
 	err = Try("open backend "+o.Backend, func() error {
 		var err error
-		backend, err = compute.NewWithConfig(withPluginPath(o.Backend, dir))
+		backend, err = compute.NewWithConfig(config)
 		return err
 	})
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable,
 			"backend %q does not start with the plugins in %s (run scripts/setup)", o.Backend, dir)
 	}
-	return &Device{backend: backend, name: o.Backend}, nil
+	d := &Device{backend: backend, name: o.Backend}
+	d.products = own && d.IsCPU() && registerProducts(config)
+	return d, nil
 }
 
 // pluginDir picks the folder (or list of folders) to search for plugins.
@@ -113,6 +128,35 @@ func withPluginPath(backend, dir string) string {
 		}
 	}
 	return backend
+}
+
+// takeProductsOption takes [productsOption] out of a backend's configuration, which
+// go-xla does not know, and gives its value.
+func takeProductsOption(config string) (rest string, own bool, err error) {
+	parts := strings.Split(config, ",")
+	kept, own := parts[:1], true
+	for _, option := range parts[1:] {
+		value, ours := strings.CutPrefix(option, productsOption+"=")
+		if !ours {
+			kept = append(kept, option)
+			continue
+		}
+		if own, err = strconv.ParseBool(value); err != nil {
+			return "", false, fault.New(fault.Invalid, "backend option %s is %q and not true or false", productsOption, value)
+		}
+	}
+	return strings.Join(kept, ","), own, nil
+}
+
+// registerProducts makes our own kernel for products known to the plugin of a
+// backend's configuration, and tells whether compiled graphs can call it.
+func registerProducts(config string) bool {
+	if !product.Supported() {
+		return false
+	}
+	_, plugin, _ := strings.Cut(config, ":")
+	plugin, _, _ = strings.Cut(plugin, ",")
+	return product.Register(plugin) == nil
 }
 
 // Backend is the GoMLX backend, for executables and tensors.
