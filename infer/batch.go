@@ -197,7 +197,7 @@ func (e *Engine) room(all []*sequence, least int) int {
 
 // adopt begins to decode with the rows of a prefill.
 func (b *batch) adopt(e *Engine, p *prefill, joining []*sequence) error {
-	size := rowBucket(len(joining))
+	size := e.computer.rows(b.weights, len(joining))
 	column := 0
 	for _, s := range joining {
 		column = max(column, len(s.tokens)-1)
@@ -234,7 +234,7 @@ func (b *batch) fit(e *Engine, joining []*sequence, least, steps int) error {
 		}
 	}
 	room := max(e.room(alive, steps), e.room(joining, steps))
-	size := rowBucket(len(alive) + len(joining))
+	size := e.computer.rows(b.weights, len(alive)+len(joining))
 	if size < len(b.rows) && 2*size > len(b.rows) {
 		size = len(b.rows)
 	}

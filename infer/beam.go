@@ -84,7 +84,7 @@ type hypothesis struct {
 // begin takes the logits after the prompt. The batch's cache gets a row for each
 // hypothesis.
 func (bm *beam) begin(e *Engine, b *batch, p *prefill, logits []float32) error {
-	size := rowBucket(bm.Width)
+	size := e.computer.rows(b.weights, bm.Width)
 	column := len(bm.lead.tokens)
 	shift := p.columns - column
 	from := make([]int32, size)

@@ -4,8 +4,8 @@ package infer
 // buckets, so that there are few combinations and little waste.
 
 // rowBucket rounds up a number of rows that decode: 4, 8, 16, 32, 48, 64, 96…
-// Fewer than four would be slower: a single row leaves XLA's fast path for
-// bfloat16 on a CPU.
+// Two and three have no bucket of their own: programs are few, and a step of four
+// takes hardly longer.
 func rowBucket(rows int) int { return bucket(rows, 4, 32) }
 
 // promptBucket rounds up a number of prompts that are computed together: 1, 2,

@@ -15,6 +15,8 @@ type computer interface {
 	// alloc makes a cache for models of w's shape. fault.OutOfMemory if the
 	// budget has no room for it.
 	alloc(w *Weights, rows, columns int) (kv, error)
+	// rows is how many rows a cache should have for n sequences: n at the least.
+	rows(w *Weights, n int) int
 	// cacheBytes is what such a cache takes.
 	cacheBytes(w *Weights, rows, columns int) int64
 	// extend passes tokens [rows][T] through the model and writes columns

@@ -184,7 +184,7 @@ func (e *Engine) prepare(ctx context.Context, m *Model, r Request) (*sequence, e
 	tokens := len(r.Prompt)
 	needed := max(
 		e.computer.cacheBytes(m.Weights, promptBucket(1), columnBucket(tokens)),
-		e.computer.cacheBytes(m.Weights, rowBucket(1), columnBucket(tokens+min(1, longest))))
+		e.computer.cacheBytes(m.Weights, e.computer.rows(m.Weights, 1), columnBucket(tokens+min(1, longest))))
 	if total, _ := e.options.Memory.Usage(); m.Weights.Bytes()+needed > total {
 		return nil, fault.New(fault.OutOfMemory, "a prompt of %d tokens needs %d bytes of KV cache beside the model's %d, and the budget of this device is %d",
 			tokens, needed, m.Weights.Bytes(), total)

@@ -25,6 +25,7 @@ type fakeComputer struct {
 	passes []pass            // all passes, in order
 	shapes map[string]bool   // combinations that a real device would compile
 	broken map[*Weights]bool // models that the device can't compute with
+	single bool              // whether one sequence gets one row
 }
 
 // pass is one call of the device.
@@ -72,6 +73,13 @@ func follows(w *Weights, tokens []int32) int32 {
 
 func (f *fakeComputer) compilations() int64 { return int64(len(f.shapes)) }
 func (f *fakeComputer) close()              {}
+
+func (f *fakeComputer) rows(_ *Weights, n int) int {
+	if n == 1 && f.single {
+		return 1
+	}
+	return rowBucket(n)
+}
 
 func (f *fakeComputer) cacheBytes(_ *Weights, rows, columns int) int64 {
 	return int64(rows * columns)

@@ -19,15 +19,15 @@ import (
 // models of a shape share them. GoMLX keeps one executable per combination of
 // argument shapes; buckets keep those few.
 type programs struct {
-	backend  compute.Backend
+	dev      *device.Device
 	compiled atomic.Int64
 
 	mu    sync.Mutex
 	execs map[string]*graph.Exec
 }
 
-func newPrograms(backend compute.Backend) *programs {
-	return &programs{backend: backend, execs: map[string]*graph.Exec{}}
+func newPrograms(dev *device.Device) *programs {
+	return &programs{dev: dev, execs: map[string]*graph.Exec{}}
 }
 
 // shapeKey identifies the graphs of a config: all that shapes them, and nothing
@@ -59,7 +59,7 @@ func (p *programs) get(kind string, c checkpoint.Config, build func([]*graph.Nod
 	if e := p.execs[key]; e != nil {
 		return e, nil
 	}
-	e, err := graph.NewExec(p.backend, func(in []*graph.Node) []*graph.Node {
+	e, err := graph.NewExec(p.dev.Backend(), func(in []*graph.Node) []*graph.Node {
 		p.compiled.Add(1)
 		return build(in)
 	})
@@ -89,7 +89,7 @@ func (p *programs) extend(c checkpoint.Config) (*graph.Exec, error) {
 	return p.get("extend", c, func(in []*graph.Node) []*graph.Node {
 		w, cache, rest := parts(c, in)
 		inPlace(in, len(w), 2, len(cache))
-		logits, cache := arch.Extend(c, w, cache, rest[0], rest[1], rest[2])
+		logits, cache := arch.Extend(c, w, cache, rest[0], rest[1], rest[2], p.dev)
 		return append([]*graph.Node{graph.ArgMax(logits, -1), logits}, cache...)
 	})
 }
@@ -99,7 +99,7 @@ func (p *programs) score(c checkpoint.Config) (*graph.Exec, error) {
 	return p.get("score", c, func(in []*graph.Node) []*graph.Node {
 		w, cache, rest := parts(c, in)
 		inPlace(in, len(w), 2, len(cache))
-		logits, cache := arch.Score(c, w, cache, rest[0], rest[1], rest[2])
+		logits, cache := arch.Score(c, w, cache, rest[0], rest[1], rest[2], p.dev)
 		last := graph.Squeeze(graph.Slice(logits, graph.AxisRange(), graph.AxisRange(-1)), 1)
 		return append([]*graph.Node{graph.ArgMax(last, -1), logits}, cache...)
 	})
@@ -112,7 +112,7 @@ func (p *programs) pool(c checkpoint.Config) (*graph.Exec, error) {
 	return p.get("pool", c, func(in []*graph.Node) []*graph.Node {
 		w, cache, rest := parts(c, in)
 		inPlace(in, len(w), 2, len(cache))
-		sum, last, cache := arch.Pool(c, w, cache, rest[0], rest[1], rest[2])
+		sum, last, cache := arch.Pool(c, w, cache, rest[0], rest[1], rest[2], p.dev)
 		return append([]*graph.Node{sum, last}, cache...)
 	})
 }
@@ -149,7 +149,7 @@ func (p *programs) decode(c checkpoint.Config, steps int) (*graph.Exec, error) {
 			s := parameters(g)
 			i, out, last, cache := s[0], s[1], s[2], s[3:fixed]
 			weights, start, column := s[fixed:len(s)-2], s[len(s)-2], s[len(s)-1]
-			logits, cache := arch.Extend(c, arch.Bind(c, weights), cache, last, start, graph.Add(column, i))
+			logits, cache := arch.Extend(c, arch.Bind(c, weights), cache, last, start, graph.Add(column, i), p.dev)
 			next := graph.ArgMax(logits, -1)
 			out = graph.DynamicUpdateSlice(out, graph.ExpandDims(next, 0), []*graph.Node{i, graph.Const(g, int32(0))})
 			advanced := append([]*graph.Node{graph.AddScalar(i, 1), out, graph.ExpandDims(next, -1)}, cache...)

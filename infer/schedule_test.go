@@ -135,6 +135,7 @@ func TestEveryReplyIsTheOneThatItsPromptGetsAlone(t *testing.T) {
 				Slots: 1 + r.IntN(40), BackgroundRows: 1 + r.IntN(40), QueueLimit: 1000,
 				ChunkTokens: 8 << r.IntN(6), GreedySteps: 1 << r.IntN(4), GrowColumns: 1 + r.IntN(64), PrefixBytes: 4000,
 			})
+			b.device.single = seed%2 == 1
 			var models []*Model
 			for i := range 1 + r.IntN(3) {
 				models = append(models, b.model(fmt.Sprint(i), fakeWeights(int64(100+i), 2048)))

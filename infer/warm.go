@@ -39,7 +39,8 @@ func (e *Engine) Warm(ctx context.Context, w *Weights) error {
 			all = append(all, pass{tokens, 1, columnBucket(tokens)})
 		}
 	}
-	for rows := rowBucket(1); rows <= rowBucket(e.options.Slots); rows = rowBucket(rows + 1) {
+	most := e.computer.rows(w, e.options.Slots)
+	for rows := e.computer.rows(w, 1); rows <= most; rows = e.computer.rows(w, rows+1) {
 		for columns := columnBucket(1); columns <= longest; columns = columnBucket(columns + 1) {
 			all = append(all, pass{1, rows, columns})
 		}

@@ -16,17 +16,18 @@ import (
 	"github.com/mergeway/mergeway/infer/device/devicetest"
 )
 
-// BenchmarkStep is a step of decoding with TinyLlama's shapes and arbitrary
-// weights, of 1 layer and of 5: the difference is what four layers cost.
+// BenchmarkStep is a step of decoding, or of a prompt, with TinyLlama's shapes and
+// arbitrary weights, of 1 layer and of 5: the difference is what four layers cost.
+// Each with our own kernel for products, where this processor has it, and with XLA's.
 func BenchmarkStep(b *testing.B) {
-	const columns = 128
+	dev := devicetest.Open(b)
+	backend := dev.Backend()
 	for _, layers := range []int{1, 5} {
 		c := checkpoint.Config{
 			ModelType: "llama", VocabSize: 32000, HiddenSize: 2048, IntermediateSize: 5632, NumHiddenLayers: layers,
 			NumAttentionHeads: 32, NumKeyValueHeads: 4, HeadDim: 64, MaxPositionEmbeddings: 2048,
 			RMSNormEps: 1e-5, RopeTheta: 1e4, HiddenAct: "silu", DType: dtypes.BFloat16,
 		}
-		backend := devicetest.Open(b).Backend()
 		var weights []any
 		for _, p := range arch.Params(c) {
 			w, err := graph.CallOnce(backend, func(g *graph.Graph) *graph.Node {
@@ -36,47 +37,53 @@ func BenchmarkStep(b *testing.B) {
 			require.NoError(b, err)
 			weights = append(weights, w)
 		}
-		for _, rows := range []int{4, 32} {
-			b.Run(fmt.Sprintf("rows=%d/layers=%d", rows, layers), func(b *testing.B) {
-				var cache []*tensors.Tensor
-				for _, s := range arch.CacheShapes(c, dtypes.BFloat16, rows, columns) {
-					x, err := tensors.FromShapeForBackend(backend, 0, s)
-					require.NoError(b, err)
-					cache = append(cache, x)
-				}
-				defer func() { device.Free(cache...) }()
-				n := len(weights)
-				exec, err := graph.NewExec(backend, func(in []*graph.Node) []*graph.Node {
-					rest := in[n+len(cache):]
-					for i := range cache {
-						require.NoError(b, device.Alias(in[0].Graph(), n+i, 1+i))
-					}
-					logits, written := arch.Extend(c, arch.Bind(c, in[:n]), in[n:n+len(cache)], rest[0], rest[1], rest[2])
-					return append([]*graph.Node{graph.ArgMax(logits, -1)}, written...)
-				})
-				require.NoError(b, err)
-				defer exec.Finalize()
-				tokens, start := make([][]int32, rows), make([]int32, rows)
-				for r := range tokens {
-					tokens[r] = []int32{5}
-				}
-				step := func() {
-					args := append([]any{}, weights...)
-					for _, x := range cache {
-						donated, err := graph.DonateTensorBuffer(x, backend, 0)
+		for _, size := range []struct{ rows, tokens int }{{1, 1}, {4, 1}, {32, 1}, {1, 512}} {
+			columns := max(128, size.tokens)
+			for _, products := range []struct {
+				by string
+				arch.Multiplier
+			}{{"own", dev}, {"xla", nil}} {
+				b.Run(fmt.Sprintf("rows=%d/tokens=%d/layers=%d/kernel=%s", size.rows, size.tokens, layers, products.by), func(b *testing.B) {
+					var cache []*tensors.Tensor
+					for _, s := range arch.CacheShapes(c, dtypes.BFloat16, size.rows, columns) {
+						x, err := tensors.FromShapeForBackend(backend, 0, s)
 						require.NoError(b, err)
-						args = append(args, donated)
+						cache = append(cache, x)
 					}
-					out, err := exec.Call(append(args, tokens, start, int32(columns-1))...)
+					defer func() { device.Free(cache...) }()
+					n := len(weights)
+					exec, err := graph.NewExec(backend, func(in []*graph.Node) []*graph.Node {
+						rest := in[n+len(cache):]
+						for i := range cache {
+							require.NoError(b, device.Alias(in[0].Graph(), n+i, 1+i))
+						}
+						logits, written := arch.Extend(c, arch.Bind(c, in[:n]), in[n:n+len(cache)], rest[0], rest[1], rest[2], products.Multiplier)
+						return append([]*graph.Node{graph.ArgMax(logits, -1)}, written...)
+					})
 					require.NoError(b, err)
-					tensors.MustCopyFlatData[int32](out[0])
-					cache = out[1:]
-				}
-				step() // compiles
-				for b.Loop() {
-					step()
-				}
-			})
+					defer exec.Finalize()
+					tokens, start := make([][]int32, size.rows), make([]int32, size.rows)
+					for r := range tokens {
+						tokens[r] = make([]int32, size.tokens)
+					}
+					step := func() {
+						args := append([]any{}, weights...)
+						for _, x := range cache {
+							donated, err := graph.DonateTensorBuffer(x, backend, 0)
+							require.NoError(b, err)
+							args = append(args, donated)
+						}
+						out, err := exec.Call(append(args, tokens, start, int32(columns-size.tokens))...)
+						require.NoError(b, err)
+						tensors.MustCopyFlatData[int32](out[0])
+						cache = out[1:]
+					}
+					step() // compiles
+					for b.Loop() {
+						step()
+					}
+				})
+			}
 		}
 		for _, w := range weights {
 			device.Free(w.(*tensors.Tensor))

@@ -27,6 +27,8 @@ type decoder struct {
 	rotary  map[rope]rotation
 	one     *graph.Node         // float32 scalar 1 that XLA can't know to be one; nil in training
 	visible map[int]*graph.Node // by window: bool [B or 1, 1, 1, T, C], which columns a token sees
+
+	multiplier Multiplier // nil where there is none
 }
 
 // newDecoder makes what the blocks look up, once for all blocks of a kind:
@@ -107,13 +109,21 @@ func (d decoder) linear(i int, x *graph.Node, name string) *graph.Node {
 	return y
 }
 
+// Multiplier knows a faster way than XLA's to x [..., in] times a weight stored
+// [out, in], or says of a product that it knows none. The result for a row must not
+// depend on the rows beside it.
+type Multiplier interface {
+	Multiply(x, weight *graph.Node) (*graph.Node, bool)
+}
+
 // A product has few rows, and a large weight, up to and from these numbers.
 const (
 	fewRows     = 64
 	largeWeight = 1 << 18 // elements
 )
 
-// product is x [..., in] times a weight stored [out, in].
+// product is x [..., in] times a weight stored [out, in]: by the multiplier, or else
+// by XLA, which all of the following is about.
 //
 // It leaves the accumulator in the weights' dtype. The kernels sum up in float32
 // all the same; asking for it by name makes XLA on a CPU widen both sides first,
@@ -124,6 +134,11 @@ const (
 // product would become the usual one in XLA's hands; a factor of one that XLA
 // can't know keeps it from that.
 func (d decoder) product(x, weight *graph.Node) *graph.Node {
+	if d.multiplier != nil {
+		if y, ok := d.multiplier.Multiply(x, weight); ok {
+			return y
+		}
+	}
 	rows := x.Shape().Size() / x.Shape().Dim(-1)
 	if rows > fewRows || weight.Shape().Size() < largeWeight || d.one == nil {
 		return graph.Dot(x, weight).WithAccumulatorDType(x.DType()).General([]int{x.Rank() - 1}, nil, []int{1}, nil)

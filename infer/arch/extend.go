@@ -30,9 +30,9 @@ func CacheShapes(c checkpoint.Config, dtype dtypes.DType, rows, columns int) []s
 // [B, V] after the last token, and the extended cache.
 //
 // A prompt shorter than T is padded on the left; start then lies behind the
-// padding, which nothing looks at.
-func Extend(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node) (*graph.Node, Cache) {
-	d, written := extending(c, w, cache, tokens, start, column)
+// padding, which nothing looks at. The multiplier may be nil.
+func Extend(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, multiplier Multiplier) (*graph.Node, Cache) {
+	d, written := extending(c, w, cache, tokens, start, column, multiplier)
 	x := d.run(tokens)
 	rest := graph.AxisRange()
 	last := graph.Reshape(graph.Slice(x, rest, graph.AxisRange(-1), rest), x.Shape().Dim(0), c.HiddenSize)
@@ -40,14 +40,14 @@ func Extend(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *
 }
 
 // Score is Extend with the logits after each of the tokens, float32 [B, T, V].
-func Score(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node) (*graph.Node, Cache) {
-	d, written := extending(c, w, cache, tokens, start, column)
+func Score(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, multiplier Multiplier) (*graph.Node, Cache) {
+	d, written := extending(c, w, cache, tokens, start, column, multiplier)
 	return d.head(d.run(tokens)), written
 }
 
 // extending gives the decoder of a pass that extends a cache, and the cache that
 // it will have filled once it has run.
-func extending(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node) (decoder, Cache) {
+func extending(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, multiplier Multiplier) (decoder, Cache) {
 	g := tokens.Graph()
 	b, t := tokens.Shape().Dim(0), tokens.Shape().Dim(1)
 	columns := cache[0].Shape().Dim(2)
@@ -66,6 +66,7 @@ func extending(c checkpoint.Config, w Weights, cache Cache, tokens, start, colum
 		graph.BroadcastToDims(graph.Reshape(start, b, 1), b, t)) // negative in the padding
 	written := append(Cache(nil), cache...)
 	d := newDecoder(c, w, writing{written, column}, graph.ConvertDType(positions, dtypes.Float32), visible)
+	d.multiplier = multiplier
 	d.one = graph.AddScalar(graph.MulScalar(graph.ConvertDType(column, dtypes.Float32), 0), 1)
 	return d, written
 }
