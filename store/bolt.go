@@ -22,6 +22,9 @@ import (
 // can have the file open. Every write is a transaction of its own that ends with
 // fsync; readers see the state between two writes and never wait for one.
 //
+// Claims of searches are not in the file: whoever made them lives no longer than
+// this process.
+//
 // The file holds these buckets; values are JSON as the record types have it:
 //
 //	mergeway   "format" -> "1"
@@ -33,8 +36,9 @@ import (
 //	responses  id -> Response
 //	response order  time of creation, 8 bytes big-endian, and id -> time of expiry, 8 bytes
 type Bolt struct {
-	db   *bolt.DB
-	path string
+	db     *bolt.DB
+	path   string
+	claims boltClaims
 }
 
 var _ Store = (*Bolt)(nil)
@@ -66,7 +70,7 @@ func OpenBolt(path string) (*Bolt, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "the folder of the state file can't be made")
 	}
-	s := &Bolt{path: path}
+	s := &Bolt{path: path, claims: boltClaims{bySearch: map[string]*boltClaim{}}}
 	var file *os.File
 	options := &bolt.Options{Timeout: lockPatience, OpenFile: func(name string, flag int, mode fs.FileMode) (_ *os.File, err error) {
 		file, err = os.OpenFile(name, flag, mode)
@@ -261,81 +265,4 @@ func (s *Bolt) delete(ctx context.Context, bucket []byte, kind, key string) erro
 		}
 		return b.Delete([]byte(key))
 	})
-}
-
-// --- recipes -----------------------------------------------------------------------
-
-// PutRecipe implements [Store].
-func (s *Bolt) PutRecipe(ctx context.Context, r Recipe) error {
-	data, err := encodeRecipe(r)
-	if err != nil {
-		return err
-	}
-	return s.put(ctx, bucketRecipes, r.ID, data)
-}
-
-// GetRecipe implements [Store].
-func (s *Bolt) GetRecipe(ctx context.Context, id string) (Recipe, error) {
-	return get[Recipe](s, ctx, bucketRecipes, "recipe", id)
-}
-
-// ListRecipes implements [Store].
-func (s *Bolt) ListRecipes(ctx context.Context) ([]Recipe, error) {
-	all, err := list[Recipe](s, ctx, bucketRecipes, "recipe")
-	sortRecipes(all)
-	return all, err
-}
-
-// DeleteRecipe implements [Store].
-func (s *Bolt) DeleteRecipe(ctx context.Context, id string) error {
-	return s.delete(ctx, bucketRecipes, "recipe", id)
-}
-
-// --- aliases -----------------------------------------------------------------------
-
-// PutAlias implements [Store].
-func (s *Bolt) PutAlias(ctx context.Context, name, target string, at time.Time) (Alias, error) {
-	if err := checkAlias(name, target); err != nil {
-		return Alias{}, err
-	}
-	var alias Alias
-	err := s.update(ctx, func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketAliases)
-		alias = Alias{Name: name}
-		if data := b.Get([]byte(name)); data != nil {
-			if err := decode(data, "alias", name, &alias); err != nil {
-				return err
-			}
-		}
-		var changed bool
-		if alias, changed = alias.moved(target, at); !changed {
-			return nil
-		}
-		data, err := encode(alias)
-		if err != nil {
-			return err
-		}
-		return b.Put([]byte(name), data)
-	})
-	if err != nil {
-		return Alias{}, err
-	}
-	return alias, nil
-}
-
-// GetAlias implements [Store].
-func (s *Bolt) GetAlias(ctx context.Context, name string) (Alias, error) {
-	return get[Alias](s, ctx, bucketAliases, "alias", name)
-}
-
-// ListAliases implements [Store].
-func (s *Bolt) ListAliases(ctx context.Context) ([]Alias, error) {
-	all, err := list[Alias](s, ctx, bucketAliases, "alias")
-	sortAliases(all)
-	return all, err
-}
-
-// DeleteAlias implements [Store].
-func (s *Bolt) DeleteAlias(ctx context.Context, name string) error {
-	return s.delete(ctx, bucketAliases, "alias", name)
 }

@@ -23,7 +23,8 @@ func stateFile(t *testing.T) []byte {
 	require.NoError(t, err)
 	for i := range 6 {
 		body := fmt.Appendf(nil, `"%s"`, strings.Repeat(fmt.Sprint(i), 3000))
-		require.NoError(t, s.PutRecipe(t.Context(), store.Recipe{ID: fmt.Sprint("r", i), Body: body}))
+		_, err := s.PutRecipe(t.Context(), store.Recipe{ID: fmt.Sprint("r", i), Body: body})
+		require.NoError(t, err)
 		require.NoError(t, s.PutSearchWithTrials(t.Context(), store.Search{ID: fmt.Sprint("s", i)}, []store.Trial{{Number: i, Body: body}}))
 	}
 	require.NoError(t, s.Close())
@@ -61,7 +62,8 @@ func use(t *testing.T, file []byte) error {
 			return err
 		}
 	}
-	return s.PutRecipe(ctx, store.Recipe{ID: "new"})
+	_, err = s.PutRecipe(ctx, store.Recipe{ID: "new"})
+	return err
 }
 
 func TestBoltTruncatedFilesAreDamaged(t *testing.T) {

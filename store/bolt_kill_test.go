@@ -36,7 +36,7 @@ func write(path string) error {
 		if err := s.PutSearchWithTrials(context.Background(), checkpoint(n), checkpointTrials(n)); err != nil {
 			return err
 		}
-		if _, err := s.PutAlias(context.Background(), "a", fmt.Sprint(n), checkpoint(n).CreatedAt); err != nil {
+		if _, err := s.PutAlias(context.Background(), "a", store.To(fmt.Sprint(n)), checkpoint(n).CreatedAt); err != nil {
 			return err
 		}
 		if _, err := fmt.Println(n); err != nil {

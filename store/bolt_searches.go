@@ -22,7 +22,7 @@ func (s *Bolt) PutSearchWithTrials(ctx context.Context, search Search, trials []
 	if err != nil {
 		return err
 	}
-	return s.update(ctx, func(tx *bolt.Tx) error {
+	return s.updateSearch(ctx, search.ID, search.Claim, func(tx *bolt.Tx) error {
 		if err := tx.Bucket(bucketSearches).Put([]byte(search.ID), record); err != nil {
 			return err
 		}
@@ -43,12 +43,12 @@ func (s *Bolt) ListSearches(ctx context.Context) ([]Search, error) {
 }
 
 // PutTrials implements [Store].
-func (s *Bolt) PutTrials(ctx context.Context, searchID string, trials []Trial) error {
+func (s *Bolt) PutTrials(ctx context.Context, searchID, claim string, trials []Trial) error {
 	encoded, err := encodeTrials(searchID, trials)
 	if err != nil {
 		return err
 	}
-	return s.update(ctx, func(tx *bolt.Tx) error {
+	return s.updateSearch(ctx, searchID, claim, func(tx *bolt.Tx) error {
 		if tx.Bucket(bucketSearches).Get([]byte(searchID)) == nil {
 			return missing("search", searchID)
 		}

@@ -122,7 +122,8 @@ func TestBoltRefusesFilesThatAreNotItsOwn(t *testing.T) {
 func TestBoltFileWithoutSomeBucketsGetsThem(t *testing.T) {
 	path := statePath(t)
 	s := openBolt(t, path)
-	require.NoError(t, s.PutRecipe(t.Context(), store.Recipe{ID: "r"}))
+	_, err := s.PutRecipe(t.Context(), store.Recipe{ID: "r"})
+	require.NoError(t, err)
 	require.NoError(t, s.Close())
 	db, err := bolt.Open(path, 0o600, nil)
 	require.NoError(t, err)

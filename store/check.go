@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +61,16 @@ func decode(data []byte, kind, key string, into any) error {
 
 func missing(kind, key string) error {
 	return fault.New(fault.NotFound, "there is no %s %q", kind, key)
+}
+
+// noTarget is the answer to who moves an alias to a recipe that isn't there.
+func noTarget(id string) error {
+	return &fault.Error{Code: fault.NotFound, Param: "target", Message: fmt.Sprintf("there is no recipe %q for the alias to stand for", id)}
+}
+
+// inUse is the answer to who deletes a recipe that an alias stands for.
+func inUse(recipe, alias string) error {
+	return fault.New(fault.Conflict, "alias %q stands for recipe %s: move or delete the alias first", alias, recipe)
 }
 
 // goOn says whether the caller still waits.
@@ -152,28 +163,6 @@ func checkPage(offset, limit int) error {
 		return fault.Bad("limit", "limit is %d, less than 1", limit)
 	}
 	return nil
-}
-
-// moved is the alias after it was pointed at target, and whether that changed it.
-func (a Alias) moved(target string, at time.Time) (Alias, bool) {
-	if a.Target == target {
-		return a, false
-	}
-	if a.Target != "" {
-		a.History = append(slices.Clone(a.History), AliasChange{Target: a.Target, At: a.UpdatedAt})
-	}
-	if extra := len(a.History) - MaxAliasHistory; extra > 0 {
-		a.History = a.History[extra:]
-	}
-	a.Target, a.UpdatedAt = target, utc(at)
-	return a, true
-}
-
-func checkAlias(name, target string) error {
-	if err := checkKey("name", name); err != nil {
-		return err
-	}
-	return checkKey("target", target)
 }
 
 func sortRecipes(all []Recipe) {

@@ -6,7 +6,8 @@
 // room that wrote it and that nobody here looks into. Two stores keep the same
 // contract, which package storetest spells out as tests: [Bolt], one file on
 // local disk, for which nothing has to be installed, and [Redis], for several
-// processes that share their state.
+// processes that share their state. A [Mirror] is a Redis whose recipes and
+// aliases can be read when it is out of reach.
 //
 // # What is promised
 //
@@ -15,6 +16,10 @@
 //     configuration says; see [Redis].
 //   - [Store.PutSearchWithTrials] writes all of its records or none.
 //   - Responses go when they expire, and the oldest of them when there are too many.
+//   - Of writers that race, each is told the one outcome: a recipe keeps the
+//     content that came first, moves of an alias form one chain, and an alias
+//     never points at a recipe that is gone.
+//   - A search is written by the process that has the latest [Claim] of it.
 //   - Times come back in UTC, to the nanosecond. Bodies come back byte for byte,
 //     if they were compact JSON.
 //   - Lists are ordered by time of creation, then id; aliases by name, trials by

@@ -14,31 +14,6 @@ type Recipe struct {
 	CreatedAt time.Time       `json:"created_at"`
 }
 
-// Alias is a name that points at a model and can be moved.
-type Alias struct {
-	Name      string        `json:"name"`
-	Target    string        `json:"target"`
-	UpdatedAt time.Time     `json:"updated_at"` // when it came to point at Target
-	History   []AliasChange `json:"history,omitempty"`
-}
-
-// AliasChange is an earlier target of an alias, and when it became that.
-type AliasChange struct {
-	Target string    `json:"target"`
-	At     time.Time `json:"at"`
-}
-
-// MaxAliasHistory is how many earlier targets an alias remembers: the latest.
-const MaxAliasHistory = 32
-
-// Previous is where the alias pointed before: what a rollback moves it to.
-func (a Alias) Previous() (target string, ok bool) {
-	if len(a.History) == 0 {
-		return "", false
-	}
-	return a.History[len(a.History)-1].Target, true
-}
-
 // Key is the record of an API key, never the key itself. Body is the JSON of
 // the room that checks keys: a digest, a name, scopes and limits.
 type Key struct {
@@ -56,6 +31,9 @@ type Search struct {
 	Body      json.RawMessage `json:"body,omitempty"`
 	CreatedAt time.Time       `json:"created_at"`
 	UpdatedAt time.Time       `json:"updated_at"`
+	// Claim is the token of the claim under which the record is written; the store
+	// doesn't keep it. Empty: it is written whoever runs the search.
+	Claim string `json:"-"`
 }
 
 // Trial is the record of one candidate of a search. Numbers need not be

@@ -2,10 +2,11 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
@@ -16,9 +17,10 @@ import (
 
 // Redis keeps records in a Redis server, for several processes that share them.
 // Writes of more than one record, and those that depend on what is there, are
-// scripts. A connection that breaks is made anew at the next call: when the server
-// comes back, so does the store, after many failures in a row within a second or
-// so.
+// scripts. Every change of a recipe, an alias or a key is counted, and told to those
+// who listen: see [Mirror]. A connection that breaks is made anew at the next call:
+// when the server comes back, so does the store, after many failures in a row
+// within a second or so.
 //
 // How durable a write is, the server's configuration says. With
 //
@@ -34,6 +36,7 @@ import (
 // The keys; values are JSON as the record types have it:
 //
 //	mergeway:format             string "1"
+//	mergeway:meta               hash: lineage, epoch and version of the three that follow
 //	mergeway:recipes            hash: id -> Recipe
 //	mergeway:aliases            hash: name -> Alias
 //	mergeway:keys               hash: id -> Key
@@ -41,22 +44,34 @@ import (
 //	mergeway:trials:<search id> sorted set of Trial, by number
 //	mergeway:response:<id>      string Response, which expires
 //	mergeway:responses          sorted set of their ids, by milliseconds of creation
+//	mergeway:claims             sorted set of ids of searches that haven't ended, by when their claim does
+//	mergeway:claim:<search id>  hash: token, owner, cancel
+//
+// and a channel, mergeway:changes:<number of the database>, for notices. A user with
+// an access control list needs these keys, this channel, and scripts.
 type Redis struct {
-	client *redis.Client
-	addr   string // for messages; never with the password
+	client  *redis.Client
+	addr    string // for messages; never with the password
+	name    string // of this connection among all, in notices
+	lineage string // of the state that was found; see meta
+	channel string
 }
 
 var _ Store = (*Redis)(nil)
 
 const (
 	prefix      = "mergeway:"
+	keyMark     = prefix + "format"
+	keyMeta     = prefix + "meta"
 	keyRecipes  = prefix + "recipes"
 	keyAliases  = prefix + "aliases"
 	keyKeys     = prefix + "keys"
 	keySearches = prefix + "searches"
+	keyClaims   = prefix + "claims"
 )
 
 func keyTrials(searchID string) string { return prefix + "trials:" + searchID }
+func keyClaim(searchID string) string  { return prefix + "claim:" + searchID }
 
 // quiet silences go-redis, once: it has one logger for the whole process, and
 // what it says there it returns as an error as well.
@@ -75,9 +90,9 @@ func OpenRedis(ctx context.Context, url string) (*Redis, error) {
 	}
 	o.ContextTimeoutEnabled = true
 	o.DialerRetries = 1     // commands are retried anyway
-	o.PipelinePoolSize = -1 // the only ones are reads of a page: one pool will do
+	o.PipelinePoolSize = -1 // the only ones are reads of several records: one pool will do
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	s := &Redis{client: redis.NewClient(o), addr: o.Addr}
+	s := &Redis{client: redis.NewClient(o), addr: o.Addr, name: rand.Text(), channel: fmt.Sprint(prefix, "changes:", o.DB)}
 	if err := s.prepare(ctx); err != nil {
 		_ = s.Close()
 		return nil, err
@@ -87,17 +102,21 @@ func OpenRedis(ctx context.Context, url string) (*Redis, error) {
 
 // prepare marks an empty database as ours, or checks the mark.
 func (s *Redis) prepare(ctx context.Context) error {
-	if err := s.client.SetNX(ctx, prefix+"format", format, 0).Err(); err != nil {
+	if err := s.client.SetNX(ctx, keyMark, format, 0).Err(); err != nil {
 		return s.fault(ctx, err)
 	}
-	found, err := s.client.Get(ctx, prefix+"format").Result()
+	found, err := s.client.Get(ctx, keyMark).Result()
 	if err != nil {
 		return s.fault(ctx, err)
 	}
 	if found != format {
 		return fault.New(fault.Damaged, "the state in Redis at %s has the format %q; this mergeway reads %q", s.addr, found, format)
 	}
-	return nil
+	if err := s.client.HSetNX(ctx, keyMeta, "lineage", rand.Text()).Err(); err != nil {
+		return s.fault(ctx, err)
+	}
+	s.lineage, err = s.client.HGet(ctx, keyMeta, "lineage").Result()
+	return s.fault(ctx, err)
 }
 
 // AppendOnly says whether the server writes an append-only file: without one, it
@@ -170,103 +189,4 @@ func hlist[T any](ctx context.Context, s *Redis, hash, kind string) ([]T, error)
 		all = append(all, record)
 	}
 	return all, nil
-}
-
-func (s *Redis) hset(ctx context.Context, hash, key string, data []byte) error {
-	return s.fault(ctx, s.client.HSet(ctx, hash, key, data).Err())
-}
-
-func (s *Redis) hdel(ctx context.Context, hash, kind, key string) error {
-	n, err := s.client.HDel(ctx, hash, key).Result()
-	if err == nil && n == 0 {
-		return missing(kind, key)
-	}
-	return s.fault(ctx, err)
-}
-
-// --- recipes -----------------------------------------------------------------------
-
-// PutRecipe implements [Store].
-func (s *Redis) PutRecipe(ctx context.Context, r Recipe) error {
-	data, err := encodeRecipe(r)
-	if err != nil {
-		return err
-	}
-	return s.hset(ctx, keyRecipes, r.ID, data)
-}
-
-// GetRecipe implements [Store].
-func (s *Redis) GetRecipe(ctx context.Context, id string) (Recipe, error) {
-	return hget[Recipe](ctx, s, keyRecipes, "recipe", id)
-}
-
-// ListRecipes implements [Store].
-func (s *Redis) ListRecipes(ctx context.Context) ([]Recipe, error) {
-	all, err := hlist[Recipe](ctx, s, keyRecipes, "recipe")
-	sortRecipes(all)
-	return all, err
-}
-
-// DeleteRecipe implements [Store].
-func (s *Redis) DeleteRecipe(ctx context.Context, id string) error {
-	return s.hdel(ctx, keyRecipes, "recipe", id)
-}
-
-// --- aliases -----------------------------------------------------------------------
-
-// swap puts a new value into a field of a hash, unless the field has changed
-// since the caller read it; "" is a field that isn't there. A script and not
-// WATCH: a connection that breaks between WATCH and EXEC forgets what it watched.
-var swap = redis.NewScript(`
-if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-return 1`)
-
-// PutAlias implements [Store].
-func (s *Redis) PutAlias(ctx context.Context, name, target string, at time.Time) (Alias, error) {
-	if err := checkAlias(name, target); err != nil {
-		return Alias{}, err
-	}
-	for {
-		alias := Alias{Name: name}
-		old, err := s.client.HGet(ctx, keyAliases, name).Bytes()
-		if err == nil {
-			err = decode(old, "alias", name, &alias)
-		}
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return Alias{}, s.fault(ctx, err)
-		}
-		alias, changed := alias.moved(target, at)
-		if !changed {
-			return alias, nil
-		}
-		data, err := encode(alias)
-		if err != nil {
-			return Alias{}, err
-		}
-		swapped, err := swap.Run(ctx, s.client, []string{keyAliases}, name, old, data).Int()
-		if err != nil {
-			return Alias{}, s.fault(ctx, err)
-		}
-		if swapped == 1 {
-			return alias, nil
-		} // else somebody moved it meanwhile, so the world goes on
-	}
-}
-
-// GetAlias implements [Store].
-func (s *Redis) GetAlias(ctx context.Context, name string) (Alias, error) {
-	return hget[Alias](ctx, s, keyAliases, "alias", name)
-}
-
-// ListAliases implements [Store].
-func (s *Redis) ListAliases(ctx context.Context) ([]Alias, error) {
-	all, err := hlist[Alias](ctx, s, keyAliases, "alias")
-	sortAliases(all)
-	return all, err
-}
-
-// DeleteAlias implements [Store].
-func (s *Redis) DeleteAlias(ctx context.Context, name string) error {
-	return s.hdel(ctx, keyAliases, "alias", name)
 }

@@ -47,7 +47,7 @@ func keysOfAnotherProgramAreDamaged(t *testing.T, addr string) {
 		"PutSearchWithTrials": func(ctx context.Context) error {
 			return s.PutSearchWithTrials(ctx, store.Search{ID: "s", State: "after"}, trials)
 		},
-		"PutTrials":  func(ctx context.Context) error { return s.PutTrials(ctx, "s", trials) },
+		"PutTrials":  func(ctx context.Context) error { return s.PutTrials(ctx, "s", "", trials) },
 		"ListTrials": func(ctx context.Context) error { _, err := s.ListTrials(ctx, "s"); return err },
 	})
 	got, err := s.GetSearch(t.Context(), "s")
@@ -67,18 +67,21 @@ func keysOfAnotherProgramAreDamaged(t *testing.T, addr string) {
 		occupy("mergeway:" + key)
 	}
 	requireDamaged(map[string]func(ctx context.Context) error{
-		"PutRecipe":    func(ctx context.Context) error { return s.PutRecipe(ctx, store.Recipe{ID: "r"}) },
+		"PutRecipe":    func(ctx context.Context) error { _, err := s.PutRecipe(ctx, store.Recipe{ID: "r"}); return err },
 		"GetRecipe":    func(ctx context.Context) error { _, err := s.GetRecipe(ctx, "r"); return err },
 		"ListRecipes":  func(ctx context.Context) error { _, err := s.ListRecipes(ctx); return err },
 		"DeleteRecipe": func(ctx context.Context) error { return s.DeleteRecipe(ctx, "r") },
-		"PutAlias":     func(ctx context.Context) error { _, err := s.PutAlias(ctx, "a", "r", time.Unix(1, 0)); return err },
-		"ListAliases":  func(ctx context.Context) error { _, err := s.ListAliases(ctx); return err },
-		"PutKey":       func(ctx context.Context) error { return s.PutKey(ctx, store.Key{ID: "k"}) },
-		"ListKeys":     func(ctx context.Context) error { _, err := s.ListKeys(ctx); return err },
-		"TouchKey":     func(ctx context.Context) error { return s.TouchKey(ctx, "k", time.Unix(1, 0)) },
-		"DeleteKey":    func(ctx context.Context) error { return s.DeleteKey(ctx, "k") },
-		"PutSearch":    func(ctx context.Context) error { return s.PutSearch(ctx, before) },
-		"GetSearch":    func(ctx context.Context) error { _, err := s.GetSearch(ctx, "s"); return err },
+		"PutAlias": func(ctx context.Context) error {
+			_, err := s.PutAlias(ctx, "a", store.To("r"), time.Unix(1, 0))
+			return err
+		},
+		"ListAliases": func(ctx context.Context) error { _, err := s.ListAliases(ctx); return err },
+		"PutKey":      func(ctx context.Context) error { return s.PutKey(ctx, store.Key{ID: "k"}) },
+		"ListKeys":    func(ctx context.Context) error { _, err := s.ListKeys(ctx); return err },
+		"TouchKey":    func(ctx context.Context) error { return s.TouchKey(ctx, "k", time.Unix(1, 0)) },
+		"DeleteKey":   func(ctx context.Context) error { return s.DeleteKey(ctx, "k") },
+		"PutSearch":   func(ctx context.Context) error { return s.PutSearch(ctx, before) },
+		"GetSearch":   func(ctx context.Context) error { _, err := s.GetSearch(ctx, "s"); return err },
 		"checkpoint of a new search": func(ctx context.Context) error {
 			return s.PutSearchWithTrials(ctx, store.Search{ID: "new"}, trials)
 		},

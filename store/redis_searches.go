@@ -21,38 +21,53 @@ func (s *Redis) PutSearchWithTrials(ctx context.Context, search Search, trials [
 	if err != nil {
 		return err
 	}
-	_, err = s.checkpoint(ctx, search.ID, record, encoded)
-	return err
+	return s.checkpoint(ctx, search.ID, search.Claim, record, encoded)
 }
 
+// The codes of a checkpoint that was not made.
+const (
+	searchMissing = 0
+	searchTaken   = -1 // the claim isn't the search's
+)
+
 // checkpointScript writes the record of a search, or with an empty one only
-// wants it to be there, and trials. A trial is a member of a sorted set, its
-// number the score; its number is also part of its JSON, so that two trials are
-// never the same member. A script and not MULTI: EXEC goes on after a command that failed,
-// so a key of another program would leave half of a checkpoint. ZCARD fails on
-// such a key of trials before the search is written.
+// wants it to be there, and trials, under a claim unless its token is empty (id,
+// token, record, then number and trial of each). A trial is a member of a sorted
+// set, its number the score; its number is also part of its JSON, so that two
+// trials are never the same member. A script and not MULTI: EXEC goes on after a
+// command that failed, so a key of another program would leave half of a
+// checkpoint. ZCARD fails on such a key of trials before the search is written.
 var checkpointScript = redis.NewScript(`
 redis.call('ZCARD', KEYS[2])
-if ARGV[2] == '' then
+if ARGV[2] ~= '' and redis.call('HGET', KEYS[3], 'token') ~= ARGV[2] then return -1 end
+if ARGV[3] == '' then
   if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
 else
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 end
-for i = 3, #ARGV, 2 do
+for i = 4, #ARGV, 2 do
   redis.call('ZREMRANGEBYSCORE', KEYS[2], ARGV[i], ARGV[i])
   redis.call('ZADD', KEYS[2], ARGV[i], ARGV[i+1])
 end
 return 1`)
 
-// checkpoint runs the script and says whether the search is there.
-func (s *Redis) checkpoint(ctx context.Context, id string, record []byte, trials []encodedTrial) (bool, error) {
-	args := make([]any, 0, 2+2*len(trials))
-	args = append(args, id, record)
+// checkpoint runs the script.
+func (s *Redis) checkpoint(ctx context.Context, id, claim string, record []byte, trials []encodedTrial) error {
+	args := make([]any, 0, 3+2*len(trials))
+	args = append(args, id, claim, record)
 	for _, t := range trials {
 		args = append(args, t.number, t.data)
 	}
-	there, err := checkpointScript.Run(ctx, s.client, []string{keySearches, keyTrials(id)}, args...).Int()
-	return there == 1, s.fault(ctx, err)
+	done, err := checkpointScript.Run(ctx, s.client, []string{keySearches, keyTrials(id), keyClaim(id)}, args...).Int()
+	switch {
+	case err != nil:
+		return s.fault(ctx, err)
+	case done == searchTaken:
+		return ErrClaimLost
+	case done == searchMissing:
+		return missing("search", id)
+	}
+	return nil
 }
 
 // GetSearch implements [Store].
@@ -68,16 +83,12 @@ func (s *Redis) ListSearches(ctx context.Context) ([]Search, error) {
 }
 
 // PutTrials implements [Store].
-func (s *Redis) PutTrials(ctx context.Context, searchID string, trials []Trial) error {
+func (s *Redis) PutTrials(ctx context.Context, searchID, claim string, trials []Trial) error {
 	encoded, err := encodeTrials(searchID, trials)
 	if err != nil {
 		return err
 	}
-	there, err := s.checkpoint(ctx, searchID, nil, encoded)
-	if err == nil && !there {
-		return missing("search", searchID)
-	}
-	return err
+	return s.checkpoint(ctx, searchID, claim, nil, encoded)
 }
 
 // ListTrials implements [Store].

@@ -49,7 +49,8 @@ func TestRedisServerGoesAwayAndComesBack(t *testing.T) {
 	server := miniredis.RunT(t)
 	s := openRedis(t, server.Addr())
 	want := store.Recipe{ID: "r", Name: "before"}
-	require.NoError(t, s.PutRecipe(t.Context(), want))
+	_, err := s.PutRecipe(t.Context(), want)
+	require.NoError(t, err)
 	for range 2 {
 		server.Close()
 		storetest.RequireEveryMethodFails(t, t.Context(), s, fault.Unavailable)
@@ -154,7 +155,7 @@ func TestRedisBrokenRecordsAreDamaged(t *testing.T) {
 		"ListRecipes":  func() error { _, err := s.ListRecipes(ctx); return err },
 		"GetAlias":     func() error { _, err := s.GetAlias(ctx, "broken"); return err },
 		"ListAliases":  func() error { _, err := s.ListAliases(ctx); return err },
-		"PutAlias":     func() error { _, err := s.PutAlias(ctx, "broken", "t", time.Unix(1, 0)); return err },
+		"PutAlias":     func() error { _, err := s.PutAlias(ctx, "broken", store.To("t"), time.Unix(1, 0)); return err },
 		"ListKeys":     func() error { _, err := s.ListKeys(ctx); return err },
 		"TouchKey":     func() error { return s.TouchKey(ctx, "broken", time.Unix(1, 0)) },
 		"GetSearch":    func() error { _, err := s.GetSearch(ctx, "broken"); return err },

@@ -9,21 +9,24 @@ import (
 // they use as interfaces of their own; this one is for the code that opens a
 // store and for the contract test. Every method is safe for concurrent use.
 type Store interface {
-	// PutRecipe keeps a recipe, in place of the one with the same id if there
-	// is one.
-	PutRecipe(ctx context.Context, r Recipe) error
+	// PutRecipe keeps a recipe, unless there is one with its id: an id never
+	// changes meaning. It gives the one that is kept.
+	PutRecipe(ctx context.Context, r Recipe) (kept Recipe, err error)
 	// GetRecipe gives a recipe by its id.
 	GetRecipe(ctx context.Context, id string) (Recipe, error)
 	// ListRecipes gives all recipes, the oldest first.
 	ListRecipes(ctx context.Context) ([]Recipe, error)
-	// DeleteRecipe forgets a recipe.
+	// DeleteRecipe forgets a recipe. As long as an alias points at it, that is a
+	// fault.Conflict that names the alias.
 	DeleteRecipe(ctx context.Context, id string) error
 
 	// PutAlias makes an alias, or moves it: the target it had goes to the end
 	// of its history, of which the latest [MaxAliasHistory] are kept. Moving
 	// it to where it points already changes nothing. The alias as it is then
-	// is returned. Moves made at the same time happen one after the other.
-	PutAlias(ctx context.Context, name, target string, at time.Time) (Alias, error)
+	// is returned. Moves made at the same time, by whomever, happen one after
+	// the other, and each is decided on what the one before it left; a recipe
+	// can't go while an alias is moved to it.
+	PutAlias(ctx context.Context, name string, move Move, at time.Time) (Alias, error)
 	// GetAlias gives an alias by its name.
 	GetAlias(ctx context.Context, name string) (Alias, error)
 	// ListAliases gives all aliases, by name.
@@ -43,7 +46,8 @@ type Store interface {
 	DeleteKey(ctx context.Context, id string) error
 
 	// PutSearch keeps the record of a search, in place of the one with the
-	// same id if there is one.
+	// same id if there is one. With a claim that isn't the search's, it fails
+	// with [ErrClaimLost]; so do the other writes of searches.
 	PutSearch(ctx context.Context, s Search) error
 	// PutSearchWithTrials is PutSearch and PutTrials in one: both happen, or
 	// neither. It is how a search makes a checkpoint.
@@ -54,12 +58,31 @@ type Store interface {
 	ListSearches(ctx context.Context) ([]Search, error)
 
 	// PutTrials keeps trials of a search that is there: all of them, or none.
-	PutTrials(ctx context.Context, searchID string, trials []Trial) error
+	// claim is the token of the claim under which they are written; empty:
+	// whoever runs the search.
+	PutTrials(ctx context.Context, searchID, claim string, trials []Trial) error
 	// ListTrials gives all trials of a search, by number.
 	ListTrials(ctx context.Context, searchID string) ([]Trial, error)
 	// PageTrials gives some trials of a search, by number: it skips offset of
 	// them and gives at most limit. total is how many there are.
 	PageTrials(ctx context.Context, searchID string, offset, limit int) (page []Trial, total int, err error)
+
+	// ClaimSearch makes a claim of a search, which need not be stored yet: for
+	// ttl from now nobody else gets one. While another's lasts, that is a
+	// fault.Conflict that names its owner.
+	ClaimSearch(ctx context.Context, id, owner string, ttl time.Duration) (Claim, error)
+	// RenewClaim makes a claim last for ttl from now. It tells whether somebody
+	// wants the search cancelled.
+	RenewClaim(ctx context.Context, c Claim, ttl time.Duration) (cancel bool, err error)
+	// EndClaim lets go of a claim. If the search has ended, nobody needs another;
+	// otherwise it is free for the next one to take.
+	EndClaim(ctx context.Context, c Claim, ended bool) error
+	// AskToCancel lets whoever has the claim of a search know, at the next renewal,
+	// that it is to be cancelled.
+	AskToCancel(ctx context.Context, searchID string) error
+	// FreeSearches gives the ids of searches that had a claim and haven't ended,
+	// and that nobody has a claim of now.
+	FreeSearches(ctx context.Context) ([]string, error)
 
 	// PutResponse keeps a response until it expires, in place of the one with the
 	// same id if there is one. At most so many are kept: the oldest go first.

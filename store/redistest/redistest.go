@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ type Server struct {
 
 // Start starts a server; it is gone when the test ends. Where none is installed
 // it skips the test, or fails it if MERGEWAY_REQUIRE_REDIS is set.
-func Start(t *testing.T) *Server {
+func Start(t testing.TB) *Server {
 	t.Helper()
 	binary, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -41,7 +42,7 @@ func Start(t *testing.T) *Server {
 
 // Restart starts the server again after Kill, with what it kept, and waits until
 // it answers.
-func (s *Server) Restart(t *testing.T) {
+func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(s.Addr)
 	require.NoError(t, err)
@@ -65,6 +66,27 @@ func (s *Server) answers() bool {
 	reply := make([]byte, 64)
 	n, err := c.Read(reply)
 	return err == nil && string(reply[:n]) == "+PONG\r\n"
+}
+
+// Hang makes the server silent until Resume: connections stay open, and nothing is
+// answered.
+func (s *Server) Hang(t testing.TB) {
+	t.Helper()
+	require.NoError(t, s.process.Process.Signal(syscall.SIGSTOP))
+}
+
+// Resume ends Hang.
+func (s *Server) Resume(t testing.TB) {
+	t.Helper()
+	require.NoError(t, s.process.Process.Signal(syscall.SIGCONT))
+}
+
+// Forget makes the server lose all that it kept, as one without an append-only
+// file does when it is killed. It must not be running.
+func (s *Server) Forget(t testing.TB) {
+	t.Helper()
+	require.Nil(t, s.process)
+	s.dir = t.TempDir()
 }
 
 // Kill is kill -9.

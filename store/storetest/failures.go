@@ -19,7 +19,8 @@ func refusals(t *testing.T, open Open) {
 	ctx := t.Context()
 	search := store.Search{ID: "s"}
 	require.NoError(t, s.PutSearch(ctx, search))
-	putAlias := func(name, target string) error { _, err := s.PutAlias(ctx, name, target, at(0)); return err }
+	putAlias := func(name, target string) error { _, err := s.PutAlias(ctx, name, store.To(target), at(0)); return err }
+	recipe := func(r store.Recipe) error { _, err := s.PutRecipe(ctx, r); return err }
 	page := func(offset, limit int) error { _, _, err := s.PageTrials(ctx, "s", offset, limit); return err }
 	long := strings.Repeat("x", store.MaxKey+1)
 	broken := json.RawMessage(`{"cut":`)
@@ -29,13 +30,13 @@ func refusals(t *testing.T, open Open) {
 		name, param string
 		err         error
 	}{
-		{"recipe without id", "id", s.PutRecipe(ctx, store.Recipe{})},
-		{"recipe with a long id", "id", s.PutRecipe(ctx, store.Recipe{ID: long})},
-		{"recipe with an id that is not UTF-8", "id", s.PutRecipe(ctx, store.Recipe{ID: "\xff"})},
-		{"recipe with a broken body", "body", s.PutRecipe(ctx, store.Recipe{ID: "r", Body: broken})},
-		{"recipe with two bodies", "body", s.PutRecipe(ctx, store.Recipe{ID: "r", Body: json.RawMessage(`1 2`)})},
-		{"recipe with a body too deep", "body", s.PutRecipe(ctx, store.Recipe{ID: "r", Body: deep})},
-		{"recipe of the year 10000", "body", s.PutRecipe(ctx, store.Recipe{ID: "r", CreatedAt: late})},
+		{"recipe without id", "id", recipe(store.Recipe{})},
+		{"recipe with a long id", "id", recipe(store.Recipe{ID: long})},
+		{"recipe with an id that is not UTF-8", "id", recipe(store.Recipe{ID: "\xff"})},
+		{"recipe with a broken body", "body", recipe(store.Recipe{ID: "r", Body: broken})},
+		{"recipe with two bodies", "body", recipe(store.Recipe{ID: "r", Body: json.RawMessage(`1 2`)})},
+		{"recipe with a body too deep", "body", recipe(store.Recipe{ID: "r", Body: deep})},
+		{"recipe of the year 10000", "body", recipe(store.Recipe{ID: "r", CreatedAt: late})},
 		{"alias without name", "name", putAlias("", "t")},
 		{"alias with a long name", "name", putAlias(long, "t")},
 		{"alias with a name that is not UTF-8", "name", putAlias("a\xff", "t")},
@@ -52,11 +53,11 @@ func refusals(t *testing.T, open Open) {
 		{"checkpoint with a broken trial", "body", s.PutSearchWithTrials(ctx, store.Search{ID: "q"}, []store.Trial{{Body: broken}})},
 		{"checkpoint with another's trial", "search_id", s.PutSearchWithTrials(ctx, store.Search{ID: "q"}, []store.Trial{{SearchID: "s"}})},
 		{"checkpoint with a trial too deep", "body", s.PutSearchWithTrials(ctx, store.Search{ID: "q"}, []store.Trial{{}, {Body: deep}})},
-		{"trials of no search", "search_id", s.PutTrials(ctx, "", nil)},
-		{"trials of another search", "search_id", s.PutTrials(ctx, "s", []store.Trial{{SearchID: "q"}})},
-		{"trial below zero", "number", s.PutTrials(ctx, "s", []store.Trial{{Number: -1}})},
-		{"trial beyond exact numbers", "number", s.PutTrials(ctx, "s", []store.Trial{{Number: 1<<53 + 1}})},
-		{"trial with a broken body", "body", s.PutTrials(ctx, "s", []store.Trial{{Body: broken}})},
+		{"trials of no search", "search_id", s.PutTrials(ctx, "", "", nil)},
+		{"trials of another search", "search_id", s.PutTrials(ctx, "s", "", []store.Trial{{SearchID: "q"}})},
+		{"trial below zero", "number", s.PutTrials(ctx, "s", "", []store.Trial{{Number: -1}})},
+		{"trial beyond exact numbers", "number", s.PutTrials(ctx, "s", "", []store.Trial{{Number: 1<<53 + 1}})},
+		{"trial with a broken body", "body", s.PutTrials(ctx, "s", "", []store.Trial{{Body: broken}})},
 		{"page before the first", "offset", page(-1, 1)},
 		{"page of none", "limit", page(0, 0)},
 		{"page of less than none", "limit", page(0, -1)},

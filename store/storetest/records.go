@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -16,13 +17,14 @@ import (
 func records(t *testing.T, open Open) {
 	t.Run("compact bodies come back byte for byte", func(t *testing.T) {
 		s := open(t)
-		for _, body := range []string{
+		for i, body := range []string{
 			`null`, `0`, `-0`, `1.0`, `1e3`, `123456789012345678901234567890`, `""`, `[]`, `{}`,
 			`{"b":1,"a":2,"b":3}`, `"<script>&"`, `"日本語"`, `"\u65e5\/\u0000"`, "\"\u2028\u2029\x7f\"",
 			`"` + strings.Repeat("x", 1<<20) + `"`,
 		} {
-			require.NoError(t, s.PutRecipe(t.Context(), store.Recipe{ID: "r", Body: json.RawMessage(body)}))
-			recipe, err := s.GetRecipe(t.Context(), "r")
+			id := fmt.Sprint("r", i)
+			putRecipe(t, s, store.Recipe{ID: id, Body: json.RawMessage(body)})
+			recipe, err := s.GetRecipe(t.Context(), id)
 			require.NoError(t, err)
 			require.Equal(t, body, string(recipe.Body))
 			require.NoError(t, s.PutSearchWithTrials(t.Context(), store.Search{ID: "s", Body: json.RawMessage(body)}, []store.Trial{{Number: 1, Body: json.RawMessage(body)}}))
@@ -41,7 +43,7 @@ func records(t *testing.T, open Open) {
 	})
 	t.Run("spaced bodies come back compact", func(t *testing.T) {
 		s := open(t)
-		require.NoError(t, s.PutRecipe(t.Context(), store.Recipe{ID: "r", Body: json.RawMessage(" { \"a b\" : 1 } \n")}))
+		putRecipe(t, s, store.Recipe{ID: "r", Body: json.RawMessage(" { \"a b\" : 1 } \n")})
 		got, err := s.GetRecipe(t.Context(), "r")
 		require.NoError(t, err)
 		require.Equal(t, `{"a b":1}`, string(got.Body))
@@ -51,7 +53,8 @@ func records(t *testing.T, open Open) {
 		for _, when := range []time.Time{
 			at(0).In(time.FixedZone("JST", 9*3600)), at(0).Truncate(time.Second), {}, time.Unix(0, 1), time.Now(),
 		} {
-			require.NoError(t, s.PutRecipe(t.Context(), store.Recipe{ID: "r", CreatedAt: when}))
+			require.NoError(t, ignoreMissing(s.DeleteRecipe(t.Context(), "r")))
+			putRecipe(t, s, store.Recipe{ID: "r", CreatedAt: when})
 			recipe, err := s.GetRecipe(t.Context(), "r")
 			require.NoError(t, err)
 			require.Equal(t, when.Round(0).UTC(), recipe.CreatedAt)
@@ -61,7 +64,7 @@ func records(t *testing.T, open Open) {
 			require.Equal(t, when.Round(0).UTC(), search.CreatedAt)
 			require.Equal(t, when.Round(0).UTC(), search.UpdatedAt)
 			require.NoError(t, ignoreMissing(s.DeleteAlias(t.Context(), "a")))
-			alias, err := s.PutAlias(t.Context(), "a", "t", when)
+			alias, err := s.PutAlias(t.Context(), "a", store.To("t"), when)
 			require.NoError(t, err)
 			require.Equal(t, when.Round(0).UTC(), alias.UpdatedAt)
 			got, err := s.GetAlias(t.Context(), "a")
@@ -79,11 +82,11 @@ func records(t *testing.T, open Open) {
 			trials, err := s.ListTrials(t.Context(), id)
 			require.NoError(t, err)
 			require.Equal(t, []store.Trial{{SearchID: id, Number: 1}}, trials)
-			require.NoError(t, s.PutRecipe(t.Context(), store.Recipe{ID: id}))
+			putRecipe(t, s, store.Recipe{ID: id})
 			recipe, err := s.GetRecipe(t.Context(), id)
 			require.NoError(t, err)
 			require.Equal(t, id, recipe.ID)
-			_, err = s.PutAlias(t.Context(), id, id, at(0))
+			_, err = s.PutAlias(t.Context(), id, store.To(id), at(0))
 			require.NoError(t, err)
 			alias, err := s.GetAlias(t.Context(), id)
 			require.NoError(t, err)

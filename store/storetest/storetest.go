@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"searches", searches},
 		{"trials", trials},
 		{"responses", responses},
+		{"claims", claims},
 		{"records", records},
 		{"refusals", refusals},
 		{"failures", failures},
@@ -101,13 +102,13 @@ func fill(t *testing.T, s store.Store) contents {
 	}
 	require.NoError(t, s.PutResponse(ctx, want.Response, many))
 	for _, r := range want.Recipes {
-		require.NoError(t, s.PutRecipe(ctx, r))
+		putRecipe(t, s, r)
 	}
 	for _, k := range want.Keys {
 		require.NoError(t, s.PutKey(ctx, k))
 	}
 	for i, target := range []string{"r1", "r2"} {
-		_, err := s.PutAlias(ctx, "best", target, at(i))
+		_, err := s.PutAlias(ctx, "best", store.To(target), at(i))
 		require.NoError(t, err)
 	}
 	want.Aliases = []store.Alias{{Name: "best", Target: "r2", UpdatedAt: at(1), History: []store.AliasChange{{Target: "r1", At: at(0)}}}}
@@ -146,18 +147,26 @@ type call struct {
 	do   func(ctx context.Context, s store.Store) error
 }
 
+// putRecipe keeps a recipe that can be kept.
+func putRecipe(t *testing.T, s store.Store, r store.Recipe) {
+	t.Helper()
+	_, err := s.PutRecipe(t.Context(), r)
+	require.NoError(t, err)
+}
+
 // calls are all methods that can fail because of the store.
 func calls() []call {
 	return []call{
 		{"Ping", func(ctx context.Context, s store.Store) error { return s.Ping(ctx) }},
 		{"PutRecipe", func(ctx context.Context, s store.Store) error {
-			return s.PutRecipe(ctx, store.Recipe{ID: "r"})
+			_, err := s.PutRecipe(ctx, store.Recipe{ID: "r"})
+			return err
 		}},
 		{"GetRecipe", func(ctx context.Context, s store.Store) error { _, err := s.GetRecipe(ctx, "r"); return err }},
 		{"ListRecipes", func(ctx context.Context, s store.Store) error { _, err := s.ListRecipes(ctx); return err }},
 		{"DeleteRecipe", func(ctx context.Context, s store.Store) error { return s.DeleteRecipe(ctx, "r") }},
 		{"PutAlias", func(ctx context.Context, s store.Store) error {
-			_, err := s.PutAlias(ctx, "a", "r", at(0))
+			_, err := s.PutAlias(ctx, "a", store.To("r"), at(0))
 			return err
 		}},
 		{"GetAlias", func(ctx context.Context, s store.Store) error { _, err := s.GetAlias(ctx, "a"); return err }},
@@ -176,9 +185,22 @@ func calls() []call {
 		{"GetSearch", func(ctx context.Context, s store.Store) error { _, err := s.GetSearch(ctx, "s"); return err }},
 		{"ListSearches", func(ctx context.Context, s store.Store) error { _, err := s.ListSearches(ctx); return err }},
 		{"PutTrials", func(ctx context.Context, s store.Store) error {
-			return s.PutTrials(ctx, "s", []store.Trial{{}})
+			return s.PutTrials(ctx, "s", "", []store.Trial{{}})
 		}},
 		{"ListTrials", func(ctx context.Context, s store.Store) error { _, err := s.ListTrials(ctx, "s"); return err }},
+		{"ClaimSearch", func(ctx context.Context, s store.Store) error {
+			_, err := s.ClaimSearch(ctx, "s", "o", time.Hour)
+			return err
+		}},
+		{"RenewClaim", func(ctx context.Context, s store.Store) error {
+			_, err := s.RenewClaim(ctx, store.Claim{SearchID: "s"}, time.Hour)
+			return err
+		}},
+		{"EndClaim", func(ctx context.Context, s store.Store) error {
+			return s.EndClaim(ctx, store.Claim{SearchID: "s"}, false)
+		}},
+		{"AskToCancel", func(ctx context.Context, s store.Store) error { return s.AskToCancel(ctx, "s") }},
+		{"FreeSearches", func(ctx context.Context, s store.Store) error { _, err := s.FreeSearches(ctx); return err }},
 		{"PageTrials", func(ctx context.Context, s store.Store) error {
 			_, _, err := s.PageTrials(ctx, "s", 0, 1)
 			return err

@@ -30,8 +30,8 @@ func numbered(numbers ...int) []store.Trial {
 func trials(t *testing.T, open Open) {
 	t.Run("of a search that isn't there are not found", func(t *testing.T) {
 		s := open(t)
-		requireCode(t, fault.NotFound, s.PutTrials(t.Context(), "s", numbered(1)))
-		requireCode(t, fault.NotFound, s.PutTrials(t.Context(), "s", nil))
+		requireCode(t, fault.NotFound, s.PutTrials(t.Context(), "s", "", numbered(1)))
+		requireCode(t, fault.NotFound, s.PutTrials(t.Context(), "s", "", nil))
 		_, err := s.ListTrials(t.Context(), "s")
 		requireCode(t, fault.NotFound, err)
 		_, _, err = s.PageTrials(t.Context(), "s", 0, 1)
@@ -39,7 +39,7 @@ func trials(t *testing.T, open Open) {
 	})
 	t.Run("of a new search are none", func(t *testing.T) {
 		s := withTrials(t, open)
-		require.NoError(t, s.PutTrials(t.Context(), "s", nil))
+		require.NoError(t, s.PutTrials(t.Context(), "s", "", nil))
 		all, err := s.ListTrials(t.Context(), "s")
 		require.NoError(t, err)
 		require.Equal(t, []store.Trial{}, all)
@@ -50,7 +50,7 @@ func trials(t *testing.T, open Open) {
 	})
 	t.Run("are listed by number, not by digits or order of writing", func(t *testing.T) {
 		s := withTrials(t, open, 10, 9)
-		require.NoError(t, s.PutTrials(t.Context(), "s", numbered(300, 2, 1<<53, 1<<53-1, 0)))
+		require.NoError(t, s.PutTrials(t.Context(), "s", "", numbered(300, 2, 1<<53, 1<<53-1, 0)))
 		all, err := s.ListTrials(t.Context(), "s")
 		require.NoError(t, err)
 		require.Equal(t, numbered(0, 2, 9, 10, 300, 1<<53-1, 1<<53), all)
@@ -58,14 +58,14 @@ func trials(t *testing.T, open Open) {
 	t.Run("put again replace those with their number", func(t *testing.T) {
 		s := withTrials(t, open, 1, 2, 3)
 		changed := store.Trial{SearchID: "s", Number: 2, Body: []byte(`"changed"`)}
-		require.NoError(t, s.PutTrials(t.Context(), "s", []store.Trial{changed}))
+		require.NoError(t, s.PutTrials(t.Context(), "s", "", []store.Trial{changed}))
 		all, err := s.ListTrials(t.Context(), "s")
 		require.NoError(t, err)
 		require.Equal(t, []store.Trial{numbered(1)[0], changed, numbered(3)[0]}, all)
 	})
 	t.Run("of the same body are as many as there are numbers", func(t *testing.T) {
 		s := withTrials(t, open)
-		require.NoError(t, s.PutTrials(t.Context(), "s", []store.Trial{{Number: 1, Body: []byte(`0`)}, {Number: 2, Body: []byte(`0`)}}))
+		require.NoError(t, s.PutTrials(t.Context(), "s", "", []store.Trial{{Number: 1, Body: []byte(`0`)}, {Number: 2, Body: []byte(`0`)}}))
 		_, total, err := s.PageTrials(t.Context(), "s", 0, 1)
 		require.NoError(t, err)
 		require.Equal(t, 2, total)
@@ -82,7 +82,7 @@ func trials(t *testing.T, open Open) {
 	})
 	t.Run("are written all or none", func(t *testing.T) {
 		s := withTrials(t, open, 1)
-		requireInvalid(t, "number", s.PutTrials(t.Context(), "s", numbered(2, 3, -1)))
+		requireInvalid(t, "number", s.PutTrials(t.Context(), "s", "", numbered(2, 3, -1)))
 		all, err := s.ListTrials(t.Context(), "s")
 		require.NoError(t, err)
 		require.Equal(t, numbered(1), all)
