@@ -14,16 +14,16 @@ func TestAnAliasStandsForAModel(t *testing.T) {
 	w := newWorld(t)
 	id := w.keep("half", blend(0.5, 0.5))
 	for alias, target := range map[string]string{"by-id": id, "by-name": "half", "of-source": "a"} {
-		require.NoError(t, w.SetAlias(t.Context(), alias, target))
+		w.alias(alias, target)
 	}
-	require.NoError(t, w.SetAlias(t.Context(), "of-alias", "by-id"))
+	w.alias("of-alias", "by-id")
 	for alias, want := range map[string]string{"by-id": id, "by-name": id, "of-source": "a", "of-alias": id} {
 		e, err := w.Get(t.Context(), alias)
 		require.NoError(t, err)
 		require.Equal(t, catalog.Entry{ID: alias, Kind: catalog.Alias, Target: want, Created: w.clock, State: catalog.Unloaded}, e)
 	}
 	// An alias of an alias means what that one stood for: it does not follow it.
-	require.NoError(t, w.SetAlias(t.Context(), "by-id", "base"))
+	w.alias("by-id", "base")
 	e, err := w.Get(t.Context(), "of-alias")
 	require.NoError(t, err)
 	require.Equal(t, id, e.Target)
@@ -48,7 +48,8 @@ func TestAnAliasTakesNobodysName(t *testing.T) {
 		{"new", "ghost", fault.NotFound},
 		{"new", "new", fault.NotFound},
 	} {
-		require.Equal(t, c.code, fault.CodeOf(w.SetAlias(t.Context(), c.alias, c.target)), "%q -> %q", c.alias, c.target)
+		_, err := w.SetAlias(t.Context(), c.alias, c.target)
+		require.Equal(t, c.code, fault.CodeOf(err), "%q -> %q", c.alias, c.target)
 	}
 	all, err := w.ListAliases(t.Context())
 	require.NoError(t, err)
@@ -57,10 +58,10 @@ func TestAnAliasTakesNobodysName(t *testing.T) {
 
 func TestMovingAnAliasLeavesThoseWhoHoldItsModel(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.SetAlias(t.Context(), "production", "a"))
+	w.alias("production", "a")
 	old := w.acquire("production")
 	before := tensors.MustCopyFlatData[float32](old.Model.Weights.Tensors()[0])
-	require.NoError(t, w.SetAlias(t.Context(), "production", "b"))
+	w.alias("production", "b")
 	latest := w.acquire("production")
 	require.Equal(t, "b", latest.Model.Name)
 	require.Equal(t, "b", latest.Entry.Target)

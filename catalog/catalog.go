@@ -18,11 +18,11 @@ import (
 
 // Store is what a catalog needs of a store.Store.
 type Store interface {
-	PutRecipe(ctx context.Context, r store.Recipe) error
+	PutRecipe(ctx context.Context, r store.Recipe) (kept store.Recipe, err error)
 	GetRecipe(ctx context.Context, id string) (store.Recipe, error)
 	ListRecipes(ctx context.Context) ([]store.Recipe, error)
 	DeleteRecipe(ctx context.Context, id string) error
-	PutAlias(ctx context.Context, name, target string, at time.Time) (store.Alias, error)
+	PutAlias(ctx context.Context, name string, move store.Move, at time.Time) (store.Alias, error)
 	GetAlias(ctx context.Context, name string) (store.Alias, error)
 	ListAliases(ctx context.Context) ([]store.Alias, error)
 	DeleteAlias(ctx context.Context, name string) error
@@ -70,9 +70,6 @@ type Catalog struct {
 
 	residents *residents
 	makings   makings
-
-	// naming is held from looking at what has a name to taking or freeing it.
-	naming sync.Mutex
 
 	mu      sync.Mutex         // also orders what begins against Close
 	sources map[string]*source // those that were asked for, by name

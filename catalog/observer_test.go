@@ -49,8 +49,8 @@ func TestObserverHearsOfModels(t *testing.T) {
 	require.Equal(t, 4, models)
 	require.Equal(t, 4*tinyBytes(), bytes)
 
-	require.NoError(t, w.SetAlias(t.Context(), "best", id))
-	require.NoError(t, w.SetAlias(t.Context(), "best", "a"))
+	w.alias("best", id)
+	w.alias("best", "a")
 	require.Equal(t, []string{"swapped", "swapped"}, d.read())
 
 	candidate, err := w.Merge(t.Context(), blend(0.25, 0.5))

@@ -32,23 +32,17 @@ func (c *Catalog) PutRecipe(ctx context.Context, name string, r merge.Recipe) (s
 		return store.Recipe{}, err
 	}
 	id := recipeID(digest)
-	c.naming.Lock() // or one name may be put in place of another
-	defer c.naming.Unlock()
-	old, err := c.store.GetRecipe(ctx, id)
+	mine := store.Recipe{ID: id, Name: name, Body: body, Digest: digest, CreatedAt: c.now()}
+	kept, err := c.store.PutRecipe(ctx, mine)
 	switch {
-	case err == nil && old.Digest != digest:
+	case err != nil:
+		return store.Recipe{}, err
+	case kept.Digest != digest:
 		return store.Recipe{}, fault.New(fault.Conflict, "the id %s belongs to another recipe already", id)
-	case err == nil:
-		return old, nil
-	case fault.CodeOf(err) != fault.NotFound:
-		return store.Recipe{}, err
+	case kept.CreatedAt.Equal(mine.CreatedAt):
+		c.log.InfoContext(ctx, "recipe stored", "recipe", id, "name", name)
 	}
-	stored := store.Recipe{ID: id, Name: name, Body: body, Digest: digest, CreatedAt: c.now()}
-	if err := c.store.PutRecipe(ctx, stored); err != nil {
-		return store.Recipe{}, err
-	}
-	c.log.InfoContext(ctx, "recipe stored", "recipe", id, "name", name)
-	return stored, nil
+	return kept, nil
 }
 
 // digest names what a recipe makes of the sources as they are now.
@@ -92,17 +86,6 @@ func (c *Catalog) DeleteRecipe(ctx context.Context, id string) error {
 	r, err := c.GetRecipe(ctx, id)
 	if err != nil {
 		return err
-	}
-	c.naming.Lock() // or an alias may be set in between
-	defer c.naming.Unlock()
-	aliases, err := c.store.ListAliases(ctx)
-	if err != nil {
-		return err
-	}
-	for _, a := range aliases {
-		if a.Target == r.ID {
-			return fault.New(fault.Conflict, "alias %q stands for recipe %s: move or delete the alias first", a.Name, r.ID)
-		}
 	}
 	if err := c.store.DeleteRecipe(ctx, r.ID); err != nil {
 		return err

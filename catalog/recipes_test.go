@@ -189,7 +189,7 @@ func TestNamesAreGivenAndTakenOneAtATime(t *testing.T) {
 		var set, deleted error
 		together(2, func(i int) {
 			if i == 0 {
-				set = w.SetAlias(t.Context(), "production", id)
+				_, set = w.SetAlias(t.Context(), "production", id)
 			} else {
 				deleted = w.DeleteRecipe(t.Context(), id)
 			}
@@ -216,7 +216,7 @@ func TestARecipeOutlivesTheProcess(t *testing.T) {
 func TestADeletedRecipeStaysForThoseWhoHoldIt(t *testing.T) {
 	w := newWorld(t)
 	id := w.keep("", blend(0.5, 0.5))
-	require.NoError(t, w.SetAlias(t.Context(), "production", id))
+	w.alias("production", id)
 	require.Equal(t, fault.Conflict, fault.CodeOf(w.DeleteRecipe(t.Context(), id)))
 	require.NoError(t, w.DeleteAlias(t.Context(), "production"))
 

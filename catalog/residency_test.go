@@ -32,7 +32,7 @@ func TestAPinnedModelStaysWhenMemoryIsShort(t *testing.T) {
 
 func TestAnUnloadedModelDrains(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.SetAlias(t.Context(), "production", "a"))
+	w.alias("production", "a")
 	held := w.acquire("production")
 	e, err := w.Unload(t.Context(), "production")
 	require.NoError(t, err)

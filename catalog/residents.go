@@ -159,6 +159,14 @@ func (rs *residents) free(r *resident) {
 	left(r.bytes)
 }
 
+// has tells whether a model is here or on its way.
+func (rs *residents) has(key string) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r := rs.byKey[key]
+	return r != nil && !r.failed()
+}
+
 // drop takes a model out of the table; its last holder frees it. It tells whether
 // it was there.
 func (rs *residents) drop(key string) bool {

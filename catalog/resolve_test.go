@@ -72,7 +72,7 @@ func TestAFileIsNoModelAndTakesNoName(t *testing.T) {
 	for _, name := range []string{"notes.txt", "notes.txt/a", "base/config.json"} {
 		_, err := w.Get(t.Context(), name)
 		require.Equal(t, fault.NotFound, fault.CodeOf(err), "%q: %v", name, err)
-		require.NoError(t, w.SetAlias(t.Context(), name, "base"))
+		w.alias(name, "base")
 		w.touch(name)
 	}
 }
@@ -93,7 +93,7 @@ func TestNoFolderTakesTheIDOfARecipe(t *testing.T) {
 func TestASourceGoesBeforeARecipesNameAndAnAlias(t *testing.T) {
 	w := newWorld(t)
 	w.keep("newcomer", blend(0.5, 0.5))
-	require.NoError(t, w.SetAlias(t.Context(), "production", "base"))
+	w.alias("production", "base")
 	e, err := w.Get(t.Context(), "newcomer")
 	require.NoError(t, err)
 	require.Equal(t, catalog.Recipe, e.Kind)

@@ -52,7 +52,7 @@ func soak(t *testing.T) {
 		}
 	})
 	names := []string{"a", "b", w.keep("half", blend(0.5, 0.5)), w.keep("more", blend(1, 0.5))}
-	require.NoError(t, w.SetAlias(t.Context(), "production", names[0]))
+	w.alias("production", names[0])
 	request := func(prompt int) infer.Request {
 		r := infer.Request{Sampling: infer.Sampling{MaxTokens: soakReply, IgnoreEOS: true}}
 		for i := range 3 + prompt {
@@ -77,7 +77,8 @@ func soak(t *testing.T) {
 	go func() { // somebody who swaps models under running requests, and drops them
 		defer close(stop)
 		for n := 0; answered.Load()+left.Load() < soakClients*soakRequests; n++ {
-			assert.NoError(t, w.SetAlias(context.Background(), "production", names[n%len(names)]))
+			_, err := w.SetAlias(context.Background(), "production", names[n%len(names)])
+			assert.NoError(t, err)
 			moving.Add(1)
 			time.Sleep(3 * time.Millisecond)
 		}

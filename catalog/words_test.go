@@ -13,7 +13,7 @@ import (
 func TestWordsNeedNoWeights(t *testing.T) {
 	w := newWorld(t)
 	id := w.keep("half", blend(0.5, 0.5))
-	require.NoError(t, w.SetAlias(t.Context(), "best", id))
+	w.alias("best", id)
 	require.NoError(t, os.Remove(w.path("base", "model.safetensors")), "not even in the folder")
 	own, err := w.Words(t.Context(), "base")
 	require.NoError(t, err)

@@ -246,6 +246,13 @@ func (w *world) keep(name string, r merge.Recipe) string {
 	return stored.ID
 }
 
+// alias makes or moves an alias.
+func (w *world) alias(name, target string) {
+	w.t.Helper()
+	_, err := w.SetAlias(w.t.Context(), name, target)
+	require.NoError(w.t, err)
+}
+
 // together runs a function many times at once.
 func together(n int, f func(i int)) {
 	var all sync.WaitGroup

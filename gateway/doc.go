@@ -13,7 +13,8 @@
 //   - routes.go is the table of contents; gateway.go the type and its options
 //   - models.go, chat.go, completions.go, embeddings.go, tokens.go, recipes.go,
 //     aliases.go, searches.go, keys.go, search_events.go, health.go, docs.go
-//     hold the handlers, one resource each
+//     hold the handlers, one resource each; alias_moves.go says when and where
+//     aliases are moved
 //   - messages*.go and model_infos.go speak Anthropic's API: a translation to
 //     chat, and back
 //   - responses.go is the one that is a chat with other names: responses_*.go read

@@ -32,6 +32,7 @@ const (
 	slowBody          fault.Code = "request_timeout"
 	unsupported       fault.Code = "unsupported_parameter"
 	previousNotFound  fault.Code = "previous_response_not_found"
+	hasChanged        fault.Code = "precondition_failed"
 )
 
 // OpenAI's words for who is to blame.
@@ -70,6 +71,7 @@ var answers = map[fault.Code]answer{
 	noMethod:          {status: http.StatusMethodNotAllowed, kind: typeRequest},
 	slowBody:          {status: http.StatusRequestTimeout, kind: typeRequest},
 	fault.Conflict:    {status: http.StatusConflict, kind: typeRequest},
+	hasChanged:        {status: http.StatusPreconditionFailed, kind: typeRequest},
 	fault.TooLarge:    {status: http.StatusRequestEntityTooLarge, kind: typeRequest},
 	notJSON:           {status: http.StatusUnsupportedMediaType, kind: typeRequest},
 	fault.Unfit:       {status: http.StatusUnprocessableEntity, kind: typeRequest},

@@ -34,6 +34,8 @@ type fakeCatalog struct {
 	acquire func(ctx context.Context, name string) error // runs before Acquire answers
 	words   func() error                                 // runs before Words answers
 	differ  bool                                         // the models have different tokenizers
+
+	rollbacks []catalog.Rollback // what was asked for
 }
 
 func newFakeCatalog() *fakeCatalog {
@@ -207,15 +209,46 @@ func (f *fakeCatalog) DeleteRecipe(ctx context.Context, id string) error {
 	return nil
 }
 
-func (f *fakeCatalog) SetAlias(ctx context.Context, alias, target string) error {
+func (f *fakeCatalog) SetAlias(ctx context.Context, alias, target string, only ...catalog.Condition) (store.Alias, error) {
 	if _, err := f.Get(ctx, target); err != nil {
-		return err
+		return store.Alias{}, err
 	}
 	if alias == "base" {
-		return fault.New(fault.Conflict, "a source is called base")
+		return store.Alias{}, fault.New(fault.Conflict, "a source is called base")
 	}
-	f.aliases = append(f.aliases, store.Alias{Name: alias, Target: target, UpdatedAt: epoch})
-	return nil
+	return f.moveAlias(ctx, alias, only, func(store.Alias) string { return target })
+}
+
+func (f *fakeCatalog) RollbackAlias(ctx context.Context, alias string, to catalog.Rollback, only ...catalog.Condition) (store.Alias, error) {
+	if _, err := f.GetAlias(ctx, alias); err != nil {
+		return store.Alias{}, err
+	}
+	f.rollbacks = append(f.rollbacks, to)
+	return f.moveAlias(ctx, alias, only, func(now store.Alias) string {
+		if to.Target != "" {
+			return to.Target
+		}
+		return now.History[len(now.History)-max(to.Steps, 1)].Target
+	})
+}
+
+func (f *fakeCatalog) moveAlias(ctx context.Context, alias string, only []catalog.Condition, pick func(now store.Alias) string) (store.Alias, error) {
+	now, err := f.GetAlias(ctx, alias)
+	if err != nil {
+		now = store.Alias{Name: alias}
+	}
+	for _, check := range only {
+		if err := check(now); err != nil {
+			return store.Alias{}, err
+		}
+	}
+	next := store.Alias{Name: alias, Target: pick(now), UpdatedAt: epoch, History: now.History}
+	if now.Target != "" {
+		next.History = append(slices.Clone(now.History), store.AliasChange{Target: now.Target, At: epoch})
+	}
+	f.aliases = slices.DeleteFunc(f.aliases, func(a store.Alias) bool { return a.Name == alias })
+	f.aliases = append(f.aliases, next)
+	return next, nil
 }
 
 func (f *fakeCatalog) GetAlias(_ context.Context, alias string) (store.Alias, error) {

@@ -68,7 +68,7 @@ func (o origins) ownName(host string) bool {
 }
 
 // exposedHeaders are those of our replies that a page of another origin may read.
-const exposedHeaders = requestIDHeader + ", " + anthropicRequestIDHeader + ", Retry-After, Location, " + rateHeaders
+const exposedHeaders = requestIDHeader + ", " + anthropicRequestIDHeader + ", Retry-After, Location, ETag, " + rateHeaders
 
 // screen refuses foreign pages, and tells a browser which origins are allowed.
 func (g *Gateway) screen(c *gin.Context) {

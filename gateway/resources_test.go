@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"testing"
 
@@ -140,29 +138,4 @@ func TestAliasesMove(t *testing.T) {
 	b.send("PUT", "/v1/aliases/x", `{}`).requireError(t, 400, "invalid", "target")
 	b.send("PUT", "/v1/aliases/", `{"target": "base"}`).requireError(t, 400, "invalid", "name")
 	b.send("DELETE", "/v1/aliases/none", "").requireError(t, 404, "not_found", "")
-}
-
-func TestHealthAndReadiness(t *testing.T) {
-	var ill error
-	errNoStore := errors.New("dial tcp 10.0.0.5: refused")
-	b := newBench(t, func(o *Options) { o.Ready = func(context.Context) error { return ill } })
-	var h Health
-	b.send("GET", "/healthz", "").into(t, &h)
-	require.Equal(t, "ok", h.Status)
-	require.Equal(t, "test", h.Version)
-	require.Equal(t, http.StatusOK, b.send("GET", "/readyz", "").status)
-
-	ill = errNoStore
-	r := b.send("GET", "/readyz", "")
-	r.requireError(t, 503, "unavailable", "")
-	require.NotContains(t, r.body, errNoStore.Error())
-	require.NotEmpty(t, r.header.Get("Retry-After"))
-
-	ill = nil
-	b.gateway.Drain()
-	b.send("GET", "/readyz", "").requireError(t, 503, "unavailable", "")
-	b.send("POST", chatPath, ask("")).requireError(t, 503, "unavailable", "")
-	require.Equal(t, http.StatusOK, b.send("GET", "/v1/models", "").status, "what needs no engine goes on")
-	b.send("GET", "/healthz", "").into(t, &h)
-	require.Equal(t, "draining", h.Status)
 }

@@ -73,6 +73,7 @@ func (g *Gateway) routes() *gin.Engine {
 	quick.GET("/aliases", g.handle(g.listAliases))
 	quick.GET("/aliases/*name", g.handle(g.getAlias))
 	quick.PUT("/aliases/*name", g.handle(g.putAlias))
+	quick.POST("/aliases/*name", g.handle(g.actOnAlias))
 	quick.DELETE("/aliases/*name", g.handle(g.deleteAlias))
 
 	quick.POST("/keys", g.handle(g.createKey))

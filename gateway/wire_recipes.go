@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"encoding/json"
-	"time"
 
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/store"
@@ -34,40 +33,6 @@ type RecipeList struct {
 
 func newRecipe(r store.Recipe) Recipe {
 	return Recipe{ID: r.ID, Object: "recipe", Name: r.Name, Digest: r.Digest, Created: r.CreatedAt.Unix(), Recipe: r.Body}
-}
-
-// AliasRequest is the body of PUT /v1/aliases/{name}.
-type AliasRequest struct {
-	Target string `json:"target" binding:"required" example:"recipe-0123456789abcdef"` // a source or a recipe
-}
-
-// Alias is a name that can be moved from model to model.
-type Alias struct {
-	Name    string        `json:"name"`
-	Object  string        `json:"object" enums:"alias"`
-	Target  string        `json:"target"`
-	Updated int64         `json:"updated"`
-	History []AliasChange `json:"history"` // earlier targets, latest last
-}
-
-// AliasChange is one move of an alias.
-type AliasChange struct {
-	Target string    `json:"target"`
-	At     time.Time `json:"at"`
-}
-
-// AliasList is the reply to GET /v1/aliases.
-type AliasList struct {
-	Object string  `json:"object" enums:"list"`
-	Data   []Alias `json:"data"`
-}
-
-func newAlias(a store.Alias) Alias {
-	out := Alias{Name: a.Name, Object: "alias", Target: a.Target, Updated: a.UpdatedAt.Unix(), History: []AliasChange{}}
-	for _, h := range a.History {
-		out.History = append(out.History, AliasChange{Target: h.Target, At: h.At})
-	}
-	return out
 }
 
 // Deleted is the reply to every DELETE.

@@ -21,7 +21,7 @@ type Catalog interface {
 	Acquire(ctx context.Context, name string) (*catalog.Lease, error)
 	PutRecipe(ctx context.Context, name string, r merge.Recipe) (store.Recipe, error)
 	CheckAlias(ctx context.Context, alias string) error
-	SetAlias(ctx context.Context, alias, target string) error
+	SetAlias(ctx context.Context, alias, target string, only ...catalog.Condition) (store.Alias, error)
 }
 
 // Engine is what a CatalogLab needs of an infer.Engine.
@@ -115,7 +115,7 @@ func (l *CatalogLab) Publish(ctx context.Context, name string, r merge.Recipe, a
 	}
 	defer lease.Release()
 	if alias != "" {
-		if err := l.catalog.SetAlias(ctx, alias, stored.ID); err != nil {
+		if _, err := l.catalog.SetAlias(ctx, alias, stored.ID); err != nil {
 			return "", err
 		}
 	}

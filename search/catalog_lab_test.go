@@ -45,8 +45,8 @@ func (c *fakeCatalog) CheckAlias(_ context.Context, alias string) error {
 	return c.call("check", alias)
 }
 
-func (c *fakeCatalog) SetAlias(_ context.Context, alias, target string) error {
-	return c.call("alias", alias+" "+target)
+func (c *fakeCatalog) SetAlias(_ context.Context, alias, target string, _ ...catalog.Condition) (store.Alias, error) {
+	return store.Alias{}, c.call("alias", alias+" "+target)
 }
 
 func TestTheAliasIsSetOnlyAfterTheWinnerCouldBeAcquired(t *testing.T) {

@@ -136,7 +136,8 @@ var fuzzSeeds = map[string][]string{
 		`{"name": "x", "recipe": {"method": "linear", "sources": [{"model": "base", "weight": [0.5]}, {"model": "ja-general", "weight": [0.5]}], "dtype": "bfloat16"}}`,
 		`{"method": "dare_ties", "base_model": "base", "sources": [{"model": "en-math-a", "weight": [0.5], "density": [0.5]}], "seed": 3, "normalize": true, "lambda": 0.5, "rescale": "density"}`,
 	},
-	"PUT /v1/aliases/best": {`{"target": "base"}`},
+	"PUT /v1/aliases/best":           {`{"target": "base"}`, `{"target": "ja-general", "if_target": "base"}`},
+	"POST /v1/aliases/best/rollback": {`{}`, `{"steps": 1}`, `{"to": "base", "if_target": "ja-general"}`},
 	"POST /v1/keys": {
 		`{"name": "ci", "scopes": ["inference", "search"], "expires_at": "2999-01-01T00:00:00Z", "limits": {"requests_per_minute": 5, "tokens_per_minute": 100, "concurrent_requests": 2}}`,
 	},
