@@ -18,10 +18,16 @@ type Store interface {
 	PutSearch(ctx context.Context, s store.Search) error
 	GetSearch(ctx context.Context, id string) (store.Search, error)
 	ListSearches(ctx context.Context) ([]store.Search, error)
-	PutTrials(ctx context.Context, searchID string, trials []store.Trial) error
+	PutTrials(ctx context.Context, searchID, claim string, trials []store.Trial) error
 	ListTrials(ctx context.Context, searchID string) ([]store.Trial, error)
 	// PutSearchWithTrials writes both or nothing.
 	PutSearchWithTrials(ctx context.Context, s store.Search, trials []store.Trial) error
+
+	ClaimSearch(ctx context.Context, id, owner string, ttl time.Duration) (store.Claim, error)
+	RenewClaim(ctx context.Context, c store.Claim, ttl time.Duration) (cancel bool, err error)
+	EndClaim(ctx context.Context, c store.Claim, ended bool) error
+	AskToCancel(ctx context.Context, searchID string) error
+	FreeSearches(ctx context.Context) ([]string, error)
 }
 
 // record is all that the store keeps of a search besides its trials: the body
@@ -75,11 +81,25 @@ type keeper struct {
 	log   *slog.Logger
 	now   func() time.Time
 	delay time.Duration // before the first repetition; doubles up to maxDelay
+	claim store.Claim   // under which a search is written
+	ttl   time.Duration // how long a claim lasts that is not renewed
+}
+
+// under is a keeper that writes under a claim.
+func (k keeper) under(c store.Claim) keeper {
+	k.claim = c
+	return k
 }
 
 // maxDelay is the longest pause between two attempts at something that is
 // temporarily impossible.
 const maxDelay = 5 * time.Second
+
+// renew renews the claim. It tells whether another process wants the search to be
+// cancelled.
+func (k keeper) renew(ctx context.Context) (cancel bool, err error) {
+	return k.store.RenewClaim(ctx, k.claim, k.ttl)
+}
 
 // save writes a search, and the trials with it, in one transaction.
 func (k keeper) save(ctx context.Context, r record, trials ...Trial) error {
@@ -92,7 +112,7 @@ func (k keeper) put(ctx context.Context, r record, trials ...Trial) error {
 	if err != nil {
 		return fault.Wrap(err, fault.Invalid, "write search %s as JSON", r.ID)
 	}
-	s := store.Search{ID: r.ID, State: string(r.State), Body: body, CreatedAt: r.CreatedAt, UpdatedAt: k.now()}
+	s := store.Search{ID: r.ID, State: string(r.State), Body: body, CreatedAt: r.CreatedAt, UpdatedAt: k.now(), Claim: k.claim.Token}
 	if len(trials) == 0 {
 		return k.store.PutSearch(ctx, s)
 	}
@@ -110,7 +130,7 @@ func (k keeper) saveTrial(ctx context.Context, id string, t Trial) error {
 		return err
 	}
 	return k.insist(ctx, "save a trial of search "+id, func() error {
-		return k.store.PutTrials(ctx, id, stored)
+		return k.store.PutTrials(ctx, id, k.claim.Token, stored)
 	})
 }
 
@@ -181,6 +201,16 @@ func (k keeper) trials(ctx context.Context, r record) ([]Trial, error) {
 	}
 	slices.SortFunc(trials, func(a, b Trial) int { return a.Number - b.Number })
 	return r.told(trials), nil
+}
+
+// loadAll reads a search and its trials.
+func (k keeper) loadAll(ctx context.Context, id string) (record, []Trial, error) {
+	r, err := k.load(ctx, id)
+	if err != nil {
+		return record{}, nil, err
+	}
+	trials, err := k.trials(ctx, r)
+	return r, trials, err
 }
 
 func decodeRecord(s store.Search) (record, error) {

@@ -20,7 +20,7 @@ func TestASearchThatCanNotBeReadIsLeftAloneAndDoesNotHoldUpTheOthers(t *testing.
 	await(t, g.reached)
 	require.NoError(t, w.Stop(patient(t)))
 	require.NoError(t, w.bolt.PutSearch(t.Context(), store.Search{ID: "search-odd", State: "running", Body: []byte(`{"state":7}`)}))
-	require.NoError(t, w.bolt.PutTrials(t.Context(), trials, []store.Trial{{Number: 0, Body: []byte(`[]`)}}))
+	require.NoError(t, w.bolt.PutTrials(t.Context(), trials, "", []store.Trial{{Number: 0, Body: []byte(`[]`)}}))
 
 	w = w.reopen(t)
 	w.done(t, good)

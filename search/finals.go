@@ -182,6 +182,11 @@ func (x *runner) publish(ctx context.Context) error {
 		w := *x.record.Winner
 		err := x.keeper.repeat(ctx, "publish the winner", func() error {
 			return x.guarded(func() (err error) {
+				// The store refuses what is written without the claim. It can't
+				// tell who moves the alias.
+				if _, err := x.keeper.renew(ctx); err != nil {
+					return err
+				}
 				w.Model, err = x.lab.Publish(ctx, spec.Name, w.Recipe, spec.Alias)
 				return err
 			})

@@ -3,6 +3,8 @@ package search
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/store"
@@ -19,6 +21,8 @@ type flakyStore struct {
 	refused int           // calls since it fell asleep or began to lie
 	wanted  int           // how many refusals are waited for
 	enough  chan struct{} // closed when there were as many
+
+	frozen atomic.Bool // claims can't be renewed
 }
 
 // Sleep puts the store out of reach. The channel is closed when it has refused
@@ -70,8 +74,8 @@ func (s *flakyStore) PutSearchWithTrials(ctx context.Context, x store.Search, tr
 	return s.call(true, func() error { return s.Store.PutSearchWithTrials(ctx, x, trials) })
 }
 
-func (s *flakyStore) PutTrials(ctx context.Context, id string, trials []store.Trial) error {
-	return s.call(true, func() error { return s.Store.PutTrials(ctx, id, trials) })
+func (s *flakyStore) PutTrials(ctx context.Context, id, claim string, trials []store.Trial) error {
+	return s.call(true, func() error { return s.Store.PutTrials(ctx, id, claim, trials) })
 }
 
 func (s *flakyStore) GetSearch(ctx context.Context, id string) (x store.Search, err error) {
@@ -87,4 +91,26 @@ func (s *flakyStore) ListSearches(ctx context.Context) (all []store.Search, err 
 func (s *flakyStore) ListTrials(ctx context.Context, id string) (all []store.Trial, err error) {
 	err = s.call(false, func() error { all, err = s.Store.ListTrials(ctx, id); return err })
 	return all, err
+}
+
+func (s *flakyStore) ClaimSearch(ctx context.Context, id, owner string, ttl time.Duration) (c store.Claim, err error) {
+	err = s.call(false, func() error { c, err = s.Store.ClaimSearch(ctx, id, owner, ttl); return err })
+	return c, err
+}
+
+func (s *flakyStore) RenewClaim(ctx context.Context, c store.Claim, ttl time.Duration) (cancel bool, err error) {
+	if s.frozen.Load() {
+		return false, fault.New(fault.Unavailable, "the store is out of reach")
+	}
+	err = s.call(false, func() error { cancel, err = s.Store.RenewClaim(ctx, c, ttl); return err })
+	return cancel, err
+}
+
+func (s *flakyStore) EndClaim(ctx context.Context, c store.Claim, ended bool) error {
+	return s.call(false, func() error { return s.Store.EndClaim(ctx, c, ended) })
+}
+
+func (s *flakyStore) FreeSearches(ctx context.Context) (free []string, err error) {
+	err = s.call(false, func() error { free, err = s.Store.FreeSearches(ctx); return err })
+	return free, err
 }

@@ -18,21 +18,29 @@ func (s *Service) Launch(ctx context.Context, spec Spec) (Search, error) {
 	if err := s.reserve(); err != nil {
 		return Search{}, err
 	}
-	// A store that is out of reach is the caller's to know, not to wait for.
-	err = s.keeper.put(ctx, r)
+	defer s.runners.Done()
+	// A store that is out of reach is the caller's to know, not to wait for. The
+	// claim goes first: whoever finds a search without one would continue it.
+	claim, err := s.claim(ctx, r.ID)
+	if err == nil {
+		if err = s.keeper.under(claim).put(ctx, r); err != nil {
+			s.letGo(claim, true)
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.planned--
 	if err != nil {
 		return Search{}, err
 	}
-	x := newRunner(s.ctx, s, r, nil)
+	x := newRunner(s.ctx, s, r, nil, claim)
 	s.log.Info("search is queued", "search", r.ID, "task", spec.Task, "parameters", len(r.Parameters))
 	s.enqueue(x)
 	return x.look(), nil
 }
 
-// reserve takes a place in the queue for a search that is about to be stored.
+// reserve takes a place in the queue for a search that is about to be stored, and
+// has Stop wait for it.
 func (s *Service) reserve() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,6 +52,7 @@ func (s *Service) reserve() error {
 		return fault.New(fault.Busy, "%d searches are waiting already", waiting)
 	}
 	s.planned++
+	s.runners.Add(1)
 	return nil
 }
 

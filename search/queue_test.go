@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -125,4 +126,7 @@ func TestAServiceNeedsAllOfItsParts(t *testing.T) {
 	lab, tasks := newFakeLab(), task.NewLibrary(t.TempDir())
 	_, err = NewService(Options{Store: &flakyStore{}, Lab: lab, Tasks: tasks, QueueLimit: -1})
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
+	_, err = NewService(Options{Store: &flakyStore{}, Lab: lab, Tasks: tasks, ClaimTTL: time.Millisecond})
+	require.Equal(t, fault.Invalid, fault.CodeOf(err))
+	require.ErrorContains(t, err, "10ms")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/search/task"
+	"github.com/mergeway/mergeway/store"
 )
 
 // The causes that end a runner's context.
@@ -47,16 +48,16 @@ type runner struct {
 	snapshot Search // what the store has
 }
 
-// newRunner makes a runner for a search that is in the store.
-func newRunner(ctx context.Context, s *Service, r record, trials []Trial) *runner {
+// newRunner makes a runner for a search that is in the store, and that the claim
+// is of.
+func newRunner(ctx context.Context, s *Service, r record, trials []Trial, claim store.Claim) *runner {
 	x := &runner{
-		id: r.ID, lab: s.lab, tasks: s.tasks, keeper: s.keeper,
+		id: r.ID, lab: s.lab, tasks: s.tasks, keeper: s.keeper.under(claim),
 		log:    s.log.With("search", r.ID),
 		ended:  make(chan struct{}),
 		record: r, trials: trials,
 	}
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
-	x.record.LastEvent = max(x.record.LastEvent, lastEvent(trials))
 	x.events = newEventLog(r.replay(trials))
 	x.count()
 	x.show()
@@ -173,9 +174,13 @@ func (x *runner) tell(ctx context.Context, next record, e Event) error {
 
 // end closes a search that can't go on, and says why. The context of its work
 // may have ended, so this one write gets another. It gives the error of the
-// write, if that failed.
+// write, if that failed. A search that another process has isn't ours to end.
 func (x *runner) end(err error) error {
 	defer x.events.close()
+	if errors.Is(err, store.ErrClaimLost) || errors.Is(context.Cause(x.ctx), store.ErrClaimLost) {
+		x.log.Warn("the search is left alone", "reason", err)
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), finalSaveTimeout)
 	defer cancel()
 	state, reason := Failed, err.Error()

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -134,5 +135,26 @@ type Winner struct {
 // clone copies what a running search goes on changing.
 func (s Search) clone() Search {
 	s.Finalists, s.Scores = slices.Clone(s.Finalists), slices.Clone(s.Scores)
+	return s
+}
+
+// counted is the search with the counters of these trials.
+func (s Search) counted(trials []Trial) Search {
+	p := &s.Progress
+	p.Trials, p.Failures, p.Duplicates, p.Best = len(trials), 0, 0, nil
+	var worked float64
+	for _, t := range trials {
+		worked += t.MergeSeconds + t.AnswerSeconds
+		if t.DuplicateOf != nil {
+			p.Duplicates++
+		}
+		if t.Score == nil {
+			p.Failures++
+		} else if p.Best == nil || t.Fitness > p.Best.Fitness {
+			p.Best = &Best{Trial: t.Number, Fitness: t.Fitness, Score: *t.Score}
+		}
+	}
+	p.Seconds = math.Max(p.Seconds, worked) // trials after the last checkpoint count too
+	s.LastEvent = max(s.LastEvent, lastEvent(trials))
 	return s
 }

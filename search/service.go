@@ -2,7 +2,9 @@ package search
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -28,12 +30,21 @@ type Options struct {
 	MaxConcurrent int
 	// QueueLimit is how many may wait. Default: 16.
 	QueueLimit int
+	// Owner names this process to people. Default: its machine and process id.
+	Owner string
+	// ClaimTTL is how long a search whose process has died waits before another
+	// process on the same store continues it. Default: 15 s.
+	ClaimTTL time.Duration
 	// RetryDelay is the first pause before something that is temporarily
 	// impossible is tried again. Default: 100 ms.
 	RetryDelay time.Duration
 	// Now tells the time. Default: time.Now.
 	Now func() time.Time
 }
+
+// MinClaimTTL is the shortest [Options.ClaimTTL]: claims are renewed several times
+// meanwhile.
+const MinClaimTTL = 10 * time.Millisecond
 
 // errStopping is what a service that was stopped answers.
 var errStopping = fault.New(fault.Unavailable, "the server is stopping")
@@ -44,6 +55,10 @@ type Service struct {
 	tasks  Tasks
 	keeper keeper
 	log    *slog.Logger
+	owner  string // names this process in claims
+	// claimEvery is how often claims are renewed, and searches that nobody has a
+	// claim of are looked for.
+	claimEvery time.Duration
 
 	maxConcurrent int
 	queueLimit    int
@@ -57,6 +72,8 @@ type Service struct {
 	planned int                // those about to be stored and queued
 	running int
 	stopped bool
+
+	adopting bool // searches that nobody runs are looked for
 }
 
 // NewService makes a service. Searches that are in the store go on when
@@ -71,6 +88,14 @@ func NewService(o Options) (*Service, error) {
 	setDefault(&o.MaxConcurrent, 1)
 	setDefault(&o.QueueLimit, 16)
 	setDefault(&o.RetryDelay, 100*time.Millisecond)
+	setDefault(&o.ClaimTTL, 15*time.Second)
+	if o.Owner == "" {
+		host, _ := os.Hostname() // only people read it
+		o.Owner = fmt.Sprintf("%s/%d", host, os.Getpid())
+	}
+	if o.ClaimTTL < MinClaimTTL {
+		return nil, fault.Bad("claim-ttl", "a claim of a search lasts %v: at least %v", o.ClaimTTL, MinClaimTTL)
+	}
 	if o.MaxConcurrent < 0 || o.QueueLimit < 0 || o.RetryDelay < 0 {
 		return nil, fault.New(fault.Invalid, "the limits of a search service are positive numbers")
 	}
@@ -79,7 +104,9 @@ func NewService(o Options) (*Service, error) {
 	}
 	s := &Service{
 		lab: o.Lab, tasks: o.Tasks, log: o.Logger,
-		keeper:        keeper{store: o.Store, log: o.Logger, now: o.Now, delay: o.RetryDelay},
+		keeper: keeper{store: o.Store, log: o.Logger, now: o.Now, delay: o.RetryDelay, ttl: o.ClaimTTL},
+		owner:  o.Owner, claimEvery: o.ClaimTTL / renewals,
+
 		maxConcurrent: o.MaxConcurrent, queueLimit: o.QueueLimit,
 		active: map[string]*runner{},
 	}
@@ -87,56 +114,51 @@ func NewService(o Options) (*Service, error) {
 	return s, nil
 }
 
-// Start continues every search in the store that hasn't ended, those that had
-// begun before those that had not. A search it can't read is reported in the
-// log and left alone.
-//
-// It assumes that no other process runs searches from the same store.
+// Start continues every search in the store that hasn't ended and that no other
+// process runs, those that had begun before those that had not. A search it can't
+// read is reported in the log and left alone. From then on searches whose process
+// has died are continued here, as places become free.
 func (s *Service) Start(ctx context.Context) error {
 	stored, err := s.keeper.store.ListSearches(ctx)
 	if err != nil {
 		return err
 	}
-	var found []*runner
+	unfinished := map[string]bool{} // by id: whether it had begun
+	var ids []string                // by time of creation
 	for _, one := range stored {
 		if State(one.State).Final() {
 			continue
 		}
 		r, err := decodeRecord(one)
-		var trials []Trial
-		if err == nil {
-			trials, err = s.keeper.trials(ctx, r)
-		}
-		if code := fault.CodeOf(err); code == fault.Unavailable || code == fault.Cancelled {
-			return err // it is the store that is out of order, not the search
-		}
 		if err != nil {
 			s.log.Error("a search can't continue", "search", one.ID, "error", err)
 			continue
 		}
-		found = append(found, newRunner(s.ctx, s, r, trials))
+		ids = append(ids, one.ID)
+		unfinished[one.ID] = r.StartedAt != nil
 	}
-	slices.SortStableFunc(found, func(a, b *runner) int {
-		if begunA, begunB := a.record.StartedAt != nil, b.record.StartedAt != nil; begunA != begunB {
-			if begunA {
-				return -1
-			}
-			return 1
+	slices.SortStableFunc(ids, func(a, b string) int {
+		switch {
+		case unfinished[a] == unfinished[b]:
+			return 0
+		case unfinished[a]:
+			return -1
 		}
-		return a.record.CreatedAt.Compare(b.record.CreatedAt)
+		return 1
 	})
+	for _, id := range ids {
+		if err := s.adopt(ctx, id); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
 		return errStopping
 	}
-	for _, x := range found {
-		if _, there := s.active[x.id]; there {
-			x.cancel(nil)
-			continue
-		}
-		s.log.Info("search continues", "search", x.id, "state", x.record.State, "trials", len(x.trials))
-		s.enqueue(x)
+	if !s.adopting {
+		s.adopting = true
+		s.runners.Go(s.adoptFree)
 	}
 	return nil
 }
@@ -145,6 +167,7 @@ func (s *Service) Start(ctx context.Context) error {
 // holds the lock.
 func (s *Service) enqueue(x *runner) {
 	s.active[x.id] = x
+	s.runners.Go(func() { s.keepClaim(x) })
 	if s.stopped { // while it was being stored: it begins when a service starts
 		x.leave()
 		return
@@ -185,113 +208,6 @@ func (s *Service) find(id string) *runner {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.active[id]
-}
-
-// Get gives a search.
-func (s *Service) Get(ctx context.Context, id string) (Search, error) {
-	if x := s.find(id); x != nil {
-		return x.look(), nil
-	}
-	r, err := s.keeper.load(ctx, id)
-	return r.Search, err
-}
-
-// List gives all searches, the newest first. One that can't be read is shown as
-// failed.
-func (s *Service) List(ctx context.Context) ([]Search, error) {
-	stored, err := s.keeper.store.ListSearches(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]Search, 0, len(stored))
-	for _, one := range stored {
-		if x := s.find(one.ID); x != nil {
-			all = append(all, x.look())
-			continue
-		}
-		r, err := decodeRecord(one)
-		if err != nil {
-			r.Search = Search{ID: one.ID, State: Failed, Reason: err.Error(), CreatedAt: one.CreatedAt}
-		}
-		all = append(all, r.Search)
-	}
-	slices.SortStableFunc(all, func(a, b Search) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return all, nil
-}
-
-// Trials gives the trials of a search in the order of their numbers.
-func (s *Service) Trials(ctx context.Context, id string) ([]Trial, error) {
-	r, err := s.keeper.load(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return s.keeper.trials(ctx, r)
-}
-
-// Events streams the events of a search that are numbered higher than after,
-// past ones first, until the search ends or ctx does. How fast they are read is
-// the reader's business.
-func (s *Service) Events(ctx context.Context, id string, after int) (<-chan Event, error) {
-	if after < 0 {
-		return nil, fault.Bad("after", "events are numbered from 1: after can't be %d", after)
-	}
-	if x := s.find(id); x != nil {
-		return x.events.watch(ctx, after), nil
-	}
-	r, err := s.keeper.load(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	trials, err := s.keeper.trials(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	l := newEventLog(r.replay(trials))
-	l.close()
-	return l.watch(ctx, after), nil
-}
-
-// Cancel ends a search and waits until it has. Its trials are kept. To cancel a
-// cancelled search is fine; one that has ended otherwise is a conflict.
-func (s *Service) Cancel(ctx context.Context, id string) error {
-	if x := s.find(id); x != nil {
-		x.cancel(errCancelled)
-		if s.dequeue(x) {
-			_ = x.end(errCancelled) // the store is asked below
-			close(x.ended)
-			s.retire(x, false)
-		}
-		select {
-		case <-x.ended:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	r, err := s.keeper.load(ctx, id)
-	switch {
-	case err != nil:
-		return err
-	case r.State == Cancelled:
-		return nil
-	case r.State.Final():
-		return fault.New(fault.Conflict, "search %s is %s already", id, r.State)
-	}
-	return s.bury(ctx, r)
-}
-
-// bury cancels a search that has not ended, yet that nobody runs: one that was
-// given up because the store was out of reach for too long.
-func (s *Service) bury(ctx context.Context, r record) error {
-	if s.ctx.Err() != nil {
-		return errStopping
-	}
-	trials, err := s.keeper.trials(ctx, r)
-	if err != nil {
-		return err
-	}
-	x := newRunner(s.ctx, s, r, trials)
-	x.cancel(errCancelled)
-	return x.end(errCancelled)
 }
 
 // dequeue takes a search out of the queue, and reports whether it was there.

@@ -177,7 +177,7 @@ func (x *runner) keep(ctx context.Context, t Trial) error {
 
 	next := x.record
 	next.Optimizer = opt
-	next.Search = x.counted(append(slices.Clone(x.trials), t))
+	next.Search = x.record.Search.counted(append(slices.Clone(x.trials), t))
 	next.Progress.Sigma = opt.Sigma()
 	next.Progress.Generation = opt.Generation()
 	next.Progress.Seconds = x.elapsed().Seconds()
@@ -224,28 +224,7 @@ func (x *runner) key(t Trial) string {
 }
 
 // count brings the counters of the search up to date with its trials.
-func (x *runner) count() { x.record.Search = x.counted(x.trials) }
-
-// counted is the search with the counters of these trials.
-func (x *runner) counted(trials []Trial) Search {
-	s := x.record.Search
-	p := &s.Progress
-	p.Trials, p.Failures, p.Duplicates, p.Best = len(trials), 0, 0, nil
-	var worked float64
-	for _, t := range trials {
-		worked += t.MergeSeconds + t.AnswerSeconds
-		if t.DuplicateOf != nil {
-			p.Duplicates++
-		}
-		if t.Score == nil {
-			p.Failures++
-		} else if p.Best == nil || t.Fitness > p.Best.Fitness {
-			p.Best = &Best{Trial: t.Number, Fitness: t.Fitness, Score: *t.Score}
-		}
-	}
-	p.Seconds = math.Max(p.Seconds, worked) // trials after the last checkpoint count too
-	return s
-}
+func (x *runner) count() { x.record.Search = x.record.Search.counted(x.trials) }
 
 // failedGenerations counts the latest generations of which every trial failed.
 func (x *runner) failedGenerations() int {
