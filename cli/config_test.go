@@ -109,6 +109,8 @@ func TestMistakesInSettingsExitWithTwo(t *testing.T) {
 		{"certificate without key", "tls-cert: a.pem\n", `mergeway.yaml:1: tls-cert is given without tls-key`},
 		{"key without certificate", "tls-key: a.pem\n", `tls-key is given without tls-cert`},
 		{"negative rate", "client-rpm: -1\n", `client-rpm is -1`},
+		{"negative wait", "redis-wait: -1s\n", `redis-wait can't be negative`},
+		{"short claim", "claim-ttl: 5ms\n", `claim-ttl is 5ms: at least 10ms`},
 		{"negative drain", "drain-timeout: -1s\n", `drain-timeout can't be negative`},
 		{"keys that are none", "keys: [{name: a}]\n", `mergeway.yaml:1: keys: key 1: hash is missing`},
 		{"key with a typo", "keys: [{nam: a}]\n", `unknown field "nam"`},

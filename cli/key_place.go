@@ -49,7 +49,8 @@ func (p *keyPlace) open(cmd *cobra.Command) (keyManager, func(), error) {
 	if p.client.url != "" {
 		return remoteKeys{p.client}, func() {}, nil
 	}
-	s, err := p.settings.openStore(cmd.Context())
+	quiet := slog.New(slog.DiscardHandler)
+	s, err := p.settings.openStore(cmd.Context(), quiet)
 	if store.InUse(err) {
 		server := client{url: "http://" + reachable(p.addr), key: p.client.key}
 		fmt.Fprintf(cmd.ErrOrStderr(), "the state in %s is in use: asking the server at %s (or give --url)\n", p.settings.Data, server.url)
@@ -58,7 +59,7 @@ func (p *keyPlace) open(cmd *cobra.Command) (keyManager, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	ring, err := keys.Open(cmd.Context(), s, nil, slog.New(slog.DiscardHandler))
+	ring, err := keys.Open(cmd.Context(), s, nil, quiet)
 	if err != nil {
 		_ = s.Close()
 		return nil, nil, err

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -26,6 +24,8 @@ type settings struct {
 	Tasks      string
 	Data       string
 	Redis      string
+	RedisWait  time.Duration
+	ClaimTTL   time.Duration
 	Backend    string
 	Budget     byteSize
 	TTL        time.Duration
@@ -66,6 +66,9 @@ func (s *settings) bind(f *pflag.FlagSet, logLevel string) {
 		f.IntVar(&s.QueueLimit, "queue", 0, "requests waiting before new ones get 429 (0: the engine's default)")
 	})
 	config.Section(f, stateSection, s.bindState)
+	config.Section(f, stateSection, func(f *pflag.FlagSet) {
+		f.DurationVar(&s.ClaimTTL, "claim-ttl", 15*time.Second, "how long a search whose process has died waits before another gateway on the same Redis continues it")
+	})
 	config.Section(f, "Log", func(f *pflag.FlagSet) {
 		f.StringVar(&s.LogLevel, "log-level", logLevel, "debug, info, warn or error")
 		f.StringVar(&s.LogFormat, "log-format", "text", "text or json")
@@ -81,6 +84,7 @@ func (s *settings) bindFile(f *pflag.FlagSet) {
 func (s *settings) bindState(f *pflag.FlagSet) {
 	f.StringVar(&s.Data, "data", ".mergeway", "folder for recipes, aliases, keys, searches, trials and stored responses")
 	f.StringVar(&s.Redis, "redis", "", "keep them in Redis instead, e.g. redis://localhost:6379/0; gateways on one Redis share them, and the counts of limits")
+	f.DurationVar(&s.RedisWait, "redis-wait", 0, "how long to wait at start for a Redis that can't be reached (0: fail at once)")
 }
 
 // logger makes the process's logger.
@@ -122,7 +126,7 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 	if r.log, err = s.logger(stderr); err != nil {
 		return nil, err
 	}
-	if r.store, err = s.openStore(ctx); err != nil {
+	if r.store, err = s.openStore(ctx, r.log); err != nil {
 		return nil, err
 	}
 	r.onClose(func() { _ = r.store.Close() })
@@ -146,20 +150,13 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 	if err != nil {
 		return nil, fmt.Errorf("open the models in %s: %w", s.Models, err)
 	}
+	if m, shared := r.store.(*store.Mirror); shared {
+		m.OnChange(r.catalog.Changed)
+	}
 	r.onClose(r.catalog.Close)
 	r.onClose(r.engine.Close) // before the weights go that it works with
 	r.lab = search.NewCatalogLab(r.catalog, r.engine)
 	return r, nil
-}
-
-func (s *settings) openStore(ctx context.Context) (store.Store, error) {
-	if s.Redis != "" {
-		return store.OpenRedis(ctx, s.Redis)
-	}
-	if err := os.MkdirAll(s.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
-	}
-	return store.OpenBolt(filepath.Join(s.Data, "mergeway.db"))
 }
 
 func (r *rooms) onClose(f func()) { r.closers = append(r.closers, f) }

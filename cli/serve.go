@@ -14,6 +14,7 @@ import (
 	"github.com/mergeway/mergeway/gateway"
 	"github.com/mergeway/mergeway/search"
 	"github.com/mergeway/mergeway/search/task"
+	"github.com/mergeway/mergeway/store"
 )
 
 func newServe(version string) *cobra.Command {
@@ -35,7 +36,8 @@ variable: --max-context is max-context there, and MERGEWAY_MAX_CONTEXT. "mergewa
 config" shows what is in effect and why.
 
 On SIGTERM it refuses new generations, lets those that run come to their end for
---drain-timeout, and interrupts searches; they go on at the next start.`,
+--drain-timeout, and interrupts searches; they go on at the next start, or on
+another gateway with the same --redis.`,
 		Example: `  mergeway serve --models zoo/models --tasks zoo/tasks
   mergeway serve --config mergeway.yaml
   MERGEWAY_API_KEYS=k1,k2 mergeway serve --addr 0.0.0.0:8080 --redis redis://db:6379/0`,
@@ -79,11 +81,17 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 		return err
 	}
 	s.metrics.Watch(r.engine, r.catalog)
+	if m, shared := r.store.(*store.Mirror); shared {
+		s.metrics.WatchShared(func() (bool, int64) {
+			status := m.Status()
+			return status.Lost == nil, status.Version
+		})
+	}
 	if err := s.telemetry.serve(r.log); err != nil {
 		return err
 	}
 	tasks := task.NewLibrary(s.Tasks)
-	searches, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: tasks, Logger: r.log})
+	searches, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: tasks, ClaimTTL: s.ClaimTTL, Logger: r.log})
 	if err != nil {
 		return err
 	}
@@ -92,7 +100,7 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 		Limits: s.Limits, Version: version, DefaultModel: s.DefaultModel, Responses: r.store,
 		APIKeys: s.APIKeys, Keys: ring, Quota: limiter, OpenAccess: s.OpenAccess, ClientLimits: s.ClientLimits,
 		AllowedOrigins: s.AllowedOrigins, AllowedHosts: s.AllowedHosts,
-		Ready:    r.store.Ping,
+		Parts:    r.parts,
 		Observer: s.metrics, Metrics: s.metrics.Handler(), Tracer: s.tracer(), LogPrompts: s.LogPrompts,
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/gateway"
 	"github.com/mergeway/mergeway/quota"
+	"github.com/mergeway/mergeway/search"
 )
 
 // serveSettings are the settings of the gateway. Its flags are the one description
@@ -111,6 +112,10 @@ func (s *serveSettings) check(flags *pflag.FlagSet) error {
 		return blame(flags, fault.Bad("tls-key", "tls-key is given without tls-cert"))
 	case s.DrainTime < 0:
 		return blame(flags, fault.Bad("drain-timeout", "drain-timeout can't be negative"))
+	case s.RedisWait < 0:
+		return blame(flags, fault.Bad("redis-wait", "redis-wait can't be negative"))
+	case s.ClaimTTL < search.MinClaimTTL:
+		return blame(flags, fault.Bad("claim-ttl", "claim-ttl is %v: at least %v", s.ClaimTTL, search.MinClaimTTL))
 	}
 	return nil
 }

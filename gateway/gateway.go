@@ -44,7 +44,8 @@ type Catalog interface {
 	ListRecipes(ctx context.Context) ([]store.Recipe, error)
 	DeleteRecipe(ctx context.Context, id string) error
 
-	SetAlias(ctx context.Context, alias, target string) error
+	SetAlias(ctx context.Context, alias, target string, only ...catalog.Condition) (store.Alias, error)
+	RollbackAlias(ctx context.Context, alias string, to catalog.Rollback, only ...catalog.Condition) (store.Alias, error)
 	GetAlias(ctx context.Context, alias string) (store.Alias, error)
 	ListAliases(ctx context.Context) ([]store.Alias, error)
 	DeleteAlias(ctx context.Context, alias string) error
@@ -116,8 +117,8 @@ type Options struct {
 	// LogPrompts writes prompts to the log, as the model sees them.
 	LogPrompts bool
 
-	// Ready, if set, is asked by /readyz: a nil error means ready.
-	Ready func(ctx context.Context) error
+	// Parts, if set, is asked by /readyz how the parts of the server are.
+	Parts func(ctx context.Context) []Part
 }
 
 // Gateway is the HTTP face of the program.
@@ -130,7 +131,7 @@ type Gateway struct {
 	log      *slog.Logger
 	limits   Limits
 	version  string
-	ready    func(ctx context.Context) error
+	parts    func(ctx context.Context) []Part
 	observer Observer
 	tracer   trace.Tracer
 	metrics  http.Handler
@@ -186,7 +187,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks, grammars: o.Grammars,
-		log: o.Logger, limits: o.Limits, version: o.Version, ready: o.Ready,
+		log: o.Logger, limits: o.Limits, version: o.Version, parts: o.Parts,
 		observer: o.Observer, tracer: o.Tracer, metrics: o.Metrics, prompts: o.LogPrompts,
 		guard: newGuard(o), keys: o.Keys, quota: o.Quota, defaultModel: o.DefaultModel, responses: o.Responses,
 		encodeChat: encodeChat, encodeText: encodeText, callFormat: callFormat, vocabulary: vocabulary,

@@ -31,27 +31,60 @@ func (g *Gateway) getHealth(c *gin.Context) error {
 	return ok(c, h)
 }
 
-// Readiness is the reply to GET /readyz of a server that is ready.
+// Readiness is the reply to GET /readyz of a server that answers requests.
 type Readiness struct {
-	Status string `json:"status" enums:"ready"`
+	// Status is degraded if a part is: requests go on being answered, and should
+	// be sent here, but not everything is possible.
+	Status PartStatus `json:"status" enums:"ready,degraded"`
+	Parts  []Part     `json:"parts"` // of the server, each with its own status
 }
 
-// getReady says whether requests should be sent here.
+// Part is one part of the server, as /readyz shows it.
+type Part struct {
+	Name   string     `json:"name" example:"store"`          // which part it is
+	Status PartStatus `json:"status" enums:"ready,degraded"` // how it is
+	Reason string     `json:"reason,omitempty"`              // why it is not ready, and what is not possible; for everybody to read
+	Since  *time.Time `json:"since,omitempty"`               // since when
+
+	Err error `json:"-"` // the cause, for the log
+}
+
+// PartStatus says how a part of the server is.
+type PartStatus string
+
+// The ways a part can be.
+const (
+	PartReady    PartStatus = "ready"
+	PartDegraded PartStatus = "degraded" // what it had it has
+	PartFailed   PartStatus = "failed"   // no request can be answered without it
+)
+
+// getReady says whether requests should be sent here. A server that has lost its
+// store answers from what it knows: were it not ready, a balancer would take all
+// replicas out of service at once when their Redis goes.
 //
-//	@Summary	Is the server ready for requests?
-//	@Tags		server
-//	@Produce	json
-//	@Success	200	{object}	Readiness
-//	@Failure	503	{object}	ErrorReply	"shutting down, or the store is out of reach"
-//	@Router		/readyz [get]
+//	@Summary		Is the server ready for requests?
+//	@Description	200 also while a part is degraded: a replica that lost Redis goes on answering from what it knows, and refuses changes. "parts" says which part, why and since when.
+//	@Tags			server
+//	@Produce		json
+//	@Success		200	{object}	Readiness
+//	@Failure		503	{object}	ErrorReply	"shutting down, or a part that nothing goes without has failed"
+//	@Router			/readyz [get]
 func (g *Gateway) getReady(c *gin.Context) error {
 	if g.draining() {
 		return errDraining()
 	}
-	if g.ready != nil {
-		if err := g.ready(c.Request.Context()); err != nil {
-			return fault.Wrap(err, fault.Unavailable, "the server is not ready")
+	reply := Readiness{Status: PartReady, Parts: []Part{}}
+	if g.parts != nil {
+		reply.Parts = g.parts(c.Request.Context())
+	}
+	for _, p := range reply.Parts {
+		switch p.Status {
+		case PartFailed:
+			return fault.Wrap(p.Err, fault.Unavailable, "the server is not ready: its %s has failed", p.Name)
+		case PartDegraded:
+			reply.Status = PartDegraded
 		}
 	}
-	return ok(c, Readiness{Status: "ready"})
+	return ok(c, reply)
 }
