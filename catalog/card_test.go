@@ -15,7 +15,7 @@ func TestTheCardOfAMerge(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	id := w.keep("half", blend(0.5, 0.5))
-	require.NoError(t, w.SetAlias(ctx, "best", id))
+	w.alias("best", id)
 	stored, err := w.GetRecipe(ctx, id)
 	require.NoError(t, err)
 
