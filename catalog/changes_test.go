@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -15,12 +16,16 @@ import (
 )
 
 // replica is another catalog on the store of a world, as another process has one.
-func (w *world) replica() *catalog.Catalog {
+func (w *world) replica(change ...func(*catalog.Options)) *catalog.Catalog {
 	w.t.Helper()
-	c, err := catalog.Open(w.t.Context(), catalog.Options{
+	o := catalog.Options{
 		Device: devicetest.Open(w.t), Executor: w.merger, Store: w.store, ModelsDir: w.dir,
 		Memory: device.NewMemory(w.budget), Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	c, err := catalog.Open(w.t.Context(), o)
 	require.NoError(w.t, err)
 	w.t.Cleanup(c.Close)
 	return c
@@ -71,6 +76,34 @@ func TestWhatCantBeMadeAheadIsMadeWhenSomebodyAsks(t *testing.T) {
 	w.touch("production")
 	require.Equal(t, catalog.Ready, w.states()[id])
 	w.Changed(store.Change{Alias: "production", From: id, To: "ghost"}) // is nowhere here
+}
+
+// readOnly is a store that takes no recipes, as a mirror of a Redis that is away.
+type readOnly struct{ catalog.Store }
+
+func (readOnly) PutRecipe(context.Context, store.Recipe) (store.Recipe, error) {
+	return store.Recipe{}, fault.New(fault.Unavailable, "Redis is away")
+}
+
+func TestARecipeThatIsKnownCanBeUsedWhileNothingCanBeStored(t *testing.T) {
+	w := newWorld(t)
+	id := w.keep("half", blend(0.5, 0.5))
+	away := w.replica(func(o *catalog.Options) { o.Store = readOnly{w.store} })
+	known, err := away.UseRecipe(t.Context(), blend(0.5, 0.5))
+	require.NoError(t, err)
+	require.Equal(t, id, known.ID)
+	require.Equal(t, "half", known.Name)
+	_, err = away.UseRecipe(t.Context(), blend(0.5, 0.25))
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+	_, err = away.PutRecipe(t.Context(), "", blend(0.5, 0.5))
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err), "who keeps it wants to be sure")
+	fresh, err := w.UseRecipe(t.Context(), blend(0.5, 0.25))
+	require.NoError(t, err)
+	w.touch(fresh.ID)
+	unfit := blend(0.5, 0.5)
+	unfit.Sources[0].Model = "other"
+	_, err = away.UseRecipe(t.Context(), unfit)
+	require.Equal(t, fault.Unfit, fault.CodeOf(err))
 }
 
 func TestARecipeThatAnotherDeletedIsDropped(t *testing.T) {

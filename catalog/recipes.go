@@ -15,6 +15,38 @@ import (
 // The error is fault.Invalid with the field, fault.NotFound for a source that
 // isn't there, fault.Unfit with every reason.
 func (c *Catalog) PutRecipe(ctx context.Context, name string, r merge.Recipe) (store.Recipe, error) {
+	mine, err := c.describe(ctx, name, r)
+	if err != nil {
+		return store.Recipe{}, err
+	}
+	kept, err := c.store.PutRecipe(ctx, mine)
+	switch {
+	case err != nil:
+		return store.Recipe{}, err
+	case kept.Digest != mine.Digest:
+		return store.Recipe{}, fault.New(fault.Conflict, "the id %s belongs to another recipe already", mine.ID)
+	case kept.CreatedAt.Equal(mine.CreatedAt):
+		c.log.InfoContext(ctx, "recipe stored", "recipe", mine.ID, "name", name)
+	}
+	return kept, nil
+}
+
+// UseRecipe is PutRecipe for who wants the model, and keeps the recipe only for
+// that: one that is known is not put again, so that it can be used while nothing
+// can be stored.
+func (c *Catalog) UseRecipe(ctx context.Context, r merge.Recipe) (store.Recipe, error) {
+	mine, err := c.describe(ctx, "", r)
+	if err != nil {
+		return store.Recipe{}, err
+	}
+	if known, err := c.store.GetRecipe(ctx, mine.ID); err == nil && known.Digest == mine.Digest {
+		return known, nil
+	}
+	return c.PutRecipe(ctx, "", r)
+}
+
+// describe makes the record of a recipe, after checking it.
+func (c *Catalog) describe(ctx context.Context, name string, r merge.Recipe) (store.Recipe, error) {
 	if name != "" {
 		if err := merge.CheckName("name", name); err != nil {
 			return store.Recipe{}, err
@@ -31,18 +63,7 @@ func (c *Catalog) PutRecipe(ctx context.Context, name string, r merge.Recipe) (s
 	if err != nil {
 		return store.Recipe{}, err
 	}
-	id := recipeID(digest)
-	mine := store.Recipe{ID: id, Name: name, Body: body, Digest: digest, CreatedAt: c.now()}
-	kept, err := c.store.PutRecipe(ctx, mine)
-	switch {
-	case err != nil:
-		return store.Recipe{}, err
-	case kept.Digest != digest:
-		return store.Recipe{}, fault.New(fault.Conflict, "the id %s belongs to another recipe already", id)
-	case kept.CreatedAt.Equal(mine.CreatedAt):
-		c.log.InfoContext(ctx, "recipe stored", "recipe", id, "name", name)
-	}
-	return kept, nil
+	return store.Recipe{ID: recipeID(digest), Name: name, Body: body, Digest: digest, CreatedAt: c.now()}, nil
 }
 
 // digest names what a recipe makes of the sources as they are now.

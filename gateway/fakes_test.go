@@ -190,6 +190,10 @@ func (f *fakeCatalog) PutRecipe(_ context.Context, name string, r merge.Recipe) 
 	return stored, nil
 }
 
+func (f *fakeCatalog) UseRecipe(ctx context.Context, r merge.Recipe) (store.Recipe, error) {
+	return f.PutRecipe(ctx, "", r)
+}
+
 func (f *fakeCatalog) GetRecipe(_ context.Context, id string) (store.Recipe, error) {
 	for _, r := range f.recipes {
 		if id == r.ID || id == r.Digest || id != "" && id == r.Name {

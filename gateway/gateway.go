@@ -40,6 +40,7 @@ type Catalog interface {
 
 	Fit(ctx context.Context, r merge.Recipe) (checkpoint.Config, error)
 	PutRecipe(ctx context.Context, name string, r merge.Recipe) (store.Recipe, error)
+	UseRecipe(ctx context.Context, r merge.Recipe) (store.Recipe, error)
 	GetRecipe(ctx context.Context, id string) (store.Recipe, error)
 	ListRecipes(ctx context.Context) ([]store.Recipe, error)
 	DeleteRecipe(ctx context.Context, id string) error

@@ -41,7 +41,7 @@ func (g *Gateway) settleModel(c *gin.Context, j *job, f RecipeField) (label stri
 		if err != nil {
 			return "", inside("recipe", err)
 		}
-		stored, err := g.catalog.PutRecipe(c.Request.Context(), "", r)
+		stored, err := g.catalog.UseRecipe(c.Request.Context(), r)
 		if err != nil {
 			return "", inside("recipe", err)
 		}

@@ -41,6 +41,10 @@ func TestReplicasOutliveTheirRedis(t *testing.T) {
 			require.Equal(t, now, s.target("shared"))
 			require.Equal(t, said[targets[1]], s.ask(recipe.text("id"), asked))
 			require.Equal(t, said[targets[1]], s.ask("average", asked))
+			inline := s.call("POST", "/v1/chat/completions", object{
+				"recipe": average("")["recipe"], "temperature": 0, "max_tokens": 32, "messages": []object{{"role": "user", "content": asked}},
+			})
+			require.Equal(t, said[targets[1]], inline.list("choices")[0].object("message").text("content"))
 			require.NotEmpty(t, s.call("GET", "/v1/models", nil).list("data"))
 			checkNothingCanBeChanged(t, s, recipe.text("id"))
 		}
