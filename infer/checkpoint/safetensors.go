@@ -32,6 +32,9 @@ func (t TensorInfo) Size() int {
 	return n
 }
 
+// StoredBytes is what the tensor takes in a file.
+func (t TensorInfo) StoredBytes() int64 { return int64(t.Size()) * int64(t.DType.Size()) }
+
 // Limits on a safetensors header. The reference implementation allows headers
 // up to 100 MB.
 const (

@@ -3,13 +3,14 @@ package checkpoint
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 )
 
 // Tensor is a tensor to be written: little-endian, row-major bytes.
@@ -22,8 +23,17 @@ type Tensor struct {
 // give equal bytes. The file appears whole or not at all: it is written beside
 // its place, synced, and renamed.
 func WriteSafetensors(path string, tensors []Tensor, metadata map[string]string) error {
-	sorted := append([]Tensor(nil), tensors...)
-	sort.Slice(sorted, func(i, j int) bool { return sorted[i].Name < sorted[j].Name })
+	infos, data := make([]TensorInfo, len(tensors)), make(map[string][]byte, len(tensors))
+	for i, t := range tensors {
+		infos[i], data[t.Name] = t.TensorInfo, t.Data
+	}
+	return StreamSafetensors(path, infos, metadata, func(t TensorInfo) ([]byte, error) { return data[t.Name], nil })
+}
+
+// StreamSafetensors is [WriteSafetensors] for tensors that need not be in memory
+// together: each one's bytes are asked for when it is written.
+func StreamSafetensors(path string, infos []TensorInfo, metadata map[string]string, data func(TensorInfo) ([]byte, error)) error {
+	sorted := byName(infos)
 	header, err := encodeHeader(sorted, metadata)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -36,7 +46,14 @@ func WriteSafetensors(path string, tensors []Tensor, metadata map[string]string)
 			return err
 		}
 		for _, t := range sorted {
-			if _, err := w.Write(t.Data); err != nil {
+			bytes, err := data(t)
+			if err != nil {
+				return err
+			}
+			if want := t.StoredBytes(); want != int64(len(bytes)) {
+				return fmt.Errorf("tensor %q: %s %v takes %d bytes, got %d", t.Name, t.DType, t.Shape, want, len(bytes))
+			}
+			if _, err := w.Write(bytes); err != nil {
 				return err
 			}
 		}
@@ -44,13 +61,18 @@ func WriteSafetensors(path string, tensors []Tensor, metadata map[string]string)
 	})
 }
 
+// byName gives the tensors in the order in which files have them.
+func byName(infos []TensorInfo) []TensorInfo {
+	return slices.SortedFunc(slices.Values(infos), func(a, b TensorInfo) int { return cmp.Compare(a.Name, b.Name) })
+}
+
 // encodeHeader is the JSON header, padded with spaces so that the data is
 // aligned to 8 bytes, as the reference implementation does.
-func encodeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
+func encodeHeader(sorted []TensorInfo, metadata map[string]string) ([]byte, error) {
 	type rawEntry struct {
-		DType   string `json:"dtype"`
-		Shape   []int  `json:"shape"`
-		Offsets [2]int `json:"data_offsets"`
+		DType   string   `json:"dtype"`
+		Shape   []int    `json:"shape"`
+		Offsets [2]int64 `json:"data_offsets"`
 	}
 	var out bytes.Buffer
 	out.WriteByte('{')
@@ -76,7 +98,7 @@ func encodeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	at := 0
+	at := int64(0)
 	for i, t := range sorted {
 		if i > 0 && sorted[i-1].Name == t.Name {
 			return nil, fmt.Errorf("tensor %q comes twice", t.Name)
@@ -85,17 +107,14 @@ func encodeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
 		if !ok {
 			return nil, fmt.Errorf("tensor %q: dtype %s can't be written", t.Name, t.DType)
 		}
-		if want := t.Size() * safetensorsSizes[dtype]; want != len(t.Data) {
-			return nil, fmt.Errorf("tensor %q: %s %v takes %d bytes, got %d", t.Name, dtype, t.Shape, want, len(t.Data))
-		}
 		shape := t.Shape
 		if shape == nil {
 			shape = []int{}
 		}
-		if err := put(t.Name, rawEntry{dtype, shape, [2]int{at, at + len(t.Data)}}); err != nil {
+		if err := put(t.Name, rawEntry{dtype, shape, [2]int64{at, at + t.StoredBytes()}}); err != nil {
 			return nil, err
 		}
-		at += len(t.Data)
+		at += t.StoredBytes()
 	}
 	out.WriteByte('}')
 	for out.Len()%8 != 0 {
