@@ -63,6 +63,50 @@ func TestMergeWritesAFolderThatLoads(t *testing.T) {
 	code, _, errs = run(t, "merge", recipe, "-o", dir)
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, errs, "exists already")
+	code, out, errs = run(t, "merge", recipe, "-o", dir, "--force")
+	require.Equal(t, exitOK, code, errs)
+	require.Regexp(t, `written to \S+: 1\.8 MiB, [0-9.]+ .?i?B/s`, out)
+}
+
+func TestMergeReadsYAMLAndObeysItsFlags(t *testing.T) {
+	recipe, dir := filepath.Join(t.TempDir(), "recipe.yaml"), filepath.Join(t.TempDir(), "merged")
+	text := "merge_method: ties\nbase_model: base\nmodels:\n  - model: ja-general\n    parameters: {weight: 1, density: 0.5}\ndtype: float32\n"
+	require.NoError(t, os.WriteFile(recipe, []byte(text), 0o644))
+	args := []string{"merge", recipe, "-o", dir, "--out-shard-size", "1MiB", "--no-copy-tokenizer", "--write-model-card=false"}
+
+	code, out, errs := run(t, append(args, "--dry-run")...)
+	require.Equal(t, exitOK, code, errs)
+	require.Regexp(t, `(?m)^tensors +39$`, out)
+	require.Regexp(t, `(?m)^read +3\.6 MiB: base 1\.8 MiB, ja-general 1\.8 MiB$`, out)
+	require.Regexp(t, `(?m)^write +3\.6 MiB to `, out)
+	require.Regexp(t, `(?m)^host memory .* for rankings$`, out)
+	require.NoDirExists(t, dir)
+
+	code, _, errs = run(t, args...)
+	require.Equal(t, exitOK, code, errs)
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	for i := range files {
+		files[i] = filepath.Base(files[i])
+	}
+	require.Equal(t, []string{
+		"config.json", "generation_config.json", "mergeway_recipe.json", "model-00001-of-00004.safetensors",
+		"model-00002-of-00004.safetensors", "model-00003-of-00004.safetensors", "model-00004-of-00004.safetensors", "model.safetensors.index.json",
+	}, files)
+}
+
+func TestTheCardOfAMergeNamesItsSourcesByContent(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "merged")
+	code, _, errs := run(t, "merge", recipeFile(t), "-o", dir)
+	require.Equal(t, exitOK, code, errs)
+	source, err := checkpoint.Open("../zoo/models/ja-general")
+	require.NoError(t, err)
+	defer source.Close()
+	digest, err := source.Digest()
+	require.NoError(t, err)
+	card, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	require.NoError(t, err)
+	require.Contains(t, string(card), digest)
 }
 
 func TestMergeRefusesWhatCannotBe(t *testing.T) {
@@ -78,6 +122,8 @@ func TestMergeRefusesWhatCannotBe(t *testing.T) {
 		{[]string{"merge", filepath.Join(dir, "none.json"), "-o", dir + "/x"}, exitUsage, "none.json"},
 		{[]string{"merge", bad, "-o", dir + "/x"}, exitUsage, "alchemy"},
 		{[]string{"merge", "-o", dir + "/x"}, exitUsage, "arg"},
+		{[]string{"merge", recipeFile(t), "-o", dir + "/x", "--out-shard-size", "5B"}, exitUsage, "not parameters"},
+		{[]string{"merge", recipeFile(t), "-o", dir, "--force"}, exitFailure, "no export of mergeway"},
 	} {
 		code, _, errs := run(t, c.args...)
 		require.Equal(t, c.code, code, "%v: %s", c.args, errs)

@@ -1,59 +1,110 @@
 package cli
 
 import (
-	"context"
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"time"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/spf13/cobra"
 
-	"github.com/mergeway/mergeway/fault"
-	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device"
 	"github.com/mergeway/mergeway/merge"
 )
 
+// mergeSettings are the flags of merge.
+type mergeSettings struct {
+	Models  string
+	Backend string
+	Out     string
+	Shard   byteSize
+	Words   bool
+	NoWords bool
+	Card    bool
+	NoCard  bool
+	Force   bool
+	DryRun  bool
+}
+
+// minShard is the smallest --out-shard-size: below lie typing errors, and
+// mergekit's numbers of parameters (5B).
+const minShard = 1 << 20
+
 func newMerge() *cobra.Command {
-	var models, backend, out string
+	var s mergeSettings
 	cmd := &cobra.Command{
-		Use:   "merge RECIPE.json -o FOLDER",
+		Use:   "merge RECIPE -o FOLDER",
 		Short: "Make a merge and write it as a Hugging Face folder",
 		Long: `Merges the models that a recipe names and writes the result as a folder that
-transformers and others load: weights in the recipe's dtype, configuration,
-tokenizer and chat template of the base, the recipe, and a card. The folder
-appears whole or not at all. RECIPE.json may be - for standard input.`,
-		Example: `  mergeway merge recipe.json -o merged
-  curl -s localhost:8080/v1/recipes/recipe-0123456789abcdef | jq .recipe | mergeway merge - -o merged`,
+transformers, vLLM and llama.cpp's converter load: weights in the recipe's dtype,
+configuration, tokenizer and chat templates of the base, the recipe, and a card.
+RECIPE is a file in mergekit's YAML or in JSON as the API has it, or - for
+standard input.
+
+The folder appears whole or not at all: a merge that is interrupted or killed
+leaves nothing in its place. One that was written before is replaced with
+--force; anything else that is there is left alone.`,
+		Example: `  mergeway merge recipe.yaml -o merged
+  mergeway merge recipe.yaml -o merged --dry-run
+  curl -s 'localhost:8080/v1/recipes/recipe-0123456789abcdef?format=yaml' | mergeway merge - -o merged --force`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if out == "" {
-				return usageError{fmt.Errorf("-o is missing: the folder to write")}
+			if err := s.check(); err != nil {
+				return err
 			}
 			recipe, err := readRecipe(cmd.InOrStdin(), args[0])
 			if err != nil {
 				return err
 			}
-			dev, err := device.Open(device.Options{Backend: backend})
+			dev, err := device.Open(device.Options{Backend: s.Backend})
 			if err != nil {
 				return err
 			}
 			defer dev.Close()
-			return mergeTo(cmd.Context(), cmd.OutOrStdout(), dev, models, recipe, out)
+			j, err := s.open(dev, recipe, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			defer j.close()
+			if s.DryRun {
+				return j.explain()
+			}
+			return j.run(cmd.Context())
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&models, "models", "zoo/models", "folder whose subfolders are the source models (Hugging Face layout)")
-	f.StringVar(&backend, "backend", device.DefaultBackend, "GoMLX backend: xla:cpu or xla:cuda")
-	f.StringVarP(&out, "out", "o", "", "folder to write; it must not exist")
+	f.StringVar(&s.Models, "models", "zoo/models", "folder whose subfolders are the source models (Hugging Face layout)")
+	f.StringVar(&s.Backend, "backend", device.DefaultBackend, "GoMLX backend: xla:cpu or xla:cuda")
+	f.StringVarP(&s.Out, "out", "o", "", "folder to write")
+	s.Shard = checkpoint.DefaultShardBytes
+	f.Var(&s.Shard, "out-shard-size", "bytes beyond which weights are divided into files")
+	f.BoolVar(&s.Words, "copy-tokenizer", true, "write the tokenizer and the chat templates of the base")
+	f.BoolVar(&s.NoWords, "no-copy-tokenizer", false, "don't")
+	f.BoolVar(&s.Card, "write-model-card", true, "write README.md, with the digests of the sources")
+	f.BoolVar(&s.NoCard, "no-write-model-card", false, "don't")
+	f.BoolVar(&s.Force, "force", false, "replace a folder that a merge was written to before")
+	f.BoolVar(&s.DryRun, "dry-run", false, "check the recipe against its sources, and print what the merge will take")
 	return cmd
 }
 
-// readRecipe reads a recipe from a file, or from in if the path is "-".
+// check refuses settings that make no sense, and settles those that can be given
+// in two ways.
+func (s *mergeSettings) check() error {
+	if s.Out == "" {
+		return usageError{errors.New("-o is missing: the folder to write")}
+	}
+	if s.Shard < minShard {
+		return usageError{fmt.Errorf("--out-shard-size is %d bytes: it must be at least %d. It counts bytes (5GB), not parameters (5B)", int64(s.Shard), minShard)}
+	}
+	s.NoWords = s.NoWords || !s.Words
+	s.NoCard = s.NoCard || !s.Card
+	return nil
+}
+
+// readRecipe reads a recipe, JSON or mergekit's YAML, from a file, or from in if
+// the path is "-".
 func readRecipe(in io.Reader, path string) (merge.Recipe, error) {
 	if path != "-" {
 		f, err := os.Open(path)
@@ -67,53 +118,17 @@ func readRecipe(in io.Reader, path string) (merge.Recipe, error) {
 	if err != nil {
 		return merge.Recipe{}, fmt.Errorf("read the recipe: %w", err)
 	}
-	recipe, err := merge.ParseRecipe(data)
+	var recipe merge.Recipe
+	// JSON is YAML, but a recipe of ours has other keys than one of mergekit's.
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+		recipe, err = merge.ParseRecipe(data)
+	} else {
+		var document merge.Document
+		document, err = merge.ParseYAML(data)
+		recipe = document.Recipe
+	}
 	if err != nil {
 		return merge.Recipe{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return recipe, nil
-}
-
-// mergeTo loads the sources, merges them and writes the result.
-func mergeTo(ctx context.Context, say io.Writer, dev *device.Device, models string, recipe merge.Recipe, out string) error {
-	began := time.Now()
-	executor := merge.NewExecutor(dev)
-	defer executor.Close()
-	folders := map[string]*checkpoint.Folder{}
-	described := map[string]merge.Described{}
-	for _, name := range recipe.Models() {
-		folder, err := checkpoint.Open(filepath.Join(models, filepath.FromSlash(name)))
-		if err != nil {
-			return fmt.Errorf("model %q: %w", name, err)
-		}
-		defer folder.Close()
-		folders[name], described[name] = folder, merge.Described{Config: folder.Config(), Tensors: folder.Tensors()}
-	}
-	if err := merge.Fit(recipe, described); err != nil {
-		return err
-	}
-	if _, err := os.Lstat(out); err == nil { // before the work, not after it
-		return fault.New(fault.Conflict, "%s exists already; choose another folder or remove it", out)
-	}
-	sources := map[string]*infer.Weights{}
-	for _, name := range recipe.Models() {
-		weights, err := infer.LoadWeights(ctx, dev, folders[name], dtypes.InvalidDType)
-		if err != nil {
-			return fmt.Errorf("model %q: %w", name, err)
-		}
-		defer weights.Free()
-		sources[name] = weights
-		fmt.Fprintf(say, "%6.2f s  loaded %s\n", time.Since(began).Seconds(), name)
-	}
-	merged, err := executor.Merge(ctx, recipe, sources)
-	if err != nil {
-		return err
-	}
-	defer merged.Free()
-	fmt.Fprintf(say, "%6.2f s  merged by %s\n", time.Since(began).Seconds(), recipe.Method)
-	if err := executor.Export(ctx, out, folders[recipe.Parent()].Dir(), recipe, merged); err != nil {
-		return err
-	}
-	fmt.Fprintf(say, "%6.2f s  written to %s\n", time.Since(began).Seconds(), out)
-	return nil
 }

@@ -1,14 +1,13 @@
 package merge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
@@ -21,90 +20,136 @@ import (
 	"github.com/mergeway/mergeway/infer/device"
 )
 
-// RecipeFile is where an exported model keeps the recipe it was made from.
+// RecipeFile is where an exported model keeps the recipe it was made from. A
+// folder that has it is one that Export has written.
 const RecipeFile = "mergeway_recipe.json"
 
-// parentFiles are taken over from the parent as they are: what turns text into
-// tokens, and how the model likes to be sampled.
-var parentFiles = []string{
+// wordFiles are taken over from the parent as they are: what turns text into
+// tokens.
+var wordFiles = []string{
 	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-	"tokenizer.model", "chat_template.jinja", checkpoint.GenerationConfigFile,
+	"tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja",
 }
 
-// maxParentFile is the largest file that is taken over.
-const maxParentFile = 256 << 20
+// templatesFolder holds chat templates beside the usual one, for tools for instance.
+const templatesFolder = "additional_chat_templates"
+
+// Bounds on what is taken over.
+const (
+	maxParentFile = 256 << 20 // bytes of a file
+	maxTemplates  = 32        // files in templatesFolder
+)
+
+// ExportOptions say how a model is written.
+type ExportOptions struct {
+	// Parent is the folder of the recipe's parent, whose configuration and
+	// tokenizer the model has.
+	Parent string
+	// ShardBytes is the size beyond which weights are divided into files;
+	// checkpoint.DefaultShardBytes if 0.
+	ShardBytes int64
+	// NoTokenizer leaves out the tokenizer and the chat templates.
+	NoTokenizer bool
+	// NoCard leaves out README.md.
+	NoCard bool
+	// Card is what the card tells beside the recipe.
+	Card Card
+	// Replace puts the folder in the place of one that was exported before.
+	Replace bool
+	// Progress is told how many bytes of weights are written, and of how many;
+	// may be nil.
+	Progress func(written, total int64)
+}
 
 // Export writes merged weights as a Hugging Face folder: config.json and the
-// tokenizer of the recipe's parent (the folder parentDir), the weights in the
-// recipe's dtype, the recipe itself, and a card. The folder appears whole or not
-// at all: it is written beside its place and renamed. A folder that is there
-// already is fault.Conflict.
-func (x *Executor) Export(ctx context.Context, dir, parentDir string, r Recipe, w *infer.Weights) (err error) {
+// tokenizer of the recipe's parent, the weights in the recipe's dtype, the recipe
+// itself, and a card. The folder appears whole or not at all: it is written
+// beside its place, synced and renamed; what an export that was killed has left
+// there is removed by the next one to the same place. A folder that is there
+// already is fault.Conflict, unless it was exported and is to be replaced.
+func (x *Executor) Export(ctx context.Context, dir string, r Recipe, w *infer.Weights, o ExportOptions) error {
 	body, err := r.Canonical()
 	if err != nil {
 		return err
 	}
-	dir = filepath.Clean(dir)
-	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-		if err != nil {
-			return fault.Wrap(err, fault.Unavailable, "the folder to write")
-		}
-		return fault.New(fault.Conflict, "%s exists already; choose another folder or remove it", dir)
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return fault.Wrap(err, fault.Unavailable, "the folder to write")
-	}
-	making, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".*")
+	to, err := openPlace(dir, o.Replace)
 	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "the folder to write")
-	}
-	defer func() {
-		if err != nil {
-			_ = os.RemoveAll(making)
-		}
-	}()
-	if err := os.Chmod(making, 0o755); err != nil {
-		return fault.Wrap(err, fault.Unavailable, "the folder to write")
-	}
-	if err := x.exportFiles(ctx, making, parentDir, r, body, w); err != nil {
 		return err
 	}
-	if err := os.Rename(making, dir); err != nil {
-		return fault.Wrap(err, fault.Unavailable, "put the folder in its place")
+	defer to.close()
+	if err := x.exportFiles(ctx, to, r, body, w, o); err != nil {
+		return err
+	}
+	if err := cancelled(ctx); err != nil {
+		return err
+	}
+	return to.commit()
+}
+
+// exportFiles writes all files; each is synced to disk before the next.
+func (x *Executor) exportFiles(ctx context.Context, to *exportPlace, r Recipe, body []byte, w *infer.Weights, o ExportOptions) error {
+	dtype := newProgram(r.normal(), methods[r.Method]).round
+	files, err := parentFiles(o)
+	if err != nil {
+		return err
+	}
+	files[RecipeFile] = append(body, '\n')
+	if !o.NoCard {
+		files["README.md"] = o.Card.page(filepath.Base(to.dir), r, body, w.Config().NumHiddenLayers)
+	}
+	if files[checkpoint.ConfigFile], err = exportedConfig(o.Parent, dtype); err != nil {
+		return err
+	}
+	if err := x.exportWeights(ctx, to.making, w, dtype, o); err != nil {
+		return unavailable(err, "write the weights")
+	}
+	for name, data := range files {
+		path := filepath.Join(to.making, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return unavailable(err, "write %s", name)
+		}
+		if err := checkpoint.WriteBytes(path, data); err != nil {
+			return unavailable(err, "write %s", name)
+		}
 	}
 	return nil
 }
 
-// exportFiles writes all files; each is synced to disk before the next.
-func (x *Executor) exportFiles(ctx context.Context, dir, parentDir string, r Recipe, body []byte, w *infer.Weights) error {
-	dtype := newProgram(r.normal(), methods[r.Method]).round
-	stored, err := x.download(ctx, w, dtype)
-	if err != nil {
+// unavailable says that the disk did not do its part, unless the error tells
+// another reason.
+func unavailable(err error, format string, args ...any) error {
+	if errors.As(err, new(*fault.Error)) {
 		return err
 	}
-	if err := checkpoint.WriteSafetensors(filepath.Join(dir, checkpoint.WeightsFile), stored, map[string]string{"format": "pt"}); err != nil {
-		return fault.Wrap(err, fault.Unavailable, "write the weights")
+	return fault.Wrap(err, fault.Unavailable, format, args...)
+}
+
+// parentFiles reads what is taken over from the parent, by its path in the folder.
+func parentFiles(o ExportOptions) (map[string][]byte, error) {
+	names := []string{checkpoint.GenerationConfigFile}
+	if !o.NoTokenizer {
+		names = append(names, wordFiles...)
+		templates, err := filepath.Glob(filepath.Join(o.Parent, templatesFolder, "*.jinja"))
+		if err != nil || len(templates) > maxTemplates {
+			return nil, fault.New(fault.Damaged, "%s holds more than %d templates", templatesFolder, maxTemplates)
+		}
+		for _, path := range templates {
+			names = append(names, templatesFolder+"/"+filepath.Base(path))
+		}
 	}
-	files := map[string][]byte{RecipeFile: append(body, '\n'), "README.md": card(filepath.Base(dir), r, body)}
-	for _, name := range parentFiles {
-		data, err := checkpoint.ReadSmall(parentDir, name, maxParentFile)
+	files := map[string][]byte{}
+	for _, name := range names {
+		folder, file := filepath.Split(filepath.FromSlash(name))
+		data, err := checkpoint.ReadSmall(filepath.Join(o.Parent, folder), file, maxParentFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		files[name] = data
 	}
-	if files[checkpoint.ConfigFile], err = exportedConfig(parentDir, dtype); err != nil {
-		return err
-	}
-	for name, data := range files {
-		if err := checkpoint.WriteBytes(filepath.Join(dir, name), data); err != nil {
-			return fault.Wrap(err, fault.Unavailable, "write %s", name)
-		}
-	}
-	return nil
+	return files, nil
 }
 
 // exportedConfig is the parent's config.json, whatever it holds, with the dtype
@@ -127,23 +172,44 @@ func exportedConfig(parentDir string, dtype dtypes.DType) ([]byte, error) {
 	return append(data, '\n'), err
 }
 
-// download copies weights from the device. They hold numbers of the dtype
-// already, perhaps in a wider one, so that narrowing them is exact.
-func (x *Executor) download(ctx context.Context, w *infer.Weights, dtype dtypes.DType) ([]checkpoint.Tensor, error) {
-	var stored []checkpoint.Tensor
-	for i, p := range arch.Params(w.Config()) {
+// exportWeights writes the weights, a tensor at a time, so that no more than one
+// is in host memory. They hold numbers of the dtype already, perhaps in a wider
+// one, so that narrowing them is exact.
+func (x *Executor) exportWeights(ctx context.Context, dir string, w *infer.Weights, dtype dtypes.DType, o ExportOptions) error {
+	infos := storedAs(w.Config(), dtype)
+	var written, total int64
+	for _, info := range infos {
+		total += info.StoredBytes()
+	}
+	report := func() {
+		if o.Progress != nil {
+			o.Progress(written, total)
+		}
+	}
+	report()
+	defer report() // the last tensor is written when all is
+	return checkpoint.WriteWeights(dir, infos, cmp.Or(o.ShardBytes, checkpoint.DefaultShardBytes), func(info checkpoint.TensorInfo) ([]byte, error) {
 		if err := cancelled(ctx); err != nil {
 			return nil, err
 		}
-		data, err := x.bytesOf(w.Tensors()[i], dtype)
+		report() // of the tensors before this one
+		data, err := x.bytesOf(w.Tensor(info.Name), dtype)
 		if err != nil {
-			return nil, fault.Wrap(err, fault.CodeOf(err), "tensor %q", p.Name)
+			return nil, fault.Wrap(err, fault.CodeOf(err), "tensor %q", info.Name)
 		}
-		stored = append(stored, checkpoint.Tensor{
-			TensorInfo: checkpoint.TensorInfo{Name: p.Name, DType: dtype, Shape: p.Shape}, Data: data,
-		})
+		written += info.StoredBytes()
+		return data, nil
+	})
+}
+
+// storedAs lists the tensors of a model as its files hold them.
+func storedAs(c checkpoint.Config, dtype dtypes.DType) []checkpoint.TensorInfo {
+	params := arch.Params(c)
+	infos := make([]checkpoint.TensorInfo, len(params))
+	for i, p := range params {
+		infos[i] = checkpoint.TensorInfo{Name: p.Name, DType: dtype, Shape: p.Shape}
 	}
-	return stored, nil
+	return infos
 }
 
 // bytesOf gives a tensor's bytes in a dtype: little-endian, row-major.
@@ -172,25 +238,4 @@ func (x *Executor) bytesOf(t *tensors.Tensor, dtype dtypes.DType) ([]byte, error
 		return nil, fault.Wrap(err, fault.Internal, "read from the device")
 	}
 	return data, nil
-}
-
-// card is the README of an exported model, in the form that model hubs read.
-func card(name string, r Recipe, body []byte) []byte {
-	var b strings.Builder
-	fmt.Fprintf(&b, "---\ntags: [merge, mergeway]\nbase_model:\n")
-	for _, m := range r.Models() {
-		fmt.Fprintf(&b, "- %s\n", m)
-	}
-	fmt.Fprintf(&b, "---\n\n# %s\n\nMerged by mergeway with the method `%s` from ", name, r.Method)
-	for i, s := range r.Sources {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "`%s`", s.Model)
-	}
-	if r.Base != "" {
-		fmt.Fprintf(&b, " on `%s`", r.Base)
-	}
-	fmt.Fprintf(&b, ".\n\n```json\n%s\n```\n", body)
-	return []byte(b.String())
 }

@@ -1,10 +1,15 @@
 package merge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
@@ -32,7 +37,10 @@ func parentFolder(t *testing.T) string {
 	require.NoError(t, err)
 	for name, data := range map[string]string{
 		"config.json": string(config), "tokenizer.json": `{"vocab": {}}`, "chat_template.jinja": "{{ x }}", "notes.txt": "private",
+		"generation_config.json": `{"eos_token_id": [2]}`, "vocab.json": "{}", "merges.txt": "a b",
+		"additional_chat_templates/tool_use.jinja": "{{ y }}", "additional_chat_templates/notes.txt": "private",
 	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644))
 	}
 	return dir
@@ -50,19 +58,36 @@ func mergeSmall(t *testing.T, x *Executor, dtype string) (Recipe, *infer.Weights
 	return r, w
 }
 
+// filesOf reads a folder, by the paths in it.
+func filesOf(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		require.NoError(t, err)
+		data, err := os.ReadFile(path)
+		files[filepath.ToSlash(name)] = string(data)
+		return err
+	}))
+	return files
+}
+
 func TestAnExportLoadsAsTheModelThatWasMerged(t *testing.T) {
 	for dtype, stored := range map[string]dtypes.DType{"bfloat16": dtypes.BFloat16, "float16": dtypes.Float16, "float32": dtypes.Float32} {
 		t.Run(dtype, func(t *testing.T) {
 			x := newExecutor(t)
 			r, merged := mergeSmall(t, x, dtype)
 			parent, dir := parentFolder(t), filepath.Join(t.TempDir(), "new", "merged")
-			require.NoError(t, x.Export(t.Context(), dir, parent, r, merged))
+			require.NoError(t, x.Export(t.Context(), dir, r, merged, ExportOptions{Parent: parent}))
 
 			folder, err := checkpoint.Open(dir)
 			require.NoError(t, err)
 			defer folder.Close()
 			want := small()
-			want.DType = stored
+			want.DType, want.EOSTokenIDs = stored, []int{2}
 			require.Equal(t, want, folder.Config())
 			for _, info := range folder.Tensors() {
 				require.Equal(t, stored, info.DType, info.Name)
@@ -72,17 +97,14 @@ func TestAnExportLoadsAsTheModelThatWasMerged(t *testing.T) {
 			defer loaded.Free()
 			require.Equal(t, read(t, merged), read(t, loaded), "to the last bit")
 
-			files := map[string]string{}
-			entries, err := os.ReadDir(dir)
-			require.NoError(t, err)
-			for _, e := range entries {
-				data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-				require.NoError(t, err)
-				files[e.Name()] = string(data)
-			}
+			files := filesOf(t, dir)
 			require.Contains(t, files["config.json"], "a_key_of_the_future")
 			require.Equal(t, "{{ x }}", files["chat_template.jinja"])
+			require.Equal(t, "{{ y }}", files["additional_chat_templates/tool_use.jinja"])
+			require.Contains(t, files, "generation_config.json")
+			require.Contains(t, files, "vocab.json")
 			require.NotContains(t, files, "notes.txt")
+			require.NotContains(t, files, "additional_chat_templates/notes.txt")
 			require.Contains(t, files["README.md"], "task_arithmetic")
 			back, err := ParseRecipe([]byte(files[RecipeFile]))
 			require.NoError(t, err)
@@ -114,11 +136,67 @@ func TestAnExportAppearsWholeOrNotAtAll(t *testing.T) {
 		{"the parent is broken", t.Context(), filepath.Join(taken, "x"), noConfig, fault.Damaged},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := x.Export(c.ctx, c.dir, c.parent, r, merged)
+			err := x.Export(c.ctx, c.dir, r, merged, ExportOptions{Parent: c.parent})
 			require.Equal(t, c.code, fault.CodeOf(err), "%v", err)
 			left, err := os.ReadDir(taken)
 			require.NoError(t, err)
 			require.Empty(t, left)
 		})
 	}
+}
+
+func TestWhatAnExportHoldsCanBeChosen(t *testing.T) {
+	x := newExecutor(t)
+	r, merged := mergeSmall(t, x, "bfloat16")
+	dir := filepath.Join(t.TempDir(), "merged")
+	var told [][2]int64
+	require.NoError(t, x.Export(t.Context(), dir, r, merged, ExportOptions{
+		Parent: parentFolder(t), ShardBytes: 1000, NoTokenizer: true, NoCard: true,
+		Progress: func(written, total int64) { told = append(told, [2]int64{written, total}) },
+	}))
+	files := filesOf(t, dir)
+	for _, name := range []string{"README.md", "tokenizer.json", "vocab.json", "chat_template.jinja", "additional_chat_templates/tool_use.jinja", "model.safetensors"} {
+		require.NotContains(t, files, name)
+	}
+	for _, name := range []string{"config.json", "generation_config.json", RecipeFile, "model.safetensors.index.json", "model-00001-of-"} {
+		require.True(t, slices.ContainsFunc(slices.Collect(maps.Keys(files)), func(file string) bool { return strings.HasPrefix(file, name) }), name)
+	}
+	folder, err := checkpoint.Open(dir)
+	require.NoError(t, err)
+	defer folder.Close()
+	loaded, err := infer.LoadWeights(t.Context(), devicetest.Open(t), folder, dtypes.Float32)
+	require.NoError(t, err)
+	defer loaded.Free()
+	require.Equal(t, read(t, merged), read(t, loaded), "from many files as well")
+
+	total := merged.Bytes() / 2 // it is held in float32
+	require.Equal(t, [2]int64{0, total}, told[0])
+	require.Equal(t, [2]int64{total, total}, told[len(told)-1])
+	require.True(t, slices.IsSortedFunc(told, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) }))
+}
+
+func TestTheCardTellsWhereAModelIsFrom(t *testing.T) {
+	x := newExecutor(t)
+	r, merged := mergeSmall(t, x, "bfloat16")
+	dir := filepath.Join(t.TempDir(), "merged")
+	require.NoError(t, x.Export(t.Context(), dir, r, merged, ExportOptions{Parent: parentFolder(t), Card: Card{
+		Digests: map[string]string{"base": "sha256:0b", "ja": "sha256:1a"},
+		Scores:  []CardScore{{Task: "ja-math", Split: "test", Problems: 400, Accuracy: 0.714, StdErr: 0.023}},
+	}}))
+	card := filesOf(t, dir)["README.md"]
+	for _, text := range []string{
+		"- \"base\"\n- \"ja\"\n- \"math\"\n---", "# merged\n", "| `ja` | `sha256:1a` |", "| `math` | — |",
+		"| ja-math | 400, test | 71.4 ± 2.3 % |", "```yaml\nname: merged\nmerge_method: task_arithmetic", "```json\n{",
+	} {
+		require.Contains(t, card, text)
+	}
+	_, yaml, _ := strings.Cut(card, "```yaml\n")
+	yaml, _, _ = strings.Cut(yaml, "```")
+	document, err := ParseYAML([]byte(yaml))
+	require.NoError(t, err)
+	want, err := r.Canonical()
+	require.NoError(t, err)
+	got, err := document.Recipe.Canonical()
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got))
 }

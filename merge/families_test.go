@@ -46,7 +46,7 @@ func TestEveryFamilyIsMergedByBlocksAndExported(t *testing.T) {
 			}
 
 			dir := filepath.Join(t.TempDir(), "merged")
-			require.NoError(t, x.Export(t.Context(), dir, parent, r, merged))
+			require.NoError(t, x.Export(t.Context(), dir, r, merged, ExportOptions{Parent: parent}))
 			folder, err := checkpoint.Open(dir)
 			require.NoError(t, err)
 			defer folder.Close()

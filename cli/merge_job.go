@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/merge"
+)
+
+// mergeJob is a merge with its sources' folders opened and checked.
+type mergeJob struct {
+	settings *mergeSettings
+	dev      *device.Device
+	recipe   merge.Recipe
+	folders  map[string]*checkpoint.Folder
+	plan     merge.Plan
+	say      io.Writer // results
+	progress io.Writer
+}
+
+// open checks all that can be checked before the work.
+func (s *mergeSettings) open(dev *device.Device, recipe merge.Recipe, say, progress io.Writer) (_ *mergeJob, err error) {
+	j := &mergeJob{settings: s, dev: dev, recipe: recipe, folders: map[string]*checkpoint.Folder{}, say: say, progress: progress}
+	defer func() {
+		if err != nil {
+			j.close()
+		}
+	}()
+	described, held := map[string]merge.Described{}, map[string]dtypes.DType{}
+	for _, name := range recipe.Models() {
+		folder, err := checkpoint.Open(filepath.Join(s.Models, filepath.FromSlash(name)))
+		if err != nil {
+			return nil, fmt.Errorf("model %q: %w", name, err)
+		}
+		j.folders[name], described[name] = folder, merge.Described{Config: folder.Config(), Tensors: folder.Tensors()}
+		held[name] = dev.ComputeDType(infer.StoredDType(folder))
+	}
+	if err := merge.Fit(recipe, described); err != nil {
+		return nil, err
+	}
+	if err := merge.CheckPlace(s.Out, s.Force); err != nil {
+		return nil, err
+	}
+	j.plan = merge.NewPlan(recipe, described, held)
+	return j, nil
+}
+
+// close closes the folders.
+func (j *mergeJob) close() {
+	for _, f := range j.folders {
+		_ = f.Close()
+	}
+}
+
+// explain prints the plan.
+func (j *mergeJob) explain() error {
+	w := tabwriter.NewWriter(j.say, 0, 0, 2, ' ', 0)
+	var read int64
+	var parts []string
+	for _, name := range j.recipe.Models() {
+		read += j.plan.Read[name]
+		parts = append(parts, fmt.Sprintf("%s %s", name, bytesText(j.plan.Read[name])))
+	}
+	fmt.Fprintf(w, "method\t%s\n", j.recipe.Method)
+	fmt.Fprintf(w, "tensors\t%d\n", j.plan.Tensors)
+	fmt.Fprintf(w, "read\t%s: %s\n", bytesText(read), strings.Join(parts, ", "))
+	fmt.Fprintf(w, "write\t%s to %s\n", bytesText(j.plan.Written), j.settings.Out)
+	fmt.Fprintf(w, "device memory\t%s: the sources and the merged model\n", bytesText(j.plan.Device))
+	fmt.Fprintf(w, "host memory\t%s while writing", bytesText(j.plan.Staging))
+	if j.plan.Ranking > 0 {
+		fmt.Fprintf(w, ", up to %s before for rankings", bytesText(j.plan.Ranking))
+	}
+	fmt.Fprintf(w, "\nNothing is merged or written: this was a dry run.\n")
+	return w.Flush()
+}
+
+// run loads the sources, merges them and writes the result.
+func (j *mergeJob) run(ctx context.Context) error {
+	began := time.Now()
+	done := func(since time.Time, bytes int64, format string, args ...any) {
+		took := time.Since(since).Seconds()
+		fmt.Fprintf(j.say, "%7.2f s  %s: %s, %s/s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...), bytesText(bytes), bytesText(int64(float64(bytes)/max(took, 1e-6))))
+	}
+	merged, err := j.merge(ctx, done)
+	if err != nil {
+		return err
+	}
+	defer merged.Free()
+	options := merge.ExportOptions{
+		Parent: j.folders[j.recipe.Parent()].Dir(), ShardBytes: int64(j.settings.Shard),
+		NoTokenizer: j.settings.NoWords, NoCard: j.settings.NoCard, Replace: j.settings.Force,
+	}
+	if !options.NoCard {
+		if options.Card.Digests, err = j.digests(ctx); err != nil {
+			return err
+		}
+	}
+	writing := time.Now()
+	bar := newBytesBar(j.progress, "writing", j.plan.Written)
+	options.Progress = func(written, _ int64) { bar.set(written) }
+	executor := merge.NewExecutor(j.dev)
+	defer executor.Close()
+	err = executor.Export(ctx, j.settings.Out, j.recipe, merged, options)
+	bar.end()
+	if err != nil {
+		return err
+	}
+	done(writing, j.plan.Written, "written to %s", j.settings.Out)
+	return nil
+}
+
+// merge loads the sources and merges them. They are gone when it returns, so that
+// the writing has room.
+func (j *mergeJob) merge(ctx context.Context, done func(since time.Time, bytes int64, format string, args ...any)) (*infer.Weights, error) {
+	sources := map[string]*infer.Weights{}
+	defer func() {
+		for _, w := range sources {
+			w.Free()
+		}
+	}()
+	var read, total int64
+	for _, bytes := range j.plan.Read {
+		total += bytes
+	}
+	bar := newBytesBar(j.progress, "loading", total)
+	defer bar.end()
+	for _, name := range j.recipe.Models() {
+		loading := time.Now()
+		weights, err := infer.LoadWeights(ctx, j.dev, j.folders[name], dtypes.InvalidDType)
+		if err != nil {
+			return nil, fmt.Errorf("model %q: %w", name, err)
+		}
+		sources[name] = weights
+		read += j.plan.Read[name]
+		bar.clear()
+		done(loading, j.plan.Read[name], "loaded %s", name)
+		bar.set(read)
+	}
+	bar.end()
+	executor := merge.NewExecutor(j.dev)
+	defer executor.Close()
+	merging := time.Now()
+	merged, err := executor.Merge(ctx, j.recipe, sources)
+	if err != nil {
+		return nil, err
+	}
+	done(merging, merged.Bytes()*int64(len(sources)+1), "merged by %s", j.recipe.Method)
+	return merged, nil
+}
+
+// digests names the sources by their contents.
+func (j *mergeJob) digests(ctx context.Context) (map[string]string, error) {
+	digests := map[string]string{}
+	for name, folder := range j.folders {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		digest, err := folder.Digest()
+		if err != nil {
+			return nil, fmt.Errorf("model %q: %w", name, err)
+		}
+		digests[name] = digest
+	}
+	return digests, nil
+}
