@@ -110,19 +110,30 @@ func (c *Catalog) mergeStored(ctx context.Context, stored *store.Recipe) (*infer
 		return nil, 0, within(err, "recipe %s", stored.ID)
 	}
 	unchanged := func() error {
-		now, err := c.digest(r)
-		if err != nil {
-			return within(err, "recipe %s", stored.ID)
-		}
-		if now != stored.Digest {
-			return fault.New(fault.Conflict, "the sources of recipe %s have changed since it was stored: store it again to get the new model", stored.ID)
-		}
-		return nil
+		_, err := c.unchanged(r, *stored)
+		return err
 	}
 	if err := unchanged(); err != nil { // known before anything is loaded
 		return nil, 0, err
 	}
 	return c.merge(ctx, stored.ID, r, unchanged)
+}
+
+// unchanged gives the digests of a stored recipe's sources, which have to be as
+// they were when it was stored.
+func (c *Catalog) unchanged(r merge.Recipe, stored store.Recipe) (map[string]string, error) {
+	digests, err := c.digests(r)
+	if err != nil {
+		return nil, within(err, "recipe %s", stored.ID)
+	}
+	now, err := r.Digest(digests)
+	if err != nil {
+		return nil, within(err, "recipe %s", stored.ID)
+	}
+	if now != stored.Digest {
+		return nil, fault.New(fault.Conflict, "the sources of recipe %s have changed since it was stored: store it again to get the new model", stored.ID)
+	}
+	return digests, nil
 }
 
 // merge makes the model of a recipe. Its sources are held meanwhile; check is

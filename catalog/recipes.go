@@ -68,17 +68,26 @@ func (c *Catalog) describe(ctx context.Context, name string, r merge.Recipe) (st
 
 // digest names what a recipe makes of the sources as they are now.
 func (c *Catalog) digest(r merge.Recipe) (string, error) {
+	digests, err := c.digests(r)
+	if err != nil {
+		return "", err
+	}
+	return r.Digest(digests)
+}
+
+// digests are those of the models that a recipe names.
+func (c *Catalog) digests(r merge.Recipe) (map[string]string, error) {
 	digests := map[string]string{}
 	for _, name := range r.Models() {
 		s, err := c.source(name)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if digests[name], err = s.readDigest(); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	return r.Digest(digests)
+	return digests, nil
 }
 
 // GetRecipe gives a stored recipe by id, digest, or name.

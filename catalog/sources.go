@@ -196,6 +196,13 @@ func (s *source) update() {
 	}
 }
 
+// look is update for who is about to use the files themselves.
+func (s *source) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.update()
+}
+
 // refresh tells whether the files have changed. The caller holds the lock.
 func (s *source) refresh() bool {
 	now := version(s.dir)

@@ -97,7 +97,7 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	}
 	g, err := gateway.New(gateway.Options{
 		Catalog: r.catalog, Engine: r.engine, Searches: searches, Tasks: tasks, Logger: r.log,
-		Limits: s.Limits, Version: version, DefaultModel: s.DefaultModel, Responses: r.store,
+		Limits: s.Limits, Version: version, DefaultModel: s.DefaultModel, Responses: r.store, ExportsDir: s.Exports,
 		APIKeys: s.APIKeys, Keys: ring, Quota: limiter, OpenAccess: s.OpenAccess, ClientLimits: s.ClientLimits,
 		AllowedOrigins: s.AllowedOrigins, AllowedHosts: s.AllowedHosts,
 		Parts:    r.parts,

@@ -30,6 +30,7 @@ type serveSettings struct {
 	AllowedHosts   list
 	Warm           list
 	DefaultModel   string
+	Exports        string
 	DrainTime      time.Duration
 	Limits         gateway.Limits
 }
@@ -55,6 +56,7 @@ func (s *serveSettings) flags() *pflag.FlagSet {
 	config.Section(f, modelsSection, func(f *pflag.FlagSet) {
 		f.Var(&s.Warm, "warm", "models to load and compile for at start, separated by commas; they stay loaded")
 		f.StringVar(&s.DefaultModel, "default-model", "", "whose tokenizer /tokenize and its kin use for who names no model; none: that which all sources have in common")
+		f.StringVar(&s.Exports, "exports", "", "folder below which recipes' models are exported on request (none: they are not); if it is that of --models, they are models at once")
 	})
 	config.Section(f, "Metrics and traces", s.telemetry.bind)
 	for _, part := range []struct {

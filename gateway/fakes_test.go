@@ -33,7 +33,8 @@ type fakeCatalog struct {
 	card    catalog.Card                                 // of whatever is no source
 	acquire func(ctx context.Context, name string) error // runs before Acquire answers
 	words   func() error                                 // runs before Words answers
-	differ  bool                                         // the models have different tokenizers
+	export  func(ctx context.Context, id string, o catalog.ExportOptions) error
+	differ  bool // the models have different tokenizers
 
 	rollbacks []catalog.Rollback // what was asked for
 }
@@ -211,6 +212,10 @@ func (f *fakeCatalog) DeleteRecipe(ctx context.Context, id string) error {
 	}
 	f.recipes = nil
 	return nil
+}
+
+func (f *fakeCatalog) Export(ctx context.Context, id string, o catalog.ExportOptions) error {
+	return f.export(ctx, id, o)
 }
 
 func (f *fakeCatalog) SetAlias(ctx context.Context, alias, target string, only ...catalog.Condition) (store.Alias, error) {

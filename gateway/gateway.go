@@ -44,6 +44,7 @@ type Catalog interface {
 	GetRecipe(ctx context.Context, id string) (store.Recipe, error)
 	ListRecipes(ctx context.Context) ([]store.Recipe, error)
 	DeleteRecipe(ctx context.Context, id string) error
+	Export(ctx context.Context, id string, o catalog.ExportOptions) error
 
 	SetAlias(ctx context.Context, alias, target string, only ...catalog.Condition) (store.Alias, error)
 	RollbackAlias(ctx context.Context, alias string, to catalog.Rollback, only ...catalog.Condition) (store.Alias, error)
@@ -90,6 +91,9 @@ type Options struct {
 	Responses ResponseStore
 	// DefaultModel is whose tokenizer is meant where a request names no model.
 	DefaultModel string
+
+	// ExportsDir is the folder below which models are exported; empty: nowhere.
+	ExportsDir string
 
 	// APIKeys are keys that may do everything, and Keys those that may do some things.
 	// While there are none of either, the server answers requests from its own
@@ -146,6 +150,8 @@ type Gateway struct {
 
 	defaultModel string
 	responses    ResponseStore
+	exportsDir   string
+	exports      *exportJobs
 
 	encodeChat func(m *infer.Model, messages []chat.Message, continued bool, tools ...chat.Tool) ([]int32, error)
 	callFormat func(m *infer.Model) toolcall.Format
@@ -191,6 +197,7 @@ func New(o Options) (*Gateway, error) {
 		log: o.Logger, limits: o.Limits, version: o.Version, parts: o.Parts,
 		observer: o.Observer, tracer: o.Tracer, metrics: o.Metrics, prompts: o.LogPrompts,
 		guard: newGuard(o), keys: o.Keys, quota: o.Quota, defaultModel: o.DefaultModel, responses: o.Responses,
+		exportsDir: o.ExportsDir, exports: &exportJobs{limit: o.Limits.Exports, kept: o.Limits.KeptExports},
 		encodeChat: encodeChat, encodeText: encodeText, callFormat: callFormat, vocabulary: vocabulary,
 		started: time.Now(),
 	}
@@ -232,7 +239,7 @@ func boundSending(c net.Conn, bytes int) {
 }
 
 // Drain makes the server unready, refuses new generations while those that run
-// go on, and ends the streams that follow searches. Call it before
+// go on, and ends exports and the streams that follow searches. Call it before
 // http.Server.Shutdown.
 func (g *Gateway) Drain() { g.drain() }
 

@@ -32,6 +32,8 @@ type Limits struct {
 	ReplyLogprobs  int           // log probabilities that one whole reply may hold, alternatives included
 	PageSize       int           // entries of one page of a list
 	Keys           int           // API keys, those of the configuration included
+	Exports        int           // models being exported at once
+	KeptExports    int           // exports that have ended and can still be asked about
 	InFlight       int           // generation requests at once, and as many tokenizer requests
 	Watchers       int           // clients following searches at once
 	SendBuffer     int           // bytes that the kernel keeps for a client that reads too slowly
@@ -72,6 +74,8 @@ func DefaultLimits() Limits {
 		ReplyLogprobs:  1 << 20,
 		PageSize:       1000,
 		Keys:           1000,
+		Exports:        1,
+		KeptExports:    100,
 		InFlight:       256,
 		Watchers:       64,
 		SendBuffer:     256 << 10,
@@ -123,6 +127,8 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-page-size", Number: &l.PageSize, Help: "entries of one page of a list"},
 		{Key: "max-keys", Number: &l.Keys, Help: "API keys that can be made over HTTP"},
 		{Key: "max-in-flight", Number: &l.InFlight, Help: "generation requests at once, and as many tokenizer requests; more get 429"},
+		{Key: "max-exports", Number: &l.Exports, Help: "models being exported at once; more get 429"},
+		{Key: "max-kept-exports", Number: &l.KeptExports, Help: "exports that have ended and can still be asked about"},
 		{Key: "max-watchers", Number: &l.Watchers, Help: "clients following searches at once; more get 429"},
 		{Key: "max-send-buffer", Number: &l.SendBuffer, Help: "bytes that the kernel keeps for a client that reads too slowly; left alone it keeps megabytes"},
 		{Key: "max-stored-responses", Number: &l.Responses, Help: "responses that are kept to be gone on from; the oldest go first"},

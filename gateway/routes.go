@@ -70,6 +70,10 @@ func (g *Gateway) routes() *gin.Engine {
 	quick.GET("/recipes/*id", g.handle(g.getRecipe)) // names may hold slashes
 	quick.DELETE("/recipes/*id", g.handle(g.deleteRecipe))
 
+	quick.POST("/recipes/*id", g.refuseWhileDraining, g.handle(g.createExport))
+	quick.GET("/exports", g.handle(g.listExports))
+	quick.GET("/exports/:id", g.handle(g.getExport))
+
 	quick.GET("/aliases", g.handle(g.listAliases))
 	quick.GET("/aliases/*name", g.handle(g.getAlias))
 	quick.PUT("/aliases/*name", g.handle(g.putAlias))

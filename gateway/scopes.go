@@ -17,7 +17,7 @@ const anyScope keys.Scope = ""
 func scopeOf(method, route string) keys.Scope {
 	reads := method == http.MethodGet || method == http.MethodHead
 	switch {
-	case under(route, "/v1/keys"):
+	case under(route, "/v1/keys", "/v1/exports"):
 		return keys.Manage
 	case under(route, "/v1/searches"):
 		return keys.Search

@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"golang.org/x/sys/unix"
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
@@ -120,6 +121,9 @@ func (x *Executor) exportFiles(ctx context.Context, to *exportPlace, r Recipe, b
 func unavailable(err error, format string, args ...any) error {
 	if errors.As(err, new(*fault.Error)) {
 		return err
+	}
+	if errors.Is(err, unix.ENOSPC) {
+		return fault.Wrap(err, fault.Unavailable, "the disk is full")
 	}
 	return fault.Wrap(err, fault.Unavailable, format, args...)
 }

@@ -1,0 +1,38 @@
+package gateway
+
+// ExportRequest is the body of POST /v1/recipes/{id}/export.
+type ExportRequest struct {
+	Folder string `json:"folder" binding:"required" example:"winner-v1"` // below the server's folder for exports; no slashes
+	Force  bool   `json:"force,omitempty"`                               // replace a folder that was exported before
+}
+
+// Export is a model on its way to a folder, or there.
+type Export struct {
+	ID         string      `json:"id" example:"export-0123456789abcdef"`
+	Object     string      `json:"object" enums:"export"`
+	Recipe     string      `json:"recipe" example:"recipe-0123456789abcdef"`
+	Folder     string      `json:"folder"`
+	State      ExportState `json:"state" enums:"running,completed,failed,cancelled"`
+	Bytes      int64       `json:"bytes"`       // of weights that are written
+	TotalBytes int64       `json:"total_bytes"` // 0 until the model is made
+	Error      *ErrorBody  `json:"error" extensions:"x-nullable"`
+	Created    int64       `json:"created"`
+	Finished   int64       `json:"finished,omitempty"`
+}
+
+// ExportState says how far an export is.
+type ExportState string
+
+// The states of an export. A cancelled one was running when the server ended.
+const (
+	ExportRunning   ExportState = "running"
+	ExportCompleted ExportState = "completed"
+	ExportFailed    ExportState = "failed"
+	ExportCancelled ExportState = "cancelled"
+)
+
+// ExportList is the reply to GET /v1/exports.
+type ExportList struct {
+	Object string   `json:"object" enums:"list"`
+	Data   []Export `json:"data"`
+}
