@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 	"slices"
@@ -79,8 +80,11 @@ func TestTheDocumentHasTheRoutesOfTheRouter(t *testing.T) {
 	}
 	// What follows a name that may hold slashes is no route of the router's.
 	below := map[string]string{"/v1/models/{model}/card": "/v1/models/{model}"}
+	// Nor is what can be done to it, where the name alone can't be posted to.
+	action := map[string]string{"/v1/recipes/{id}/export": "/v1/recipes/{id}"}
 	for path, item := range loadDocument(t).Paths.Map() {
 		for method := range item.Operations() {
+			path := cmp.Or(action[path], path)
 			if parent, ok := below[path]; ok {
 				require.Contains(t, served, method+" "+parent)
 				delete(below, path)
