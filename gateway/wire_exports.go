@@ -10,14 +10,14 @@ type ExportRequest struct {
 type Export struct {
 	ID         string      `json:"id" example:"export-0123456789abcdef"`
 	Object     string      `json:"object" enums:"export"`
-	Recipe     string      `json:"recipe" example:"recipe-0123456789abcdef"`
-	Folder     string      `json:"folder"`
+	Recipe     string      `json:"recipe" example:"recipe-0123456789abcdef"` // the id of what is exported
+	Folder     string      `json:"folder"`                                   // below the folder that the server exports to
 	State      ExportState `json:"state" enums:"running,completed,failed,cancelled"`
 	Bytes      int64       `json:"bytes"`       // of weights that are written
 	TotalBytes int64       `json:"total_bytes"` // 0 until the model is made
 	Error      *ErrorBody  `json:"error" extensions:"x-nullable"`
 	Created    int64       `json:"created"`
-	Finished   int64       `json:"finished,omitempty"`
+	Finished   int64       `json:"finished,omitempty"` // when it ended; absent while it runs
 }
 
 // ExportState says how far an export is.

@@ -16,10 +16,11 @@ import (
 func TestExamplesOfTheDocumentWork(t *testing.T) {
 	document, err := openapi3.NewLoader().LoadFromData(openapi.Document())
 	require.NoError(t, err)
-	s := start(t, options{args: []string{"--api-keys", "root"}}).as("root")
+	s := start(t, options{args: []string{"--api-keys", "root", "--exports", t.TempDir()}}).as("root")
 	for _, target := range []string{base, sources[0]} { // a past that can be rolled back to
 		s.call("PUT", "/v1/aliases/example", object{"target": target})
 	}
+	recipe := s.call("POST", "/v1/recipes", average("average")).text("id")
 	names := map[string]string{"POST /v1/aliases/{name}": "example/rollback"}
 	sent := 0
 	for path, item := range document.Paths.Map() {
@@ -36,7 +37,7 @@ func TestExamplesOfTheDocumentWork(t *testing.T) {
 					require.NoError(t, err)
 					require.NoError(t, content.Schema.Value.VisitJSON(example.Value.Value), "the schema does not allow it")
 					name := cmp.Or(names[method+" "+path], "example")
-					r := s.send(method, strings.Replace(path, "{name}", name, 1), string(body))
+					r := s.send(method, strings.NewReplacer("{name}", name, "{id}", recipe).Replace(path), string(body))
 					require.Less(t, r.status, 300, "%s", r.body)
 				})
 				sent++
