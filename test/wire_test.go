@@ -213,7 +213,7 @@ func TestRequestsMayHaveEveryFormThatClientsSend(t *testing.T) {
 
 // Every refusal is OpenAI's envelope, and tells when to come again where that helps.
 func TestRefusalsHaveTheEnvelopeAndTheHeaders(t *testing.T) {
-	s := start(t, options{args: []string{"--api-keys", "good", "--max-in-flight", "1", "--max-body-bytes", "100000"}})
+	s := start(t, options{args: []string{"--api-keys", "good", "--max-in-flight", "1", "--max-send-buffer", "65536", "--max-body-bytes", "100000"}})
 	as := func(key, method, path, body string) (int, http.Header, object) {
 		t.Helper()
 		request, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
@@ -257,16 +257,14 @@ func TestRefusalsHaveTheEnvelopeAndTheHeaders(t *testing.T) {
 		require.NotEmpty(t, header.Get("X-Request-Id"))
 	}
 
-	// One long generation takes the only place.
+	// One long generation that nobody reads takes the only place.
 	crowd := newCrowd(t, s)
 	crowd.add(strings.Replace(longReply, "Host:", "Authorization: Bearer good\r\nHost:", 1), nil)
-	var header http.Header
-	var refused object
 	s.wait("the only place to be taken", requestTime, func() bool {
-		status, h, e := as("good", "POST", chatRoute, `{"model": "base", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}`)
-		header, refused = h, e
-		return status == http.StatusTooManyRequests
+		return s.as("good").gauges("streams")["streams"] == 1
 	})
+	status, header, refused := as("good", "POST", chatRoute, `{"model": "base", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}`)
+	require.Equal(t, http.StatusTooManyRequests, status)
 	require.NotEmpty(t, header.Get("Retry-After"))
 	require.NotEmpty(t, refused.text("message"))
 	require.NotEmpty(t, refused.text("code"))
