@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mergeway/mergeway/fault"
-	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/store"
 )
 
@@ -70,9 +69,9 @@ func (c *Catalog) Card(ctx context.Context, name string) (Card, error) {
 
 // describeParts fills in what a recipe is made of.
 func (c *Catalog) describeParts(card *Card) error {
-	r, err := merge.ParseRecipe(card.Recipe.Body)
+	r, err := ReadRecipe(*card.Recipe)
 	if err != nil {
-		return fault.Wrap(err, fault.Damaged, "recipe %s can't be read", card.Recipe.ID)
+		return err
 	}
 	merged, digests := map[string]bool{}, map[string]string{}
 	for _, s := range r.Sources {

@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 
-	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/device"
 	"github.com/mergeway/mergeway/merge"
 )
@@ -29,9 +28,9 @@ func (c *Catalog) Export(ctx context.Context, id string, o ExportOptions) error 
 	if err != nil {
 		return err
 	}
-	r, err := merge.ParseRecipe(stored.Body)
+	r, err := ReadRecipe(stored)
 	if err != nil {
-		return fault.Wrap(err, fault.Damaged, "recipe %s can't be read", stored.ID)
+		return err
 	}
 	lease, err := c.Acquire(ctx, stored.ID)
 	if err != nil {

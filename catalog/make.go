@@ -102,9 +102,9 @@ func (c *Catalog) fill(bytes int64, work func() (*infer.Weights, error)) (w *inf
 // mergeStored makes the model of a stored recipe. If the sources have changed
 // since it was stored it isn't that model any more, and is refused.
 func (c *Catalog) mergeStored(ctx context.Context, stored *store.Recipe) (*infer.Model, int64, error) {
-	r, err := merge.ParseRecipe(stored.Body)
+	r, err := ReadRecipe(*stored)
 	if err != nil {
-		return nil, 0, fault.Wrap(err, fault.Damaged, "recipe %s can't be read", stored.ID)
+		return nil, 0, err
 	}
 	if _, err := c.Fit(ctx, r); err != nil {
 		return nil, 0, within(err, "recipe %s", stored.ID)

@@ -124,3 +124,13 @@ func (c *Catalog) DeleteRecipe(ctx context.Context, id string) error {
 	c.makings.forget(r.ID)
 	return nil
 }
+
+// ReadRecipe gives what a stored recipe says. The error is fault.Damaged: it was
+// checked when it was stored.
+func ReadRecipe(stored store.Recipe) (merge.Recipe, error) {
+	r, err := merge.ParseRecipe(stored.Body)
+	if err != nil {
+		return r, fault.Wrap(err, fault.Damaged, "recipe %s can't be read", stored.ID)
+	}
+	return r, nil
+}

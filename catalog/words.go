@@ -12,7 +12,6 @@ import (
 	"github.com/mergeway/mergeway/infer/chat"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/tokenizer"
-	"github.com/mergeway/mergeway/merge"
 )
 
 // Words is what a model reads and writes text with.
@@ -36,9 +35,9 @@ func (c *Catalog) Words(ctx context.Context, name string) (Words, error) {
 	}
 	s := what.source
 	if s == nil {
-		r, err := merge.ParseRecipe(what.recipe.Body)
+		r, err := ReadRecipe(*what.recipe)
 		if err != nil {
-			return Words{}, fault.Wrap(err, fault.Damaged, "recipe %s can't be read", what.recipe.ID)
+			return Words{}, err
 		}
 		if s, err = c.source(r.Parent()); err != nil {
 			return Words{}, within(err, "the parent of recipe %s", what.recipe.ID)

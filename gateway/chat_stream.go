@@ -142,17 +142,7 @@ func (w *chatWriter) piece(s *eventStream, p piece) error {
 
 // end sends the usage, to those who asked, in a chunk without choices.
 func (w *chatWriter) end(s *eventStream, gen *generation) error {
-	if w.chunk.Usage == nil {
-		return s.done()
-	}
 	chunk := w.chunk
 	chunk.Choices = []ChunkChoice{}
-	var err error
-	if chunk.Usage, err = json.Marshal(gen.usage()); err != nil {
-		return err
-	}
-	if err := s.data(chunk); err != nil {
-		return err
-	}
-	return s.done()
+	return s.doneWith(gen.usage(), &chunk.Usage, &chunk)
 }

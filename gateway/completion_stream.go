@@ -1,7 +1,5 @@
 package gateway
 
-import "encoding/json"
-
 // completionWriter writes text_completion events.
 type completionWriter struct {
 	chunk   Completion // what all chunks share
@@ -29,17 +27,7 @@ func (w *completionWriter) piece(s *eventStream, p piece) error {
 }
 
 func (w *completionWriter) end(s *eventStream, gen *generation) error {
-	if w.chunk.Usage == nil {
-		return s.done()
-	}
 	chunk := w.chunk
 	chunk.Choices = []CompletionChoice{}
-	var err error
-	if chunk.Usage, err = json.Marshal(gen.usage()); err != nil {
-		return err
-	}
-	if err := s.data(chunk); err != nil {
-		return err
-	}
-	return s.done()
+	return s.doneWith(gen.usage(), &chunk.Usage, &chunk)
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/mergeway/mergeway/catalog"
 	"github.com/mergeway/mergeway/fault"
-	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/store"
 )
 
@@ -96,9 +96,9 @@ func (g *Gateway) getRecipe(c *gin.Context) error {
 
 // recipeYAML writes a stored recipe as mergekit reads it.
 func (g *Gateway) recipeYAML(ctx context.Context, stored store.Recipe) ([]byte, error) {
-	r, err := merge.ParseRecipe(stored.Body)
+	r, err := catalog.ReadRecipe(stored)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Damaged, "recipe %s can't be read", stored.ID)
+		return nil, err
 	}
 	return r.YAML(stored.Name, func() (int, error) {
 		config, err := g.catalog.Fit(ctx, r)

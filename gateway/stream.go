@@ -86,6 +86,22 @@ func (s *eventStream) fail(e ErrorReply) error {
 // done says that a stream of chunks is complete.
 func (s *eventStream) done() error { return s.write("data: [DONE]\n\n") }
 
+// doneWith is done after one more chunk, for those who asked for the usage: without
+// field, which is the chunk's own, nobody did.
+func (s *eventStream) doneWith(usage Usage, field *json.RawMessage, chunk any) error {
+	if *field != nil {
+		text, err := json.Marshal(usage)
+		if err != nil {
+			return err
+		}
+		*field = text
+		if err := s.data(chunk); err != nil {
+			return err
+		}
+	}
+	return s.done()
+}
+
 // comment keeps the connection open; clients skip it.
 func (s *eventStream) comment() error { return s.write(": keep-alive\n\n") }
 

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
 // exportPlace is where an export goes: its folder, and the one beside it that
@@ -183,12 +184,7 @@ func (p *exportPlace) close() {
 
 // syncFolder makes what was renamed in a folder last.
 func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "sync the folder")
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil {
+	if err := checkpoint.SyncFolder(dir); err != nil {
 		return fault.Wrap(err, fault.Unavailable, "sync the folder")
 	}
 	return nil

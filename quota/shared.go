@@ -11,9 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
-	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/store"
 )
 
 const (
@@ -44,15 +43,12 @@ type Shared struct {
 // form. It does not connect yet. The connections are its own: they give up sooner
 // than those of a store may.
 func OpenShared(url string, log *slog.Logger) (*Shared, error) {
-	o, err := redis.ParseURL(url)
+	o, err := store.RedisOptions(url)
 	if err != nil {
-		// The cause may quote the URL, and with it the password.
-		return nil, fault.Bad("redis", "the URL of the Redis server can't be read: it is like redis://user:password@host:port/db")
+		return nil, err
 	}
-	o.ContextTimeoutEnabled = true
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
-	o.MaxRetries, o.DialerRetries = -1, 1
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	o.MaxRetries = -1
 	s := &Shared{client: redis.NewClient(o), log: log, alone: NewLocal(), held: map[string]string{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel

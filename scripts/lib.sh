@@ -21,6 +21,19 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # usage prints the comment at the top of the running script.
 usage() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
 
+# python_folder puts the packages that a file pins into a folder of the cache, where
+# nobody else looks for them, and sets $folder to it:
+# python_folder KIND NAME REQUIREMENTS [pip's options]
+python_folder() {
+	local kind=$1 name=$2 requirements=$3 making
+	folder=$cache/$kind/$(cat "$requirements" <(python3 --version) | sha256sum | cut -c1-16)
+	[[ -d $folder ]] && return
+	note "installing $name into $folder"
+	making=$folder.$$
+	python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts "${@:4}" \
+		--target "$making" --requirement "$requirements" && mv -T "$making" "$folder"
+}
+
 # native_env points go, cgo and the binary at the native parts.
 native_env() {
 	local search=$lib flag=-L$lib

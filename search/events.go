@@ -55,13 +55,9 @@ func (l *eventLog) watch(ctx context.Context, after int) <-chan Event {
 		defer close(out)
 		for {
 			events, changed, closed := l.since(after)
-			for _, e := range events {
-				select {
-				case out <- e:
-					after = e.Number
-				case <-ctx.Done():
-					return
-				}
+			var taken bool
+			if after, taken = deliver(ctx, out, events, after); !taken {
+				return
 			}
 			if len(events) > 0 {
 				continue // more may have come while the watcher was slow
@@ -77,4 +73,18 @@ func (l *eventLog) watch(ctx context.Context, after int) <-chan Event {
 		}
 	}()
 	return out
+}
+
+// deliver sends events to a watcher who has had those up to after, and gives the
+// number of the last that was taken. taken is false if ctx ended before all were.
+func deliver(ctx context.Context, out chan<- Event, events []Event, after int) (last int, taken bool) {
+	for _, e := range events {
+		select {
+		case out <- e:
+			after = e.Number
+		case <-ctx.Done():
+			return after, false
+		}
+	}
+	return after, true
 }

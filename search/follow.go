@@ -18,13 +18,9 @@ func (s *Service) follow(ctx context.Context, id string, after int) <-chan Event
 			if code := fault.CodeOf(err); err != nil && code != fault.Unavailable {
 				return
 			}
-			for _, e := range events {
-				select {
-				case out <- e:
-					after = e.Number
-				case <-ctx.Done():
-					return
-				}
+			var taken bool
+			if after, taken = deliver(ctx, out, events, after); !taken {
+				return
 			}
 			if err == nil && !more {
 				return

@@ -77,21 +77,31 @@ func keyClaim(searchID string) string  { return prefix + "claim:" + searchID }
 // what it says there it returns as an error as well.
 var quiet sync.Once
 
-// OpenRedis connects to the server at url, "redis://user:password@host:port/db",
-// or with "rediss" over TLS, or "unix:///path?db=0". It fails with
-// fault.Unavailable if the server doesn't answer and with fault.Damaged if it
-// holds state of a later mergeway.
-func OpenRedis(ctx context.Context, url string) (*Redis, error) {
-	quiet.Do(logging.Disable)
+// RedisOptions reads the URL of a Redis server; see [OpenRedis] for its form. The
+// options are what every connection of a gateway has in common.
+func RedisOptions(url string) (*redis.Options, error) {
 	o, err := redis.ParseURL(url)
 	if err != nil {
 		// The cause may quote the URL, and with it the password.
 		return nil, fault.Bad("redis", "the URL of the Redis server can't be read: it is like redis://user:password@host:port/db")
 	}
 	o.ContextTimeoutEnabled = true
-	o.DialerRetries = 1     // commands are retried anyway
-	o.PipelinePoolSize = -1 // the only ones are reads of several records: one pool will do
+	o.DialerRetries = 1 // commands are retried anyway, or are not to be
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return o, nil
+}
+
+// OpenRedis connects to the server at url, "redis://user:password@host:port/db",
+// or with "rediss" over TLS, or "unix:///path?db=0". It fails with
+// fault.Unavailable if the server doesn't answer and with fault.Damaged if it
+// holds state of a later mergeway.
+func OpenRedis(ctx context.Context, url string) (*Redis, error) {
+	quiet.Do(logging.Disable)
+	o, err := RedisOptions(url)
+	if err != nil {
+		return nil, err
+	}
+	o.PipelinePoolSize = -1 // the only ones are reads of several records: one pool will do
 	s := &Redis{client: redis.NewClient(o), addr: o.Addr, name: rand.Text(), channel: fmt.Sprint(prefix, "changes:", o.DB)}
 	if err := s.prepare(ctx); err != nil {
 		_ = s.Close()

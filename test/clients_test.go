@@ -1,8 +1,6 @@
 package test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +13,7 @@ func TestClients(t *testing.T) {
 	models := t.TempDir()
 	copyModel(t, models, base, base)
 	copyModel(t, models, model, model)
-	require.NoError(t, os.WriteFile(filepath.Join(copyModel(t, models, model, caller), "chat_template.jinja"), []byte(markedCalls), 0o644))
+	setTemplate(t, copyModel(t, models, model, caller), markedCalls)
 	s := start(t, options{models: models, args: []string{"--api-keys", key}})
 	t.Run("openai-go", func(t *testing.T) { checkOpenAIGo(t, s.url, key, model, caller) })
 	t.Run("anthropic", func(t *testing.T) { runClient(t, "anthropic", "anthropic_client.py", s.url, key, model, caller) })

@@ -41,6 +41,12 @@ func copyModel(t *testing.T, folder, from, name string) string {
 	return to
 }
 
+// setTemplate gives a model a chat template in place of its own.
+func setTemplate(t *testing.T, model, template string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(model, "chat_template.jinja"), []byte(template), 0o644))
+}
+
 // editConfig changes keys of a model's config.json.
 func editConfig(t *testing.T, model string, edit func(config object)) {
 	t.Helper()

@@ -2,8 +2,6 @@ package test
 
 import (
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -83,8 +81,7 @@ func TestResponsesAreKeptInBounds(t *testing.T) {
 func TestOpenAIPythonClientOnFunctionsInResponses(t *testing.T) {
 	python := openaiPython(t)
 	folder := t.TempDir()
-	to := copyModel(t, folder, "ja-general", "marked")
-	require.NoError(t, os.WriteFile(filepath.Join(to, "chat_template.jinja"), []byte(markedCalls), 0o644))
+	setTemplate(t, copyModel(t, folder, "ja-general", "marked"), markedCalls)
 	s := start(t, options{models: folder})
 	out, err := python(fromRoot("test", "python", "openai_responses_tools.py"), s.url+"/v1", "marked").CombinedOutput()
 	t.Logf("%s", out)

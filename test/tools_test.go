@@ -1,8 +1,6 @@
 package test
 
 import (
-	"encoding/json"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -70,8 +68,7 @@ func TestOpenAIPythonClientOnTools(t *testing.T) {
 	folder := t.TempDir()
 	copyModel(t, folder, "ja-general", "plain")
 	for name, template := range map[string]string{"marked": markedCalls, "listed": listedCalls, "untaught": untaughtCalls} {
-		to := copyModel(t, folder, "ja-general", name)
-		require.NoError(t, os.WriteFile(filepath.Join(to, "chat_template.jinja"), []byte(template), 0o644))
+		setTemplate(t, copyModel(t, folder, "ja-general", name), template)
 	}
 	renameToken(t, filepath.Join(folder, "listed", "tokenizer.json"), "<unk>", "[TOOL_CALLS]")
 	s := start(t, options{models: folder})
@@ -97,21 +94,16 @@ func TestOpenAIPythonClientOnTools(t *testing.T) {
 // no token for unknown text.
 func renameToken(t *testing.T, path, from, to string) {
 	t.Helper()
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	var file object
-	require.NoError(t, json.Unmarshal(data, &file))
-	for _, added := range file.list("added_tokens") {
-		if added.text("content") == from {
-			added["content"] = to
+	editJSON(t, path, func(file object) {
+		for _, added := range file.list("added_tokens") {
+			if added.text("content") == from {
+				added["content"] = to
+			}
 		}
-	}
-	model := file.object("model")
-	vocab := model.object("vocab")
-	vocab[to] = vocab[from]
-	delete(vocab, from)
-	model["unk_token"] = nil
-	data, err = json.Marshal(file)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, data, 0o644))
+		model := file.object("model")
+		vocab := model.object("vocab")
+		vocab[to] = vocab[from]
+		delete(vocab, from)
+		model["unk_token"] = nil
+	})
 }

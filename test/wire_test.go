@@ -2,11 +2,8 @@ package test
 
 import (
 	"bytes"
-	"encoding/json"
 	"math"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +17,7 @@ func TestRequestsMayHaveEveryFormThatClientsSend(t *testing.T) {
 	copyModel(t, models, base, base)
 	copyModel(t, models, base, "org/nested")
 	system := copyModel(t, models, base, "with-system")
-	editTemplate(t, system, "{% for m in messages %}{{ '[INST] ' + m['role'] + ': ' + m['content'] + ' [/INST]' }}{% endfor %}")
+	setTemplate(t, system, "{% for m in messages %}{{ '[INST] ' + m['role'] + ': ' + m['content'] + ' [/INST]' }}{% endfor %}")
 	s := start(t, options{models: models})
 	tokens := func(path string, body object) int {
 		t.Helper()
@@ -268,18 +265,4 @@ func TestRefusalsHaveTheEnvelopeAndTheHeaders(t *testing.T) {
 	require.NotEmpty(t, header.Get("Retry-After"))
 	require.NotEmpty(t, refused.text("message"))
 	require.NotEmpty(t, refused.text("code"))
-}
-
-// editTemplate gives a model another chat template.
-func editTemplate(t *testing.T, model, template string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(filepath.Join(model, "chat_template.jinja"), []byte(template), 0o644))
-	path := filepath.Join(model, "tokenizer_config.json")
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	config := reply{body: data}.object(t)
-	delete(config, "chat_template")
-	data, err = json.Marshal(config)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, data, 0o644))
 }

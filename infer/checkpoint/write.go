@@ -165,6 +165,11 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 	if err = os.Rename(temp.Name(), path); err != nil {
 		return err
 	}
+	return SyncFolder(dir)
+}
+
+// SyncFolder makes what was renamed in a folder last, also if the power goes.
+func SyncFolder(dir string) error {
 	folder, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -126,9 +126,9 @@ func polish(document *openapi3.T) error {
 					stream.Schema = openapi3.NewStringSchema().NewRef()
 				}
 			}
-			other := openapi3.NewResponse().WithDescription("any other failure").WithContent(failure(document, path))
 			addRefusals(document, operation, method, path)
 			// A timeout, our own fault: any operation can fail so.
+			other := openapi3.NewResponse().WithDescription("any other failure").WithContent(failure(document, path))
 			operation.Responses.Set("default", &openapi3.ResponseRef{Value: other})
 		}
 	}
