@@ -14,6 +14,9 @@ import (
 // their shortest form, and nothing that its method would not look at. The executor
 // merges this form, so that equal recipes give equal bits.
 func (r Recipe) normal() Recipe {
+	if r.Method == Dataflow {
+		return r
+	}
 	r = r.withDefaults()
 	c := methods[r.Method]
 	r.Lambda += 0 // -0 becomes 0; harmless elsewhere
@@ -83,7 +86,19 @@ func (r Recipe) Canonical() ([]byte, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	r = r.normal()
+	object := r.normal().canonical()
+	body, err := marshal(object) // maps are written with their keys sorted
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "writing a recipe")
+	}
+	return body, nil
+}
+
+// canonical is Canonical's object for a recipe in its normal form.
+func (r Recipe) canonical() map[string]any {
+	if r.Method == Dataflow {
+		return r.canonicalPath()
+	}
 	c := methods[r.Method]
 	sources := make([]map[string]any, len(r.Sources))
 	for i, s := range r.Sources {
@@ -128,11 +143,7 @@ func (r Recipe) Canonical() ([]byte, error) {
 	if r.Method.Random() {
 		object["seed"] = r.Seed
 	}
-	body, err := marshal(object) // maps are written with their keys sorted
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "writing a recipe")
-	}
-	return body, nil
+	return object
 }
 
 // digestVersion is part of every digest: it changes when the same recipe begins

@@ -42,6 +42,9 @@ func Fit(r Recipe, models map[string]Described) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
+	if r.Method == Dataflow {
+		return fault.Bad("method", "%q is not served yet", string(Dataflow))
+	}
 	r = r.withDefaults()
 	var report Misfit
 	for _, name := range r.Models() {

@@ -230,8 +230,8 @@ func (m Method) choices() (choices, error) {
 
 // methodNames lists the methods, for messages.
 func methodNames() string {
-	names := make([]string, 0, len(methods))
-	for _, name := range Methods() {
+	names := make([]string, 0, len(methods)+1)
+	for _, name := range append(Methods(), Dataflow) {
 		names = append(names, string(name))
 	}
 	return strings.Join(names, ", ")

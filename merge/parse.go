@@ -21,7 +21,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 	if len(data) > MaxRecipeBytes {
 		return Recipe{}, fault.New(fault.TooLarge, "a recipe of %d bytes: at most %d", len(data), MaxRecipeBytes)
 	}
-	top, err := object(data, "", "method", "base_model", "sources", "groups", "normalize", "lambda", "rescale", "consensus", "seed", "span", "parameters", "dtype")
+	top, err := object(data, "", "method", "base_model", "sources", "path", "groups", "normalize", "lambda", "rescale", "consensus", "seed", "span", "parameters", "dtype")
 	if err != nil {
 		return Recipe{}, err
 	}
@@ -30,7 +30,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 		return Recipe{}, err
 	}
 	r := NewRecipe(method)
-	var list []json.RawMessage
+	var list, hops []json.RawMessage
 	if err := errors.Join(
 		top.read("base_model", &r.Base),
 		top.read("groups", &r.Groups),
@@ -43,10 +43,11 @@ func ParseRecipe(data []byte) (Recipe, error) {
 		top.readParameters(&r.Parameters),
 		top.read("dtype", &r.DType),
 		top.read("sources", &list),
+		top.read("path", &hops),
 	); err != nil {
 		return Recipe{}, first(err)
 	}
-	if top.has("lambda") && r.Lambda == 0 {
+	if top.has("lambda") && r.Lambda == 0 && method != Dataflow {
 		return Recipe{}, fault.Bad("lambda", "lambda 0 would be the base model, whatever the sources")
 	}
 	if len(list) > MaxSources {
@@ -58,6 +59,9 @@ func ParseRecipe(data []byte) (Recipe, error) {
 			return Recipe{}, err
 		}
 		r.Sources = append(r.Sources, s)
+	}
+	if r.Path, err = parsePath(hops); err != nil {
+		return Recipe{}, err
 	}
 	r = r.withDefaults()
 	return r, r.Validate()

@@ -23,7 +23,10 @@ type Recipe struct {
 	// leave it out, and then the first source does.
 	Base string `json:"base_model,omitempty"`
 	// Sources are the models to merge, at most [MaxSources], no name twice.
-	Sources []Source `json:"sources"`
+	Sources []Source `json:"sources,omitempty"`
+	// Path is the way of the tokens through the blocks of the models, of at most
+	// [MaxHops] hops, in place of Sources where Method is [Dataflow].
+	Path []Hop `json:"path,omitempty"`
 	// Groups says what one of several values of a [Setting] covers.
 	Groups Grouping `json:"groups"`
 	// Normalize divides by the sum of the weights, in "ties" and its kin by the
@@ -116,6 +119,9 @@ func NewRecipe(m Method) Recipe {
 
 // withDefaults fills in what the zero value leaves open.
 func (r Recipe) withDefaults() Recipe {
+	if r.Method == Dataflow {
+		return r
+	}
 	c := methods[r.Method]
 	if r.Groups == "" {
 		r.Groups = WholeModel
@@ -156,6 +162,9 @@ func (r Recipe) Models() []string {
 	}
 	for _, s := range r.Sources {
 		names = append(names, s.Model)
+	}
+	for _, h := range r.Path {
+		names = append(names, h.Model)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

@@ -30,9 +30,15 @@ const (
 // Validate says what is wrong with the recipe in itself, without knowing the
 // models it names ([CheckFit] looks at those): fault.Invalid with the field.
 func (r Recipe) Validate() error {
+	if r.Method == Dataflow {
+		return r.validatePath()
+	}
 	r = r.withDefaults()
 	c, err := r.Method.choices()
 	if err != nil {
+		return err
+	}
+	if err := r.pathOnly(); err != nil {
 		return err
 	}
 	if !r.Groups.known() {
