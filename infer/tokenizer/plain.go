@@ -11,13 +11,13 @@ import (
 // vocabulary lists as a piece like any other: Unigram always, BPE with
 // ignore_merges. Such a name is cut in two before it is encoded.
 func (t *Tokenizer) encodePlain(text string) []int32 {
-	ids := encode(t.plain, text)
+	ids := t.plain.encode(text)
 	if !slices.ContainsFunc(ids, t.isControl) {
 		return ids
 	}
 	ids = ids[:0]
 	for _, part := range t.cutNames(text) {
-		ids = append(ids, encode(t.plain, part)...)
+		ids = append(ids, t.plain.encode(part)...)
 	}
 	// What is left was spelled otherwise and made a name by the normalizer.
 	return slices.DeleteFunc(ids, t.isControl)

@@ -16,16 +16,15 @@ import (
 	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
-// Tokenizer is one model's tokenizer. It is safe for concurrent use, and lives
-// as long as the process: models are few, and tokenizers small.
+// Tokenizer is one model's tokenizer. It is safe for concurrent use.
 type Tokenizer struct {
-	special *tokenizers.Tokenizer // recognises the names of special tokens
-	plain   *tokenizers.Tokenizer // sees them as text
-	ids     map[string]int32      // token → id
-	names   []string              // of special tokens
-	control map[int32]bool        // special tokens
-	nul     map[int32]bool        // tokens with a NUL in their text
-	partial map[int32]string      // tokens with a part of a character → their bytes
+	special *native          // recognises the names of special tokens
+	plain   *native          // sees them as text
+	ids     map[string]int32 // token → id
+	names   []string         // of special tokens
+	control map[int32]bool   // special tokens
+	nul     map[int32]bool   // tokens with a NUL in their text
+	partial map[int32]string // tokens with a part of a character → their bytes
 	bos     *int32
 	eos     *int32
 	pad     *int32
@@ -38,13 +37,30 @@ type Tokenizer struct {
 
 const maxFileBytes = 256 << 20
 
+// File is the name of the file that a tokenizer is read from.
+const File = "tokenizer.json"
+
 // Load reads tokenizer.json of a model's folder, and which tokens begin, end and
 // fill up a sequence from tokenizer_config.json or special_tokens_map.json.
 func Load(dir string) (*Tokenizer, error) {
-	data, err := checkpoint.ReadSmall(dir, "tokenizer.json", maxFileBytes)
+	data, err := checkpoint.ReadSmall(dir, File, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}
+	return LoadAs(dir, data)
+}
+
+// LoadVocabulary reads which tokens the tokenizer.json of a model's folder knows.
+func LoadVocabulary(dir string) (*Vocabulary, error) {
+	data, err := checkpoint.ReadSmall(dir, File, maxFileBytes)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVocabulary(data)
+}
+
+// LoadAs is [Load] with another text in the place of the folder's tokenizer.json.
+func LoadAs(dir string, data []byte) (*Tokenizer, error) {
 	t, err := FromBytes(data)
 	if err != nil {
 		return nil, err
@@ -114,26 +130,12 @@ func FromBytes(data []byte) (*Tokenizer, error) {
 	if holdsNUL(data) {
 		return nil, fault.New(fault.Damaged, "tokenizer.json holds a NUL character")
 	}
-	t := &Tokenizer{ids: map[string]int32{}, control: map[int32]bool{}}
-	// BPE and WordPiece list their vocabulary as an object; Unigram as a list of pairs.
-	if err := json.Unmarshal(file.Model.Vocab, &t.ids); err != nil {
-		var pairs [][]any
-		if err := json.Unmarshal(file.Model.Vocab, &pairs); err != nil {
-			return nil, fault.Wrap(err, fault.Damaged, "tokenizer.json has no vocabulary")
-		}
-		t.ids = map[string]int32{}
-		for i, pair := range pairs {
-			if len(pair) == 0 {
-				return nil, fault.New(fault.Damaged, "tokenizer.json: entry %d of the vocabulary is empty", i)
-			}
-			if token, ok := pair[0].(string); ok {
-				t.ids[token] = int32(i)
-			}
-		}
+	t := &Tokenizer{control: map[int32]bool{}}
+	pieces, err := parsePieces(file.Model.Vocab)
+	if err != nil {
+		return nil, err
 	}
-	if t.ids == nil {
-		return nil, fault.New(fault.Damaged, "tokenizer.json has no vocabulary")
-	}
+	t.ids = pieces
 	for _, added := range file.AddedTokens {
 		t.ids[added.Content] = added.ID
 		if added.Special && added.Content != "" {
@@ -146,12 +148,11 @@ func FromBytes(data []byte) (*Tokenizer, error) {
 	} else {
 		t.unknown = file.Model.UnkID
 	}
-	var err error
-	if t.special, err = tokenizers.FromBytes(data); err != nil {
-		return nil, fault.Wrap(err, fault.Damaged, "tokenizer.json")
+	if t.special, err = newNative(data); err != nil {
+		return nil, err
 	}
-	if t.plain, err = tokenizers.FromBytes(data, tokenizers.WithEncodeSpecialTokens()); err != nil {
-		return nil, fault.Wrap(err, fault.Damaged, "tokenizer.json")
+	if t.plain, err = newNative(data, tokenizers.WithEncodeSpecialTokens()); err != nil {
+		return nil, err
 	}
 	t.nul, t.partial = t.tokensWithNUL(), t.partialTokens()
 	return t, nil
@@ -200,18 +201,9 @@ func (t *Tokenizer) tokensWithNUL() map[int32]bool {
 func (t *Tokenizer) Encode(text string, parseSpecial bool) []int32 {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 	if parseSpecial {
-		return encode(t.special, text)
+		return t.special.encode(text)
 	}
 	return t.encodePlain(text)
-}
-
-func encode(with *tokenizers.Tokenizer, text string) []int32 {
-	raw, _ := with.Encode(text, false)
-	ids := make([]int32, len(raw))
-	for i, id := range raw {
-		ids[i] = int32(id)
-	}
-	return ids
 }
 
 // Decode gives the text of ids. With skipSpecial special tokens leave no trace.
@@ -231,11 +223,7 @@ func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 }
 
 func (t *Tokenizer) decode(ids []int32, skipSpecial bool) string {
-	raw := make([]uint32, len(ids))
-	for i, id := range ids {
-		raw[i] = uint32(id)
-	}
-	return t.special.Decode(raw, skipSpecial)
+	return t.special.decode(ids, skipSpecial)
 }
 
 // TokenID looks a token up by its name in the vocabulary.
@@ -251,7 +239,7 @@ func (t *Tokenizer) SpecialNames() []string { return t.names }
 func (t *Tokenizer) IsSpecial(id int32) bool { return t.control[id] }
 
 // VocabSize is the number of tokens, added ones included.
-func (t *Tokenizer) VocabSize() int { return int(t.special.VocabSize()) }
+func (t *Tokenizer) VocabSize() int { return t.special.vocabSize() }
 
 // TextRows is how many rows an embedding must have for every token that text can
 // become. Special tokens may lie beyond: Gemma 3's tokenizer has one for images
