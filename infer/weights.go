@@ -79,12 +79,9 @@ func LoadWeights(ctx context.Context, dev *device.Device, f *checkpoint.Folder, 
 		if err := ctx.Err(); err != nil {
 			return nil, fault.Wrap(err, fault.Cancelled, "load weights")
 		}
-		info, data, err := f.Tensor(p.Name)
+		info, data, err := storedParam(f, p)
 		if err != nil {
 			return nil, err
-		}
-		if !slices.Equal(info.Shape, p.Shape) {
-			return nil, fault.New(fault.Damaged, "tensor %q is %v, by config.json it should be %v", p.Name, info.Shape, p.Shape)
 		}
 		t, err := upload(dev, info, data, compute)
 		if err != nil {

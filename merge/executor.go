@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
@@ -28,6 +31,21 @@ func NewExecutor(dev *device.Device) *Executor {
 	}
 }
 
+// Model is a model that takes part in a merge: [*infer.Weights], which lie on the
+// device, or a [Stored] one.
+type Model interface {
+	Config() checkpoint.Config
+	DType() dtypes.DType // of its tensors on the device
+}
+
+// Stored is a Model that is elsewhere, as [*infer.Stored] is: its tensors are put
+// on the device when they are merged, and freed when they have been. Upload gives
+// the one that is number i in [arch.Params], and may be called at once with others.
+type Stored interface {
+	Model
+	Upload(ctx context.Context, i int) (*tensors.Tensor, error)
+}
+
 // Merge makes the model of a recipe from the weights of all models that it names
 // ([Recipe.Models]). The result is the caller's to free, is held in the dtype of
 // the sources, and has the configuration of the recipe's parent. The sources have
@@ -36,19 +54,36 @@ func NewExecutor(dev *device.Device) *Executor {
 // The error is fault.Invalid or fault.Unfit for what is wrong with the recipe,
 // and fault.Cancelled if ctx ends: Merge looks at it between layers.
 func (x *Executor) Merge(ctx context.Context, r Recipe, sources map[string]*infer.Weights) (*infer.Weights, error) {
-	configs := make(map[string]checkpoint.Config, len(sources))
+	models := make(map[string]Model, len(sources))
 	for name, w := range sources {
-		configs[name] = w.Config()
+		models[name] = w
 	}
-	if err := CheckFit(r, configs); err != nil {
+	return x.MergeFrom(ctx, r, models, StreamOptions{})
+}
+
+// StreamOptions say how models are merged that are not on the device.
+type StreamOptions struct {
+	// Sequential merges a unit when the one before it is done with. That takes half
+	// the room and more time: else the next one is read meanwhile.
+	Sequential bool
+	// Progress is told how many units are merged, and of how many; may be nil.
+	Progress func(merged, total int)
+}
+
+// MergeFrom is Merge for models that need not be on the device. The result is the
+// same to the last bit, wherever they are. Besides the merged model it takes room
+// for a unit of each Stored one (see [UnitBytes]), or for two unless it is
+// sequential.
+func (x *Executor) MergeFrom(ctx context.Context, r Recipe, models map[string]Model, o StreamOptions) (*infer.Weights, error) {
+	j, err := prepare(r, models)
+	if err != nil {
 		return nil, err
 	}
-	j := newJob(r, sources)
-	merged, err := x.run(ctx, j)
+	merged, err := x.run(ctx, j, o)
 	if err != nil {
 		return nil, fmt.Errorf("merge by %q: %w", string(r.Method), err)
 	}
-	config := configs[r.Parent()]
+	config := models[r.Parent()].Config()
 	config.DType = j.program.round
 	w, err := infer.NewWeights(config, x.dev, merged)
 	if err != nil {
@@ -58,11 +93,23 @@ func (x *Executor) Merge(ctx context.Context, r Recipe, sources map[string]*infe
 	return w, nil
 }
 
+// prepare checks that models fit a recipe, and looks up what it needs.
+func prepare(r Recipe, models map[string]Model) (job, error) {
+	configs := make(map[string]checkpoint.Config, len(models))
+	for name, m := range models {
+		configs[name] = m.Config()
+	}
+	if err := CheckFit(r, configs); err != nil {
+		return job{}, err
+	}
+	return newJob(r, models), nil
+}
+
 // newJob looks up what a fitting recipe needs.
-func newJob(r Recipe, weights map[string]*infer.Weights) job {
+func newJob(r Recipe, models map[string]Model) job {
 	r = r.normal()
 	c := methods[r.Method]
-	config := weights[r.Parent()].Config()
+	config := models[r.Parent()].Config()
 	params := arch.Params(config)
 	j := job{
 		recipe:  r,
@@ -71,11 +118,22 @@ func newJob(r Recipe, weights map[string]*infer.Weights) job {
 		places:  r.places(config),
 		units:   units(params),
 	}
+	operands := make(map[string]operand, len(models))
+	for name, m := range models {
+		switch m := m.(type) {
+		case *infer.Weights:
+			operands[name] = operand{m, m.Tensors()}
+		case Stored:
+			at := make([]*tensors.Tensor, len(params))
+			operands[name] = operand{tensors: at}
+			j.feeds = append(j.feeds, feed{m, at})
+		}
+	}
 	if j.program.base {
-		j.base = operand{weights[r.Base], weights[r.Base].Tensors()}
+		j.base = operands[r.Base]
 	}
 	for _, s := range r.Sources {
-		j.sources = append(j.sources, operand{weights[s.Model], weights[s.Model].Tensors()})
+		j.sources = append(j.sources, operands[s.Model])
 	}
 	return j
 }

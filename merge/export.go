@@ -181,10 +181,8 @@ func exportedConfig(parentDir string, dtype dtypes.DType) ([]byte, error) {
 // one, so that narrowing them is exact.
 func (x *Executor) exportWeights(ctx context.Context, dir string, w *infer.Weights, dtype dtypes.DType, o ExportOptions) error {
 	infos := storedAs(w.Config(), dtype)
-	var written, total int64
-	for _, info := range infos {
-		total += info.StoredBytes()
-	}
+	var written int64
+	total := bytesOfAll(infos)
 	report := func() {
 		if o.Progress != nil {
 			o.Progress(written, total)
@@ -214,6 +212,15 @@ func storedAs(c checkpoint.Config, dtype dtypes.DType) []checkpoint.TensorInfo {
 		infos[i] = checkpoint.TensorInfo{Name: p.Name, DType: dtype, Shape: p.Shape}
 	}
 	return infos
+}
+
+// bytesOfAll is what tensors take together.
+func bytesOfAll(infos []checkpoint.TensorInfo) int64 {
+	var total int64
+	for _, info := range infos {
+		total += info.StoredBytes()
+	}
+	return total
 }
 
 // bytesOf gives a tensor's bytes in a dtype: little-endian, row-major.

@@ -10,6 +10,7 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device"
 )
 
@@ -21,12 +22,15 @@ type job struct {
 	units   []unit    // in order, covering all tensors
 	base    operand   // empty for methods without a base
 	sources []operand // in the order of recipe.Sources
+	feeds   []feed    // of the operands that are not on the device
 	program program   // what all units run
 }
 
 // operand is a model that takes part.
 type operand struct {
-	owner   *infer.Weights // whose the tensors are, see rankingKey
+	owner *infer.Weights // whose the tensors are, see rankingKey; nil for one that is fed
+	// tensors are all of a resident model's, and of one that is fed those of the
+	// units at hand.
 	tensors []*tensors.Tensor
 }
 
@@ -48,6 +52,17 @@ func units(params []arch.Param) []unit {
 		units[len(units)-1].to = t + 1
 	}
 	return units
+}
+
+// UnitBytes is the device's memory that a unit of a model takes at most, where the
+// model's tensors have the dtype. A unit is a block, or an end of the model.
+func UnitBytes(c checkpoint.Config, dtype dtypes.DType) int64 {
+	var most int64
+	infos := storedAs(c, dtype)
+	for _, u := range units(arch.Params(c)) {
+		most = max(most, bytesOfAll(infos[u.from:u.to]))
+	}
+	return most
 }
 
 // newProgram is what a recipe in its normal form compiles to.
@@ -89,19 +104,19 @@ func newProgram(r Recipe, c choices) program {
 
 // run merges every tensor. It looks at ctx between calls; on any failure the
 // tensors made so far are freed.
-func (x *Executor) run(ctx context.Context, j job) (merged []*tensors.Tensor, err error) {
-	defer func() {
+func (x *Executor) run(ctx context.Context, j job, o StreamOptions) (merged []*tensors.Tensor, err error) {
+	s := x.stream(ctx, j, j.units, !o.Sequential)
+	defer s.close()
+	for i := range j.units {
+		out, err := s.next()
 		if err != nil {
 			device.Free(merged...)
-			merged = nil
-		}
-	}()
-	for _, u := range j.units {
-		out, err := x.runUnit(ctx, j, u)
-		if err != nil {
-			return merged, err
+			return nil, err
 		}
 		merged = append(merged, out...)
+		if o.Progress != nil {
+			o.Progress(i+1, len(j.units))
+		}
 	}
 	return merged, nil
 }

@@ -105,7 +105,7 @@ func toyJob(t testing.TB, r Recipe, models map[string][][]float32) job {
 
 // runJob runs a job and reads the result.
 func runJob(t testing.TB, x *Executor, j job) [][]float32 {
-	out, err := x.run(context.Background(), j)
+	out, err := x.run(context.Background(), j, StreamOptions{})
 	require.NoError(t, err)
 	defer device.Free(out...)
 	values := make([][]float32, len(out))
@@ -448,7 +448,7 @@ func TestCancelledMergeStopsAndFrees(t *testing.T) {
 	j := toyJob(t, toyRecipe(TaskArithmetic), toys(9))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	out, err := x.run(ctx, j)
+	out, err := x.run(ctx, j, StreamOptions{})
 	assert.Nil(t, out)
 	assert.Equal(t, fault.Cancelled, fault.CodeOf(err))
 	assert.ErrorIs(t, err, context.Canceled)
@@ -458,7 +458,7 @@ func TestBrokenTensorsAreAnErrorNotAPanic(t *testing.T) {
 	x := sharedExecutor(t)
 	j := toyJob(t, toyRecipe(DARETIES), toys(10))
 	j.sources[1].tensors[3] = tensors.FromFlatDataAndDimensions([]float32{1, 2}, 2)
-	out, err := x.run(context.Background(), j)
+	out, err := x.run(context.Background(), j, StreamOptions{})
 	assert.Nil(t, out)
 	assert.Equal(t, fault.Internal, fault.CodeOf(err))
 }

@@ -42,18 +42,22 @@ const (
 	inRows                         // the rank of each in its row, smallest first
 )
 
-// ranking gives how the entries of a source's difference from the base rank.
+// ranking gives how the entries of a source's difference from the base rank. It
+// is remembered for weights that stay: a merge looks at each tensor once.
 func (x *Executor) ranking(j job, tensor, source int, kind rankingKind) ([]uint32, error) {
-	key := rankingKey{source: j.sources[source].owner, base: j.base.owner, tensor: tensor, kind: kind}
-	order, ok := x.rankings.get(key)
-	if !ok {
-		var err error
-		if order, err = x.rank(j.sources[source].tensors[tensor], j.base.tensors[tensor], kind); err != nil {
-			return nil, err
+	from, base := j.sources[source], j.base
+	stay := from.owner != nil && base.owner != nil
+	key := rankingKey{source: from.owner, base: base.owner, tensor: tensor, kind: kind}
+	if stay {
+		if order, ok := x.rankings.get(key); ok {
+			return order, nil
 		}
+	}
+	order, err := x.rank(from.tensors[tensor], base.tensors[tensor], kind)
+	if err == nil && stay {
 		x.rankings.put(key, order)
 	}
-	return order, nil
+	return order, err
 }
 
 // rank sorts on the device.

@@ -1,0 +1,70 @@
+package infer
+
+import (
+	"context"
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/device"
+)
+
+// Stored are the parameters of a model that stays in its folder: each is put on
+// the device when it is asked for. For what takes one at a time, as a merge does,
+// a model of any size then fits. It is safe for concurrent use.
+type Stored struct {
+	dev     *device.Device
+	folder  *checkpoint.Folder
+	params  []arch.Param
+	compute dtypes.DType
+}
+
+// NewStored gives the model of a folder, which has to stay open. compute is as in
+// [LoadWeights], as is the error: a tensor that is missing or of another shape is
+// known at once.
+func NewStored(dev *device.Device, f *checkpoint.Folder, compute dtypes.DType) (*Stored, error) {
+	if compute == dtypes.InvalidDType {
+		compute = dev.ComputeDType(StoredDType(f))
+	}
+	s := &Stored{dev: dev, folder: f, params: arch.Params(f.Config()), compute: compute}
+	for _, p := range s.params {
+		if _, _, err := storedParam(f, p); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// storedParam gives a parameter as its folder has it.
+func storedParam(f *checkpoint.Folder, p arch.Param) (checkpoint.TensorInfo, []byte, error) {
+	info, data, err := f.Tensor(p.Name)
+	if err == nil && !slices.Equal(info.Shape, p.Shape) {
+		err = fault.New(fault.Damaged, "tensor %q is %v, by config.json it should be %v", p.Name, info.Shape, p.Shape)
+	}
+	return info, data, err
+}
+
+// Config is the model's shape.
+func (s *Stored) Config() checkpoint.Config { return s.folder.Config() }
+
+// DType is what the parameters have on the device.
+func (s *Stored) DType() dtypes.DType { return s.compute }
+
+// Upload puts parameter i, in the order of [arch.Params], on the device. It is
+// the caller's to free.
+func (s *Stored) Upload(ctx context.Context, i int) (*tensors.Tensor, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Wrap(err, fault.Cancelled, "read weights")
+	}
+	info, data, err := storedParam(s.folder, s.params[i])
+	if err != nil {
+		return nil, err
+	}
+	s.folder.ReadAhead(info.Name)
+	defer s.folder.LetGo(info.Name)
+	return upload(s.dev, info, data, s.compute)
+}

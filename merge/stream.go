@@ -1,0 +1,162 @@
+package merge
+
+import (
+	"context"
+	"sync"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/mergeway/mergeway/infer/device"
+)
+
+// feed puts the tensors of a model that is not on the device there, unit by unit.
+type feed struct {
+	model Stored
+	at    []*tensors.Tensor // that are there; those of all operands that are this model
+}
+
+// upload puts a unit's tensors on the device. What has been put there is to be
+// freed with free, also beside an error.
+func (f feed) upload(ctx context.Context, u unit) error {
+	for t := u.from; t < u.to; t++ {
+		var err error
+		if f.at[t], err = f.model.Upload(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// free frees a unit's tensors.
+func (f feed) free(u unit) {
+	device.Free(f.at[u.from:u.to]...)
+	clear(f.at[u.from:u.to])
+}
+
+// stream merges units one after the other. Where operands are fed, the next unit's
+// tensors are read while one is merged, and one is merged while the one before it
+// is used; the device then holds two units at most, of what is fed and of what is
+// merged.
+type stream struct {
+	x       *Executor
+	job     job
+	order   []unit // to be merged
+	ctx     context.Context
+	stop    context.CancelFunc
+	merged  chan mergedUnit // nil if next does all the work
+	working sync.WaitGroup
+}
+
+// mergedUnit are a unit's tensors, or why there are none.
+type mergedUnit struct {
+	tensors []*tensors.Tensor
+	err     error
+}
+
+// stream begins to merge a job's units in the given order, ahead of what is asked
+// for if that saves time.
+func (x *Executor) stream(ctx context.Context, j job, order []unit, ahead bool) *stream {
+	s := &stream{x: x, job: j, order: order, ctx: ctx, stop: func() {}}
+	if ahead && len(j.feeds) > 0 && len(order) > 1 {
+		s.ctx, s.stop = context.WithCancel(ctx)
+		s.merged = make(chan mergedUnit)
+		fed := make(chan error)
+		s.working.Go(func() { s.feedAll(fed) })
+		s.working.Go(func() { s.mergeAll(fed) })
+	}
+	return s
+}
+
+// next gives the tensors of the next unit. They are the caller's to free.
+func (s *stream) next() ([]*tensors.Tensor, error) {
+	if s.merged != nil {
+		m, ok := <-s.merged
+		if !ok {
+			return nil, cancelled(s.ctx)
+		}
+		return m.tensors, m.err
+	}
+	u := s.order[0]
+	s.order = s.order[1:]
+	defer s.free(u)
+	if err := s.upload(u); err != nil {
+		return nil, err
+	}
+	return s.x.runUnit(s.ctx, s.job, u)
+}
+
+// close ends the work and frees what nobody has asked for.
+func (s *stream) close() {
+	s.stop()
+	if s.merged != nil {
+		for m := range s.merged {
+			device.Free(m.tensors...)
+		}
+	}
+	s.working.Wait()
+}
+
+// feedAll uploads unit after unit, and tells of each when somebody listens: one is
+// ready while the one before it is merged.
+func (s *stream) feedAll(fed chan<- error) {
+	defer close(fed)
+	for _, u := range s.order {
+		err := s.upload(u)
+		select {
+		case fed <- err:
+		case <-s.ctx.Done():
+			s.free(u)
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// mergeAll merges what has been uploaded.
+func (s *stream) mergeAll(fed <-chan error) {
+	defer close(s.merged)
+	for _, u := range s.order {
+		err, ok := <-fed
+		if !ok {
+			return // cancelled
+		}
+		var m mergedUnit
+		if m.err = err; err == nil {
+			m.err = device.Try("merge", func() (err error) {
+				m.tensors, err = s.x.runUnit(s.ctx, s.job, u)
+				return err
+			})
+		}
+		s.free(u)
+		select {
+		case s.merged <- m:
+		case <-s.ctx.Done():
+			device.Free(m.tensors...)
+			return
+		}
+		if m.err != nil {
+			return
+		}
+	}
+}
+
+// upload puts a unit's tensors of all feeds on the device.
+func (s *stream) upload(u unit) error {
+	return device.Try("read weights", func() error {
+		for _, f := range s.job.feeds {
+			if err := f.upload(s.ctx, u); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// free frees a unit's tensors of all feeds.
+func (s *stream) free(u unit) {
+	for _, f := range s.job.feeds {
+		f.free(u)
+	}
+}
