@@ -3,6 +3,7 @@ package cmaes
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // resamples is how often a candidate outside the bounds is drawn anew before
@@ -15,6 +16,9 @@ const resamples = 100
 // Ask gives.
 func (x *Optimizer) Candidate(index int) []float64 {
 	normal := newNormals(x.options.Seed, x.generation, index)
+	if x.options.Covariance == Diagonal {
+		return x.drawEach(normal)
+	}
 	for range resamples {
 		if v := x.draw(normal); x.feasible(v) {
 			return v
@@ -22,33 +26,56 @@ func (x *Optimizer) Candidate(index int) []float64 {
 	}
 	v := x.draw(normal)
 	for i := range v {
-		v[i] = math.Min(math.Max(v[i], x.options.Lower[i]), x.options.Upper[i])
+		v[i] = x.clip(i, v[i])
 	}
 	return v
 }
 
-// draw samples N(mean, sigma² C) as mean + sigma B diag(d) z.
-func (x *Optimizer) draw(normal *normals) []float64 {
-	n := x.options.Dim
-	z := make([]float64, n)
-	for i := range z {
-		z[i] = x.d[i] * normal.next()
-	}
-	v := make([]float64, n)
-	for i := range v {
-		var y float64
-		for j := range n {
-			y += x.b.At(i, j) * z[j]
+// drawEach samples parameters that are independent of each other, each anew until
+// it is within its bounds. That is the distribution which drawing all of them anew
+// gives, and where there are thousands, one of which is always outside, the only way
+// to it.
+func (x *Optimizer) drawEach(normal *normals) []float64 {
+	v := x.shape.stretch(slices.Repeat([]float64{x.sigma}, x.options.Dim))
+	for i, deviation := range v {
+		v[i] = x.mean[i] + deviation*normal.next()
+		for range resamples {
+			if v[i] == x.clip(i, v[i]) {
+				break
+			}
+			v[i] = x.mean[i] + deviation*normal.next()
 		}
-		v[i] = x.mean[i] + x.sigma*y
+		v[i] = x.clip(i, v[i])
+	}
+	return v
+}
+
+// clip moves parameter i into its bounds, if it has any. Parameters with levels are
+// within theirs when they are rounded.
+func (x *Optimizer) clip(i int, v float64) float64 {
+	if _, rounded := x.levels[i]; rounded || x.options.Lower == nil {
+		return v
+	}
+	return math.Min(math.Max(v, x.options.Lower[i]), x.options.Upper[i])
+}
+
+// draw samples N(mean, sigma² C).
+func (x *Optimizer) draw(normal *normals) []float64 {
+	z := make([]float64, x.options.Dim)
+	for i := range z {
+		z[i] = normal.next()
+	}
+	v := x.shape.stretch(z)
+	for i := range v {
+		v[i] = x.mean[i] + x.sigma*v[i]
 	}
 	return v
 }
 
 // feasible reports whether v lies within the bounds, if there are any.
 func (x *Optimizer) feasible(v []float64) bool {
-	for i := range x.options.Lower {
-		if v[i] < x.options.Lower[i] || v[i] > x.options.Upper[i] {
+	for i := range v {
+		if v[i] != x.clip(i, v[i]) {
 			return false
 		}
 	}
@@ -77,12 +104,17 @@ func (s *normals) next() float64 {
 		s.held = false
 		return s.spare
 	}
-	const unit = 1.0 / (1 << 53)
 	radius := math.Sqrt(-2 * math.Log((float64(s.bits.Uint64()>>11)+0.5)*unit))
-	sin, cos := math.Sincos(2 * math.Pi * float64(s.bits.Uint64()>>11) * unit)
+	sin, cos := math.Sincos(2 * math.Pi * s.uniform())
 	s.spare, s.held = radius*sin, true
 	return radius * cos
 }
+
+// unit is the step between neighbours among the uniform numbers.
+const unit = 1.0 / (1 << 53)
+
+// uniform gives the next number of the stream as one from 0 to 1, exclusively.
+func (s *normals) uniform() float64 { return float64(s.bits.Uint64()>>11) * unit }
 
 // mix is SplitMix64's step: it spreads nearby inputs over all 64 bits.
 func mix(v uint64) uint64 {

@@ -8,4 +8,9 @@
 // stream: asking again within a generation gives the same candidates, one lost
 // candidate can be asked for alone, and an optimizer restored from its JSON
 // goes on as if it had never stopped, bit for bit.
+//
+// The covariance may be full or [Diagonal], for searches of thousands of
+// parameters; parameters may have [Options.Levels], which a margin keeps apart;
+// learning rates may adapt to the noise of the fitness ([Options.AdaptRates]); and
+// [Restarts] begin anew what has got stuck.
 package cmaes

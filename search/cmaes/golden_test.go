@@ -53,7 +53,7 @@ func TestUpdatesAgreeWithThePythonPackage(t *testing.T) {
 				assert.InDeltaSlice(t, want.PathC, x.pC, tolerance, at)
 				for r, row := range want.C {
 					for c, v := range row {
-						assert.InDelta(t, v, x.c.At(r, c), tolerance, "%s: C[%d,%d]", at, r, c)
+						assert.InDelta(t, v, x.shape.(*full).c.At(r, c), tolerance, "%s: C[%d,%d]", at, r, c)
 					}
 				}
 			}

@@ -4,8 +4,6 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/mergeway/mergeway/fault"
 )
 
@@ -19,16 +17,19 @@ type Optimizer struct {
 	generation int
 	mean       []float64
 	sigma      float64
-	c          *mat.SymDense
+	shape      shape // C
 	pSigma, pC []float64
+
+	// rates are the adapted learning rates; nil if they are fixed.
+	rates *rates
+	// levels are those of the parameters that have some, and widen the factors on
+	// the deviations that rounding to them sees; nil if none has.
+	levels map[int]levels
+	widen  []float64
 
 	// best and worst are the fitness of the latest generations' ends, at most
 	// strategy.patience of each, for ShouldStop.
 	best, worst []float64
-
-	// C = B diag(d²) Bᵀ: always derived from c, never stored.
-	b *mat.Dense
-	d []float64
 }
 
 // New starts a search.
@@ -37,20 +38,22 @@ func New(o Options) (*Optimizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := mat.NewSymDense(o.Dim, nil)
-	for i := range o.Dim {
-		c.SetSym(i, i, 1)
-	}
 	x := &Optimizer{
 		options:  o,
-		strategy: newStrategy(o.Dim, o.Population),
+		strategy: newStrategy(o.Dim, o.Population, o.Covariance),
 		mean:     slices.Clone(o.Mean),
 		sigma:    o.Sigma,
-		c:        c,
 		pSigma:   make([]float64, o.Dim),
 		pC:       make([]float64, o.Dim),
+		levels:   o.levelsOf(),
 	}
-	x.b, x.d, err = decompose(c)
+	if o.AdaptRates {
+		x.rates = newRates(o.Dim)
+	}
+	if x.levels != nil {
+		x.widen = slices.Repeat([]float64{1}, o.Dim)
+	}
+	x.shape, err = o.Covariance.round(o.Dim)
 	return x, err
 }
 
@@ -72,7 +75,7 @@ func (x *Optimizer) Generation() int { return x.generation }
 func (x *Optimizer) Population() int { return x.options.Population }
 
 // Mean is the centre of the distribution: the best guess of where the optimum
-// is, less noisy than any single candidate.
+// is, less noisy than any single candidate. [Optimizer.Encode] rounds it to levels.
 func (x *Optimizer) Mean() []float64 { return slices.Clone(x.mean) }
 
 // Sigma is the current step size.
@@ -82,7 +85,7 @@ func (x *Optimizer) Sigma() float64 { return x.sigma }
 func (x *Optimizer) Deviations() []float64 {
 	out := make([]float64, x.options.Dim)
 	for i := range out {
-		out[i] = x.sigma * math.Sqrt(x.c.At(i, i))
+		out[i] = x.sigma * math.Sqrt(x.shape.variance(i))
 	}
 	return out
 }
@@ -98,7 +101,8 @@ func (x *Optimizer) Ask() [][]float64 {
 }
 
 // Tell learns from the fitness of a whole generation, smaller being better.
-// Candidates need not be the ones that Ask gave. A fitness that is NaN or
+// Candidates need not be the ones that Ask gave, but are as Ask gives them: not
+// rounded by [Optimizer.Encode]. A fitness that is NaN or
 // infinite ranks last. If Tell fails, nothing has changed.
 func (x *Optimizer) Tell(xs [][]float64, fitness []float64) error {
 	n, s := x.options.Dim, x.strategy
@@ -137,7 +141,7 @@ func (x *Optimizer) Tell(xs [][]float64, fitness []float64) error {
 
 	// Step-size control (43–44): longer paths than chance lengthen the step.
 	next.pSigma = make([]float64, n)
-	white := x.whiten(yw)
+	white := x.shape.whiten(yw)
 	gain := math.Sqrt(s.cSigma * (2 - s.cSigma) * s.muEff)
 	for j := range n {
 		next.pSigma[j] = (1-s.cSigma)*x.pSigma[j] + gain*white[j]
@@ -161,39 +165,43 @@ func (x *Optimizer) Tell(xs [][]float64, fitness []float64) error {
 	// and those of the steps. Steps of negative weight are scaled to the length
 	// √n, so that one long bad step can't make C indefinite.
 	keep := 1 + s.c1*(1-hSigma)*s.cc*(2-s.cc) - s.c1 - s.cmu*s.sum
-	next.c = mat.NewSymDense(n, nil)
-	next.c.ScaleSym(keep, x.c)
-	next.c.SymRankOne(next.c, s.c1, mat.NewVecDense(n, next.pC))
-	for k, w := range s.weights {
+	weights := slices.Clone(s.weights)
+	for k, w := range weights {
 		if w < 0 {
-			l := norm(x.whiten(ys[k]))
-			w *= float64(n) / (l*l + 1e-8)
+			l := norm(x.shape.whiten(ys[k]))
+			weights[k] = w * float64(n) / (l*l + 1e-8)
 		}
-		next.c.SymRankOne(next.c, s.cmu*w, mat.NewVecDense(n, ys[k]))
 	}
-	if err := next.settle(); err != nil {
+	if err := next.check(); err != nil {
+		return err
+	}
+	var err error
+	if next.shape, err = x.shape.learn(keep, s.c1, next.pC, s.cmu, weights, ys); err != nil {
+		return err
+	}
+	if x.rates != nil {
+		if err := x.adapt(&next); err != nil {
+			return err
+		}
+	}
+	if x.levels != nil {
+		next.keepMargin()
+	}
+	if err := next.check(); err != nil {
 		return err
 	}
 	*x = next
 	return nil
 }
 
-// whiten is C^(-1/2) v.
-func (x *Optimizer) whiten(v []float64) []float64 {
-	n := len(v)
-	t, out := make([]float64, n), make([]float64, n)
-	for j := range n {
-		for i := range n {
-			t[j] += x.b.At(i, j) * v[i]
-		}
-		t[j] /= x.d[j]
-	}
-	for i := range n {
-		for j := range n {
-			out[i] += x.b.At(i, j) * t[j]
+// check refuses a distribution that has left the range of numbers.
+func (x *Optimizer) check() error {
+	for _, v := range append(append([]float64{x.sigma}, x.mean...), x.pC...) {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fault.New(fault.Internal, "the search distribution left the range of numbers in generation %d", x.generation)
 		}
 	}
-	return out
+	return nil
 }
 
 // rank orders candidates from best to worst; equals keep their order.

@@ -258,17 +258,25 @@ func TestShouldStopSaysWhy(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	for name, o := range map[string]Options{
-		"no parameters":          {Sigma: 1},
-		"too many parameters":    {Dim: MaxDim + 1, Sigma: 1},
-		"mean of another length": {Dim: 2, Mean: fill(3, 0), Sigma: 1},
-		"mean not a number":      {Mean: fill(3, math.NaN()), Sigma: 1},
-		"no sigma":               {Mean: fill(3, 0)},
-		"sigma not a number":     {Mean: fill(3, 0), Sigma: math.NaN()},
-		"population of one":      {Mean: fill(3, 0), Sigma: 1, Population: 1},
-		"population too large":   {Mean: fill(3, 0), Sigma: 1, Population: MaxPopulation + 1},
-		"one bound":              {Mean: fill(3, 0), Sigma: 1, Lower: fill(3, -1)},
-		"mean outside":           {Mean: fill(3, 2), Sigma: 1, Lower: fill(3, -1), Upper: fill(3, 1)},
-		"no room":                {Mean: fill(3, 1), Sigma: 1, Lower: fill(3, 1), Upper: fill(3, 1)},
+		"no parameters":           {Sigma: 1},
+		"too many parameters":     {Dim: MaxDim + 1, Sigma: 1},
+		"mean of another length":  {Dim: 2, Mean: fill(3, 0), Sigma: 1},
+		"mean not a number":       {Mean: fill(3, math.NaN()), Sigma: 1},
+		"no sigma":                {Mean: fill(3, 0)},
+		"sigma not a number":      {Mean: fill(3, 0), Sigma: math.NaN()},
+		"population of one":       {Mean: fill(3, 0), Sigma: 1, Population: 1},
+		"population too large":    {Mean: fill(3, 0), Sigma: 1, Population: MaxPopulation + 1},
+		"one bound":               {Mean: fill(3, 0), Sigma: 1, Lower: fill(3, -1)},
+		"mean outside":            {Mean: fill(3, 2), Sigma: 1, Lower: fill(3, -1), Upper: fill(3, 1)},
+		"unknown covariance":      {Mean: fill(3, 0), Sigma: 1, Covariance: "round"},
+		"too many for a diagonal": {Dim: MaxDiagonalDim + 1, Sigma: 1, Covariance: Diagonal},
+		"too many for rates":      {Dim: MaxAdaptedDim + 1, Sigma: 1, AdaptRates: true},
+		"rates of a diagonal":     {Mean: fill(3, 0), Sigma: 1, Covariance: Diagonal, AdaptRates: true},
+		"levels without bounds":   {Mean: fill(3, 0), Sigma: 1, Levels: []int{2, 2, 2}},
+		"levels of others":        {Mean: fill(3, 0), Sigma: 1, Levels: []int{2}, Lower: fill(3, -1), Upper: fill(3, 1)},
+		"negative levels":         {Mean: fill(1, 0), Sigma: 1, Levels: []int{-1}, Lower: fill(1, -1), Upper: fill(1, 1)},
+		"too many levels":         {Mean: fill(1, 0), Sigma: 1, Levels: []int{MaxLevels + 1}, Lower: fill(1, -1), Upper: fill(1, 1)},
+		"no room":                 {Mean: fill(3, 1), Sigma: 1, Lower: fill(3, 1), Upper: fill(3, 1)},
 	} {
 		_, err := New(o)
 		assert.Equal(t, fault.Invalid, fault.CodeOf(err), name)

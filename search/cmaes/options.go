@@ -8,11 +8,14 @@ import (
 )
 
 // The limits of what New accepts. The full covariance matrix costs n² memory
-// and its decomposition n³ time.
+// and its decomposition n³ time; adapted rates keep another n² numbers.
 const (
-	MaxDim        = 1024
-	MaxPopulation = 4096
-	maxMagnitude  = 1e32 // of a mean, sigma or candidate: beyond it squares overflow
+	MaxDim         = 1024 // with a full covariance
+	MaxDiagonalDim = 8192
+	MaxAdaptedDim  = 256
+	MaxPopulation  = 4096
+	MaxLevels      = 1 << 16
+	maxMagnitude   = 1e32 // of a mean, sigma or candidate: beyond it squares overflow
 )
 
 // Options say where a search starts.
@@ -32,6 +35,24 @@ type Options struct {
 	Upper []float64 `json:"upper,omitempty"`
 	// Seed decides every random number of the search.
 	Seed uint64 `json:"seed"`
+	// Covariance is what is learnt of the shape; "" means [Full].
+	Covariance Covariance `json:"covariance,omitempty"`
+	// AdaptRates adapts the learning rates to the noise of the fitness.
+	AdaptRates bool `json:"adapt_rates,omitempty"`
+	// Levels says how many values each parameter can take, from its lower bound to
+	// its upper, evenly spaced; 0 and 1 mean any. Nil: all of them can take any.
+	Levels []int `json:"levels,omitempty"`
+}
+
+// MaxDim is the most parameters of a search that has everything else in common.
+func (o Options) MaxDim() int {
+	switch {
+	case o.AdaptRates:
+		return MaxAdaptedDim
+	case o.Covariance == Diagonal:
+		return MaxDiagonalDim
+	}
+	return MaxDim
 }
 
 // DefaultPopulation is the tutorial's 4 + floor(3 ln n) (eq. 48).
@@ -47,8 +68,14 @@ func (o Options) complete() (Options, error) {
 	if o.Dim == 0 {
 		o.Dim = len(o.Mean)
 	}
-	if o.Dim < 1 || o.Dim > MaxDim {
-		return o, fault.Bad("dim", "a search has 1 to %d parameters, not %d", MaxDim, o.Dim)
+	if o.Covariance != "" && o.Covariance != Full && o.Covariance != Diagonal {
+		return o, fault.Bad("covariance", "unknown covariance %q: it is %s or %s", string(o.Covariance), Full, Diagonal)
+	}
+	if o.AdaptRates && o.Covariance == Diagonal {
+		return o, fault.Bad("adapt_rates", "rates are adapted with a full covariance only")
+	}
+	if most := o.MaxDim(); o.Dim < 1 || o.Dim > most {
+		return o, fault.Bad("dim", "such a search has 1 to %d parameters, not %d", most, o.Dim)
 	}
 	if o.Population == 0 {
 		o.Population = DefaultPopulation(o.Dim)
@@ -63,6 +90,9 @@ func (o Options) complete() (Options, error) {
 		return o, err
 	}
 	o.Mean = slices.Clone(o.Mean)
+	if err := o.checkLevels(); err != nil {
+		return o, err
+	}
 	if o.Lower == nil && o.Upper == nil {
 		return o, nil
 	}
@@ -79,6 +109,22 @@ func (o Options) complete() (Options, error) {
 		}
 	}
 	return o, nil
+}
+
+// checkLevels refuses numbers of levels that can't be.
+func (o Options) checkLevels() error {
+	if o.Levels == nil {
+		return nil
+	}
+	if len(o.Levels) != o.Dim || o.Lower == nil {
+		return fault.Bad("levels", "levels of %d parameters, of which there are %d: levels lie between bounds", len(o.Levels), o.Dim)
+	}
+	for i, n := range o.Levels {
+		if n < 0 || n > MaxLevels {
+			return fault.Bad("levels", "parameter %d has %d levels: at most %d, 0 if it has none", i, n, MaxLevels)
+		}
+	}
+	return nil
 }
 
 // checkVector refuses a vector of the wrong length or with values that are not

@@ -3,9 +3,6 @@ package cmaes
 import (
 	"bytes"
 	"encoding/json"
-	"math"
-
-	"gonum.org/v1/gonum/mat"
 
 	"github.com/mergeway/mergeway/fault"
 )
@@ -17,25 +14,21 @@ type state struct {
 	Generation int       `json:"generation"`
 	Mean       []float64 `json:"mean"`
 	Sigma      float64   `json:"sigma"`
-	C          []float64 `json:"c"` // upper triangle, row by row
+	C          []float64 `json:"c"` // upper triangle, row by row; of a diagonal the variances
 	PathSigma  []float64 `json:"path_sigma"`
 	PathC      []float64 `json:"path_c"`
 	Best       []float64 `json:"best,omitempty"`
 	Worst      []float64 `json:"worst,omitempty"`
+	Rates      *rates    `json:"rates,omitempty"`
+	Widen      []float64 `json:"widen,omitempty"`
 }
 
 // MarshalJSON writes the whole state.
 func (x *Optimizer) MarshalJSON() ([]byte, error) {
-	n := x.options.Dim
 	s := state{
 		Options: x.options, Generation: x.generation, Mean: x.mean, Sigma: x.sigma,
-		C: make([]float64, 0, n*(n+1)/2), PathSigma: x.pSigma, PathC: x.pC,
-		Best: x.best, Worst: x.worst,
-	}
-	for i := range n {
-		for j := i; j < n; j++ {
-			s.C = append(s.C, x.c.At(i, j))
-		}
+		C: x.shape.numbers(), PathSigma: x.pSigma, PathC: x.pC,
+		Best: x.best, Worst: x.worst, Rates: x.rates, Widen: x.widen,
 	}
 	return json.Marshal(s)
 }
@@ -58,7 +51,7 @@ func (x *Optimizer) UnmarshalJSON(data []byte) error {
 		values []float64
 		length int
 	}{
-		{"mean", s.Mean, n}, {"path_sigma", s.PathSigma, n}, {"path_c", s.PathC, n}, {"c", s.C, n * (n + 1) / 2},
+		{"mean", s.Mean, n}, {"path_sigma", s.PathSigma, n}, {"path_c", s.PathC, n}, {"c", s.C, fresh.options.Covariance.count(n)},
 	} {
 		if err := checkVector(v.name, v.values, v.length); err != nil {
 			return fault.Wrap(err, fault.Damaged, "optimizer state")
@@ -69,18 +62,46 @@ func (x *Optimizer) UnmarshalJSON(data []byte) error {
 	}
 	fresh.generation, fresh.mean, fresh.sigma = s.Generation, s.Mean, s.Sigma
 	fresh.pSigma, fresh.pC, fresh.best, fresh.worst = s.PathSigma, s.PathC, s.Best, s.Worst
-	fresh.c = mat.NewSymDense(n, nil)
-	for i, k := 0, 0; i < n; i++ {
-		for j := i; j < n; j, k = j+1, k+1 {
-			fresh.c.SetSym(i, j, s.C[k])
-		}
-		if v := fresh.c.At(i, i); !(v > 0) || math.IsInf(v, 0) {
-			return fault.New(fault.Damaged, "optimizer state: variance %d is %g", i, v)
-		}
+	if err := fresh.restoreExtras(s); err != nil {
+		return fault.Wrap(err, fault.Damaged, "optimizer state")
 	}
-	if fresh.b, fresh.d, err = decompose(fresh.c); err != nil {
+	if fresh.shape, err = fresh.options.Covariance.restore(n, s.C); err != nil {
 		return fault.Wrap(err, fault.Damaged, "optimizer state")
 	}
 	*x = *fresh
+	return nil
+}
+
+// restoreExtras restores what only some searches have.
+func (x *Optimizer) restoreExtras(s state) error {
+	n := x.options.Dim
+	if (x.rates == nil) != (s.Rates == nil) || (x.widen == nil) != (s.Widen == nil) {
+		return fault.New(fault.Damaged, "learning rates or factors of levels are missing, or nobody's")
+	}
+	if s.Rates != nil {
+		for _, r := range []struct {
+			rate
+			length int
+		}{{s.Rates.Mean, n}, {s.Rates.Covariance, n * (n + 1) / 2}} {
+			if err := checkVector("drift", r.Drift, r.length); err != nil {
+				return err
+			}
+			if !(r.Eta > 0 && r.Eta <= 1) || !(r.Power >= 0 && r.Power < maxMagnitude) {
+				return fault.New(fault.Damaged, "a learning rate of %g and a power of %g can't be", r.Eta, r.Power)
+			}
+		}
+		x.rates = s.Rates
+	}
+	if s.Widen != nil {
+		if err := checkVector("widen", s.Widen, n); err != nil {
+			return err
+		}
+		for i, v := range s.Widen {
+			if !(v > 0) {
+				return fault.New(fault.Damaged, "the factor of parameter %d is %g", i, v)
+			}
+		}
+		x.widen = s.Widen
+	}
 	return nil
 }

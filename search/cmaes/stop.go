@@ -36,19 +36,20 @@ func (x *Optimizer) ShouldStop() StopReason {
 	}
 	shrunk, lost := true, false
 	for i := range x.options.Dim {
-		deviation := x.sigma * math.Sqrt(x.c.At(i, i))
+		deviation := x.sigma * math.Sqrt(x.shape.variance(i))
 		limit := toleranceX * x.options.Sigma
 		shrunk = shrunk && deviation < limit && math.Abs(x.sigma*x.pC[i]) < limit
 		lost = lost || x.mean[i] == x.mean[i]+0.2*deviation
 	}
+	shortest, longest := x.shape.extremes()
 	switch {
 	case shrunk:
 		return Converged
-	case x.sigma*slices.Max(x.d) > toleranceGrowth*x.options.Sigma:
+	case x.sigma*longest > toleranceGrowth*x.options.Sigma:
 		return Diverged
 	case lost || x.axisLost(x.generation%x.options.Dim):
 		return NoEffect
-	case math.Pow(slices.Max(x.d)/slices.Min(x.d), 2) > toleranceCondition:
+	case math.Pow(longest/shortest, 2) > toleranceCondition:
 		return IllConditioned
 	}
 	return ""
@@ -57,8 +58,8 @@ func (x *Optimizer) ShouldStop() StopReason {
 // axisLost reports whether a tenth of a deviation along one principal axis
 // leaves the mean where it is.
 func (x *Optimizer) axisLost(axis int) bool {
-	for i, m := range x.mean {
-		if m != m+0.1*x.sigma*x.d[axis]*x.b.At(i, axis) {
+	for i, step := range x.shape.axis(axis) {
+		if m := x.mean[i]; m != m+0.1*x.sigma*step {
 			return false
 		}
 	}
