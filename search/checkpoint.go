@@ -24,9 +24,9 @@ type Store interface {
 	PutSearchWithTrials(ctx context.Context, s store.Search, trials []store.Trial) error
 
 	ClaimSearch(ctx context.Context, id, owner string, ttl time.Duration) (store.Claim, error)
-	RenewClaim(ctx context.Context, c store.Claim, ttl time.Duration) (cancel bool, err error)
+	RenewClaim(ctx context.Context, c store.Claim, ttl time.Duration) (store.Wish, error)
 	EndClaim(ctx context.Context, c store.Claim, ended bool) error
-	AskToCancel(ctx context.Context, searchID string) error
+	AskOf(ctx context.Context, searchID string, w store.Wish) error
 	FreeSearches(ctx context.Context) ([]string, error)
 }
 
@@ -95,9 +95,9 @@ func (k keeper) under(c store.Claim) keeper {
 // temporarily impossible.
 const maxDelay = 5 * time.Second
 
-// renew renews the claim. It tells whether another process wants the search to be
-// cancelled.
-func (k keeper) renew(ctx context.Context) (cancel bool, err error) {
+// renew renews the claim. It tells what another process wants to become of the
+// search.
+func (k keeper) renew(ctx context.Context) (store.Wish, error) {
 	return k.store.RenewClaim(ctx, k.claim, k.ttl)
 }
 

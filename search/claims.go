@@ -40,7 +40,7 @@ func (s *Service) letGo(c store.Claim, ended bool) {
 // keepClaim renews the claim of an active search until the search is no longer
 // active, and ends it then. Meanwhile it does what other processes ask for.
 func (s *Service) keepClaim(x *runner) {
-	defer func() { s.letGo(x.keeper.claim, x.look().State.Final()) }()
+	defer func() { s.letGo(x.keeper.claim, x.look().State.unclaimed()) }()
 	tick := time.NewTicker(s.claimEvery)
 	defer tick.Stop()
 	for {
@@ -50,15 +50,16 @@ func (s *Service) keepClaim(x *runner) {
 		case <-tick.C:
 		}
 		ctx, done := context.WithTimeout(context.Background(), claimTimeout)
-		cancel, err := x.keeper.renew(ctx)
+		wish, err := x.keeper.renew(ctx)
 		done()
 		switch {
 		case errors.Is(err, store.ErrClaimLost):
 			s.giveUp(x)
 		case err != nil: // it lasts for a while, and what is saved tells if it didn't
 			x.log.Warn("the claim of the search was not renewed", "error", err)
-		case cancel:
-			s.cancelActive(x)
+		case wish != store.NoWish:
+			_, cause := ends(wish)
+			s.haltActive(x, cause)
 		}
 	}
 }
@@ -96,7 +97,7 @@ func (s *Service) adopt(ctx context.Context, id string) error {
 		s.log.Error("a search can't continue", "search", id, "error", err)
 		s.letGo(claim, true)
 		return nil
-	case r.State.Final():
+	case r.State.unclaimed():
 		s.letGo(claim, true)
 		return nil
 	}

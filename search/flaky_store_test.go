@@ -98,12 +98,12 @@ func (s *flakyStore) ClaimSearch(ctx context.Context, id, owner string, ttl time
 	return c, err
 }
 
-func (s *flakyStore) RenewClaim(ctx context.Context, c store.Claim, ttl time.Duration) (cancel bool, err error) {
+func (s *flakyStore) RenewClaim(ctx context.Context, c store.Claim, ttl time.Duration) (w store.Wish, err error) {
 	if s.frozen.Load() {
-		return false, fault.New(fault.Unavailable, "the store is out of reach")
+		return store.NoWish, fault.New(fault.Unavailable, "the store is out of reach")
 	}
-	err = s.call(false, func() error { cancel, err = s.Store.RenewClaim(ctx, c, ttl); return err })
-	return cancel, err
+	err = s.call(false, func() error { w, err = s.Store.RenewClaim(ctx, c, ttl); return err })
+	return w, err
 }
 
 func (s *flakyStore) EndClaim(ctx context.Context, c store.Claim, ended bool) error {

@@ -16,6 +16,7 @@ import (
 // The causes that end a runner's context.
 var (
 	errCancelled = errors.New("the search was cancelled")
+	errPaused    = errors.New("the search was paused")
 	errStopped   = errors.New("the process was stopped")
 )
 
@@ -187,6 +188,8 @@ func (x *runner) end(err error) error {
 	switch cause := context.Cause(x.ctx); {
 	case errors.Is(cause, errCancelled):
 		state, reason = Cancelled, ""
+	case errors.Is(cause, errPaused):
+		state, reason = Paused, ""
 	case cause != nil:
 		if x.record.StartedAt == nil {
 			return nil // still queued, as the store says

@@ -18,6 +18,7 @@ const (
 	Running     State = "running"     // tries candidates
 	Validating  State = "validating"  // scores the best on the validation problems
 	Testing     State = "testing"     // scores the winner and the baselines on the test problems
+	Paused      State = "paused"      // somebody paused it; it goes on when somebody resumes it
 	Interrupted State = "interrupted" // the process was stopped; it goes on when one starts
 	Done        State = "done"        // the winner is published
 	Failed      State = "failed"      // Search.Reason says why
@@ -26,6 +27,9 @@ const (
 
 // Final reports whether nothing more will happen to a search in this state.
 func (s State) Final() bool { return s == Done || s == Failed || s == Cancelled }
+
+// unclaimed reports whether nobody is to run a search in this state.
+func (s State) unclaimed() bool { return s.Final() || s == Paused }
 
 // Search is one search: what was asked for, how far it is, what it found.
 type Search struct {

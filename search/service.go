@@ -114,7 +114,7 @@ func NewService(o Options) (*Service, error) {
 	return s, nil
 }
 
-// Start continues every search in the store that hasn't ended and that no other
+// Start continues every search in the store that hasn't ended, that isn't paused, and that no other
 // process runs, those that had begun before those that had not. A search it can't
 // read is reported in the log and left alone. From then on searches whose process
 // has died are continued here, as places become free.
@@ -126,7 +126,7 @@ func (s *Service) Start(ctx context.Context) error {
 	unfinished := map[string]bool{} // by id: whether it had begun
 	var ids []string                // by time of creation
 	for _, one := range stored {
-		if State(one.State).Final() {
+		if State(one.State).unclaimed() {
 			continue
 		}
 		r, err := decodeRecord(one)

@@ -18,7 +18,7 @@ type boltClaims struct {
 type boltClaim struct {
 	token, owner string
 	until        time.Time
-	cancel       bool
+	wish         Wish
 }
 
 // ClaimSearch implements [Store].
@@ -38,16 +38,16 @@ func (s *Bolt) ClaimSearch(ctx context.Context, id, owner string, ttl time.Durat
 }
 
 // RenewClaim implements [Store].
-func (s *Bolt) RenewClaim(ctx context.Context, c Claim, ttl time.Duration) (cancel bool, err error) {
+func (s *Bolt) RenewClaim(ctx context.Context, c Claim, ttl time.Duration) (wish Wish, err error) {
 	err = s.withClaims(ctx, func(all map[string]*boltClaim) error {
 		held := all[c.SearchID]
 		if held == nil || held.token != c.Token {
 			return ErrClaimLost
 		}
-		held.until, cancel = time.Now().Add(ttl), held.cancel
+		held.until, wish = time.Now().Add(ttl), held.wish
 		return nil
 	})
-	return cancel, err
+	return wish, err
 }
 
 // EndClaim implements [Store].
@@ -66,11 +66,14 @@ func (s *Bolt) EndClaim(ctx context.Context, c Claim, ended bool) error {
 	})
 }
 
-// AskToCancel implements [Store].
-func (s *Bolt) AskToCancel(ctx context.Context, searchID string) error {
+// AskOf implements [Store].
+func (s *Bolt) AskOf(ctx context.Context, searchID string, w Wish) error {
+	if err := checkWish(w); err != nil {
+		return err
+	}
 	return s.withClaims(ctx, func(all map[string]*boltClaim) error {
-		if held := all[searchID]; held != nil {
-			held.cancel = true
+		if held := all[searchID]; held != nil && held.wish != WishCancel {
+			held.wish = w
 		}
 		return nil
 	})

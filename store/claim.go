@@ -17,6 +17,24 @@ type Claim struct {
 	Token    string // no two claims have the same
 }
 
+// Wish is what somebody wants to become of a search that another process runs.
+type Wish string
+
+// The wishes. A wish to cancel is not undone by a later one to pause.
+const (
+	NoWish     Wish = ""
+	WishCancel Wish = "cancel" // end it for good
+	WishPause  Wish = "pause"  // let it rest until somebody resumes it
+)
+
+// checkWish says what is wrong with a wish.
+func checkWish(w Wish) error {
+	if w != WishCancel && w != WishPause {
+		return fault.Bad("wish", "unknown wish %q: it is %s or %s", string(w), WishCancel, WishPause)
+	}
+	return nil
+}
+
 // ErrClaimLost says that a claim was renewed, ended, or written under after
 // somebody else had made another, or after the store had lost it.
 var ErrClaimLost = fault.New(fault.Conflict, "the search was taken over by another process")

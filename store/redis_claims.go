@@ -13,12 +13,14 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
-// The codes of scripts that are about a claim.
+// What scripts that are about a claim answer.
 const (
-	claimDone   = 0
-	claimCancel = 1 // renewed, and somebody wants the search cancelled
-	claimLost   = -1
+	claimDone = 0
+	claimLost = -1
 )
+
+// renewalLost is what the renewal of a lost claim answers in the place of a wish.
+const renewalLost = "lost"
 
 // claimScript makes a claim (id, token, owner, milliseconds), or gives the owner
 // of the one that lasts.
@@ -46,19 +48,23 @@ func (s *Redis) ClaimSearch(ctx context.Context, id, owner string, ttl time.Dura
 	return Claim{}, claimed(id, holder)
 }
 
-// renewScript makes a claim (id, token) last (milliseconds).
+// renewScript makes a claim (id, token) last (milliseconds), and gives the wish
+// that was noted on it.
 var renewScript = redis.NewScript(clock + `
-if redis.call('HGET', KEYS[2], 'token') ~= ARGV[2] then return -1 end
+if redis.call('HGET', KEYS[2], 'token') ~= ARGV[2] then return 'lost' end
 redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
-return redis.call('HEXISTS', KEYS[2], 'cancel')`)
+return redis.call('HGET', KEYS[2], 'wish') or ''`)
 
 // RenewClaim implements [Store].
-func (s *Redis) RenewClaim(ctx context.Context, c Claim, ttl time.Duration) (cancel bool, err error) {
-	done, err := renewScript.Run(ctx, s.client, claimKeys(c.SearchID), c.SearchID, c.Token, ttl.Milliseconds()).Int()
-	if err == nil && done == claimLost {
-		err = ErrClaimLost
+func (s *Redis) RenewClaim(ctx context.Context, c Claim, ttl time.Duration) (Wish, error) {
+	wish, err := renewScript.Run(ctx, s.client, claimKeys(c.SearchID), c.SearchID, c.Token, ttl.Milliseconds()).Text()
+	switch {
+	case err != nil:
+		return NoWish, s.fault(ctx, err)
+	case wish == renewalLost:
+		return NoWish, ErrClaimLost
 	}
-	return done == claimCancel, s.fault(ctx, err)
+	return Wish(wish), nil
 }
 
 // endClaimScript lets go of a claim (id, token, 1 if the search has ended).
@@ -81,14 +87,19 @@ func (s *Redis) EndClaim(ctx context.Context, c Claim, ended bool) error {
 	return s.fault(ctx, err)
 }
 
-// askScript notes on a claim that is there that its search is to be cancelled.
+// askScript notes a wish on a claim that is there.
 var askScript = redis.NewScript(`
-if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'cancel', '1') end
+if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HGET', KEYS[1], 'wish') ~= 'cancel' then
+  redis.call('HSET', KEYS[1], 'wish', ARGV[1])
+end
 return 0`)
 
-// AskToCancel implements [Store].
-func (s *Redis) AskToCancel(ctx context.Context, searchID string) error {
-	return s.fault(ctx, askScript.Run(ctx, s.client, []string{keyClaim(searchID)}).Err())
+// AskOf implements [Store].
+func (s *Redis) AskOf(ctx context.Context, searchID string, w Wish) error {
+	if err := checkWish(w); err != nil {
+		return err
+	}
+	return s.fault(ctx, askScript.Run(ctx, s.client, []string{keyClaim(searchID)}, string(w)).Err())
 }
 
 // freeScript lists the searches whose claim has run out.

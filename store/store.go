@@ -71,15 +71,15 @@ type Store interface {
 	// ttl from now nobody else gets one. While another's lasts, that is a
 	// fault.Conflict that names its owner.
 	ClaimSearch(ctx context.Context, id, owner string, ttl time.Duration) (Claim, error)
-	// RenewClaim makes a claim last for ttl from now. It tells whether somebody
-	// wants the search cancelled.
-	RenewClaim(ctx context.Context, c Claim, ttl time.Duration) (cancel bool, err error)
-	// EndClaim lets go of a claim. If the search has ended, nobody needs another;
-	// otherwise it is free for the next one to take.
+	// RenewClaim makes a claim last for ttl from now. It tells what somebody wants
+	// to become of the search.
+	RenewClaim(ctx context.Context, c Claim, ttl time.Duration) (Wish, error)
+	// EndClaim lets go of a claim. If the search has ended or rests, nobody needs
+	// another; otherwise it is free for the next one to take.
 	EndClaim(ctx context.Context, c Claim, ended bool) error
-	// AskToCancel lets whoever has the claim of a search know, at the next renewal,
-	// that it is to be cancelled.
-	AskToCancel(ctx context.Context, searchID string) error
+	// AskOf lets whoever has the claim of a search know, at the next renewal, what
+	// is to become of it.
+	AskOf(ctx context.Context, searchID string, w Wish) error
 	// FreeSearches gives the ids of searches that had a claim and haven't ended,
 	// and that nobody has a claim of now.
 	FreeSearches(ctx context.Context) ([]string, error)

@@ -55,9 +55,9 @@ func claims(t *testing.T, open Open) {
 		_, err := s.ClaimSearch(t.Context(), "s", "other", long)
 		requireCode(t, fault.Conflict, err)
 		require.ErrorContains(t, err, "one")
-		cancel, err := s.RenewClaim(t.Context(), c, long)
+		wish, err := s.RenewClaim(t.Context(), c, long)
 		require.NoError(t, err)
-		require.False(t, cancel)
+		require.Equal(t, store.NoWish, wish)
 		requireFree(t, s)
 		require.NoError(t, s.EndClaim(t.Context(), c, true))
 		requireFree(t, s)
@@ -102,20 +102,27 @@ func claims(t *testing.T, open Open) {
 		require.NoError(t, err)
 		require.Equal(t, numbered(1, 2), trials)
 	})
-	t.Run("a wish to cancel is told at every renewal, and to nobody later", func(t *testing.T) {
+	t.Run("a wish is told at every renewal, and to nobody later", func(t *testing.T) {
 		s := open(t)
-		require.NoError(t, s.AskToCancel(t.Context(), "s"), "nobody runs it")
+		require.NoError(t, s.AskOf(t.Context(), "s", store.WishPause), "nobody runs it")
 		c := claim(t, s, "one", long)
-		require.NoError(t, s.AskToCancel(t.Context(), "s"))
-		for range 2 {
-			cancel, err := s.RenewClaim(t.Context(), c, long)
-			require.NoError(t, err)
-			require.True(t, cancel)
+		for _, asked := range []struct{ now, then store.Wish }{
+			{store.WishPause, store.WishPause},
+			{store.WishCancel, store.WishCancel},
+			{store.WishPause, store.WishCancel}, // what is cancelled doesn't go on
+		} {
+			require.NoError(t, s.AskOf(t.Context(), "s", asked.now))
+			for range 2 {
+				wish, err := s.RenewClaim(t.Context(), c, long)
+				require.NoError(t, err)
+				require.Equal(t, asked.then, wish)
+			}
 		}
+		require.Error(t, s.AskOf(t.Context(), "s", "burn"))
 		require.NoError(t, s.EndClaim(t.Context(), c, false))
-		cancel, err := s.RenewClaim(t.Context(), claim(t, s, "other", long), long)
+		wish, err := s.RenewClaim(t.Context(), claim(t, s, "other", long), long)
 		require.NoError(t, err)
-		require.False(t, cancel)
+		require.Equal(t, store.NoWish, wish)
 	})
 	t.Run("searches are claimed one by one", func(t *testing.T) {
 		s := open(t)

@@ -199,7 +199,7 @@ func calls() []call {
 		{"EndClaim", func(ctx context.Context, s store.Store) error {
 			return s.EndClaim(ctx, store.Claim{SearchID: "s"}, false)
 		}},
-		{"AskToCancel", func(ctx context.Context, s store.Store) error { return s.AskToCancel(ctx, "s") }},
+		{"AskOf", func(ctx context.Context, s store.Store) error { return s.AskOf(ctx, "s", store.WishCancel) }},
 		{"FreeSearches", func(ctx context.Context, s store.Store) error { _, err := s.FreeSearches(ctx); return err }},
 		{"PageTrials", func(ctx context.Context, s store.Store) error {
 			_, _, err := s.PageTrials(ctx, "s", 0, 1)
