@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/search"
 	"github.com/mergeway/mergeway/search/task"
 )
@@ -19,8 +20,12 @@ type fakeSearches struct {
 
 func newFakeSearches() *fakeSearches {
 	f := &fakeSearches{search: search.Search{ID: "search-1", State: search.Running, CreatedAt: epoch}}
+	f.search.Spec.Name = "better"
+	f.search.Parameters = []search.Parameter{{Label: "a weight all", Source: "a", Kind: "weight", Group: "all", Low: 0, High: 2}}
 	for i := range 5 {
-		f.trials = append(f.trials, search.Trial{Number: i, Fitness: 0.1 * float64(i), At: epoch})
+		recipe := merge.NewRecipe(merge.TaskArithmetic)
+		recipe.Base, recipe.Sources = "base", []merge.Source{{Model: "a", Weight: merge.Numbers(0.5 * float64(i))}}
+		f.trials = append(f.trials, search.Trial{Number: i, Genome: []float64{0.25 * float64(i)}, Recipe: recipe, Fitness: 0.1 * float64(i), At: epoch})
 		f.events = append(f.events, search.Event{Number: i + 1, Type: search.TrialEnded, At: epoch, Trial: &f.trials[i]})
 	}
 	f.search.LastEvent = len(f.events)
@@ -52,14 +57,26 @@ func (f *fakeSearches) Trials(ctx context.Context, id string) ([]search.Trial, e
 }
 
 func (f *fakeSearches) Cancel(ctx context.Context, id string) error {
+	return f.become(ctx, id, search.Cancelled)
+}
+
+func (f *fakeSearches) become(ctx context.Context, id string, state search.State) error {
 	if _, err := f.Get(ctx, id); err != nil {
 		return err
 	}
 	if f.search.State.Final() {
 		return fault.New(fault.Conflict, "it has ended")
 	}
-	f.search.State = search.Cancelled
+	f.search.State = state
 	return nil
+}
+
+func (f *fakeSearches) Pause(ctx context.Context, id string) error {
+	return f.become(ctx, id, search.Paused)
+}
+
+func (f *fakeSearches) Resume(ctx context.Context, id string) error {
+	return f.become(ctx, id, search.Queued)
 }
 
 func (f *fakeSearches) Events(ctx context.Context, id string, after int) (<-chan search.Event, error) {

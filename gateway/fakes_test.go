@@ -218,12 +218,19 @@ func (f *fakeCatalog) Export(ctx context.Context, id string, o catalog.ExportOpt
 	return f.export(ctx, id, o)
 }
 
+func (f *fakeCatalog) CheckAlias(_ context.Context, alias string) error {
+	if alias == "base" {
+		return fault.New(fault.Conflict, "a source is called base")
+	}
+	return nil
+}
+
 func (f *fakeCatalog) SetAlias(ctx context.Context, alias, target string, only ...catalog.Condition) (store.Alias, error) {
 	if _, err := f.Get(ctx, target); err != nil {
 		return store.Alias{}, err
 	}
-	if alias == "base" {
-		return store.Alias{}, fault.New(fault.Conflict, "a source is called base")
+	if err := f.CheckAlias(ctx, alias); err != nil {
+		return store.Alias{}, err
 	}
 	return f.moveAlias(ctx, alias, only, func(store.Alias) string { return target })
 }

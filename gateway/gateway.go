@@ -46,6 +46,7 @@ type Catalog interface {
 	DeleteRecipe(ctx context.Context, id string) error
 	Export(ctx context.Context, id string, o catalog.ExportOptions) error
 
+	CheckAlias(ctx context.Context, alias string) error
 	SetAlias(ctx context.Context, alias, target string, only ...catalog.Condition) (store.Alias, error)
 	RollbackAlias(ctx context.Context, alias string, to catalog.Rollback, only ...catalog.Condition) (store.Alias, error)
 	GetAlias(ctx context.Context, alias string) (store.Alias, error)
@@ -68,6 +69,8 @@ type Searches interface {
 	List(ctx context.Context) ([]search.Search, error)
 	Trials(ctx context.Context, id string) ([]search.Trial, error)
 	Cancel(ctx context.Context, id string) error
+	Pause(ctx context.Context, id string) error
+	Resume(ctx context.Context, id string) error
 	Events(ctx context.Context, id string, after int) (<-chan search.Event, error)
 }
 

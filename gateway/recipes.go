@@ -100,10 +100,7 @@ func (g *Gateway) recipeYAML(ctx context.Context, stored store.Recipe) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	return r.YAML(stored.Name, func() (int, error) {
-		config, err := g.catalog.Fit(ctx, r)
-		return config.NumHiddenLayers, err
-	})
+	return g.writeYAML(ctx, stored.Name, r)
 }
 
 // formatOf says in which of some formats the caller wants the reply: by query,

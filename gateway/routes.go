@@ -55,6 +55,7 @@ func (g *Gateway) routes() *gin.Engine {
 	generate.POST("/messages", g.handle(g.createMessage))
 	generate.POST("/responses", g.handle(g.createResponse))
 	generate.POST("/models/*model", g.handle(g.actOnModel)) // making one may take as long as a reply
+	generate.POST("/searches/:id/promote", g.handle(g.promoteTrial))
 
 	quick := api.Group("/", within(g.limits.RequestTimeout))
 	quick.GET("/models", g.handle(g.listModels))
@@ -89,7 +90,11 @@ func (g *Gateway) routes() *gin.Engine {
 	quick.GET("/searches", g.handle(g.listSearches))
 	quick.GET("/searches/:id", g.handle(g.getSearch))
 	quick.GET("/searches/:id/trials", g.handle(g.listTrials))
+	quick.GET("/searches/:id/trials/:trial/recipe", g.handle(g.getTrialRecipe))
 	quick.POST("/searches/:id/cancel", g.handle(g.cancelSearch))
+	quick.POST("/searches/:id/pause", g.handle(g.pauseSearch))
+	quick.POST("/searches/:id/resume", g.handle(g.resumeSearch))
+	quick.POST("/searches/:id/clone", g.refuseWhileDraining, g.handle(g.cloneSearch))
 
 	watch := api.Group("/", g.atMost(g.limits.Watchers, "watchers"))
 	watch.GET("/searches/:id/events", g.handle(g.watchSearch))

@@ -106,69 +106,6 @@ func (g *Gateway) getSearch(c *gin.Context) error {
 	return ok(c, newSearch(s))
 }
 
-// listTrials gives one page of a search's trials, in the order of their numbers.
-//
-//	@Summary	List the trials of a search
-//	@Tags		searches
-//	@Security	BearerAuth
-//	@Produce	json
-//	@Param		id		path		string	true	"the search's id"
-//	@Param		after	query		int		false	"only trials with a larger number; -1 and absent: all"
-//	@Param		limit	query		int		false	"length of the page; 100 if absent"
-//	@Success	200		{object}	TrialPage
-//	@Failure	400		{object}	ErrorReply
-//	@Failure	404		{object}	ErrorReply
-//	@Router		/v1/searches/{id}/trials [get]
-func (g *Gateway) listTrials(c *gin.Context) error {
-	after, err := queryInt(c, "after", -1, -1, maxQueryInt)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", min(defaultPage, g.limits.PageSize), 1, g.limits.PageSize)
-	if err != nil {
-		return err
-	}
-	trials, err := g.searches.Trials(c.Request.Context(), c.Param("id"))
-	if err != nil {
-		return err
-	}
-	reply := TrialPage{Object: "list", Data: []search.Trial{}}
-	for _, t := range trials {
-		if t.Number <= after {
-			continue
-		}
-		if len(reply.Data) == limit {
-			reply.HasMore = true
-			break
-		}
-		reply.Data = append(reply.Data, t)
-	}
-	return ok(c, reply)
-}
-
-// cancelSearch stops a search for good. Its trials are kept.
-//
-//	@Summary	Cancel a search
-//	@Tags		searches
-//	@Security	BearerAuth
-//	@Produce	json
-//	@Param		id	path		string	true	"the search's id"
-//	@Success	200	{object}	Search
-//	@Failure	404	{object}	ErrorReply
-//	@Failure	409	{object}	ErrorReply	"it has ended already"
-//	@Router		/v1/searches/{id}/cancel [post]
-func (g *Gateway) cancelSearch(c *gin.Context) error {
-	ctx, id := c.Request.Context(), c.Param("id")
-	if err := g.searches.Cancel(ctx, id); err != nil {
-		return err
-	}
-	s, err := g.searches.Get(ctx, id)
-	if err != nil {
-		return err
-	}
-	return ok(c, newSearch(s))
-}
-
 // maxQueryInt bounds the numbers of a query that have no bound of their own.
 const maxQueryInt = 1 << 31
 

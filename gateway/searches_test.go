@@ -63,37 +63,6 @@ func TestABadSearchIsRefused(t *testing.T) {
 	b.send("POST", "/v1/searches/none/cancel", "").requireError(t, 404, "not_found", "")
 }
 
-func TestTrialsComeInPages(t *testing.T) {
-	b := newBench(t)
-	cases := []struct {
-		query   string
-		numbers []int
-		more    bool
-	}{
-		{"", []int{0, 1, 2, 3, 4}, false},
-		{"?limit=2", []int{0, 1}, true},
-		{"?limit=2&after=1", []int{2, 3}, true},
-		{"?limit=2&after=3", []int{4}, false},
-		{"?after=4", []int{}, false},
-		{"?limit=5", []int{0, 1, 2, 3, 4}, false},
-	}
-	for _, c := range cases {
-		t.Run(c.query, func(t *testing.T) {
-			var page TrialPage
-			b.send("GET", "/v1/searches/search-1/trials"+c.query, "").into(t, &page)
-			numbers := []int{}
-			for _, trial := range page.Data {
-				numbers = append(numbers, trial.Number)
-			}
-			require.Equal(t, c.numbers, numbers)
-			require.Equal(t, c.more, page.HasMore)
-		})
-	}
-	for query, param := range map[string]string{"?limit=0": "limit", "?limit=x": "limit", "?limit=1000000": "limit", "?after=-2": "after"} {
-		b.send("GET", "/v1/searches/search-1/trials"+query, "").requireError(t, 400, "invalid", param)
-	}
-}
-
 func TestTasksAreListed(t *testing.T) {
 	var got TaskList
 	newBench(t).send("GET", "/v1/tasks", "").into(t, &got)

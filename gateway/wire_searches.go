@@ -3,6 +3,7 @@ package gateway
 import (
 	"strings"
 
+	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/search"
 	"github.com/mergeway/mergeway/search/task"
 )
@@ -29,6 +30,23 @@ type TrialPage struct {
 	Object  string         `json:"object" enums:"list"`
 	Data    []search.Trial `json:"data"`
 	HasMore bool           `json:"has_more"` // ask again with after = the last trial's number
+}
+
+// TrialRecipe is the reply to GET /v1/searches/{id}/trials/{trial}/recipe.
+type TrialRecipe struct {
+	Object string       `json:"object" enums:"recipe"`
+	Name   string       `json:"name"`   // what it is called if it is promoted
+	Recipe merge.Recipe `json:"recipe"` // as POST /v1/recipes takes it
+}
+
+// PromoteRequest is the body of POST /v1/searches/{id}/promote.
+type PromoteRequest struct {
+	Alias string `json:"alias" binding:"required" example:"production"` // the name to serve it under
+	// Trial is the number of the trial to serve. Default: the winner.
+	Trial *int `json:"trial,omitempty" extensions:"x-nullable" minimum:"0" example:"12"`
+	// IfTarget is where the alias has to stand for the move to be made; "" if it
+	// must not be there yet.
+	IfTarget *string `json:"if_target,omitempty" extensions:"x-nullable" example:"base"`
 }
 
 // Task is what a search can be scored on.

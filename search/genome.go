@@ -25,6 +25,12 @@ type Parameter struct {
 	High float64 `json:"high"` // its largest value
 }
 
+// Value is what a coordinate stands for in a recipe. Coordinates outside the unit
+// cube are clipped to it.
+func (p Parameter) Value(coordinate float64) float64 {
+	return fromUnit(coordinate, Range{p.Low, p.High})
+}
+
 // The kinds of parameters.
 const (
 	weightKind  = "weight"

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
@@ -25,7 +26,7 @@ func TestExamplesOfTheDocumentWork(t *testing.T) {
 	sent := 0
 	for path, item := range document.Paths.Map() {
 		for method, operation := range item.Operations() {
-			if operation.RequestBody == nil || path == "/v1/searches" {
+			if operation.RequestBody == nil || strings.HasPrefix(path, "/v1/searches") {
 				continue
 			}
 			content := operation.RequestBody.Value.Content.Get("application/json")
@@ -45,8 +46,21 @@ func TestExamplesOfTheDocumentWork(t *testing.T) {
 		}
 	}
 	require.Greater(t, sent, 10)
-	for _, example := range document.Paths.Find("/v1/searches").Post.RequestBody.Value.Content.Get("application/json").Examples {
-		search := s.call("POST", "/v1/searches", example.Value.Value)
-		s.call("POST", "/v1/searches/"+search.text("id")+"/cancel", nil)
+
+	examples := func(path string) openapi3.Examples {
+		return document.Paths.Find(path).Post.RequestBody.Value.Content.Get("application/json").Examples
+	}
+	for _, example := range examples("/v1/searches") {
+		search := s.call("POST", "/v1/searches", example.Value.Value).text("id")
+		s.wait("a trial", time.Minute, func() bool { return len(s.trials(search)) > 0 })
+		for _, act := range []string{"clone", "promote"} {
+			for _, example := range examples("/v1/searches/{id}/" + act) {
+				made := s.call("POST", "/v1/searches/"+search+"/"+act, example.Value.Value)
+				if act == "clone" {
+					s.call("POST", "/v1/searches/"+made.text("id")+"/cancel", nil)
+				}
+			}
+		}
+		s.call("POST", "/v1/searches/"+search+"/cancel", nil)
 	}
 }
