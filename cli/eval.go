@@ -30,7 +30,7 @@ source, an alias, or a recipe by its id. Each row is printed when it is known.`,
 				return err
 			}
 			defer r.close()
-			t, err := task.NewLibrary(s.Tasks).Get(name)
+			t, err := task.NewLibrary(s.Tasks, task.Loader{}).Get(cmd.Context(), name)
 			if err != nil {
 				return err
 			}

@@ -90,7 +90,7 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	if err := s.telemetry.serve(r.log); err != nil {
 		return err
 	}
-	tasks := task.NewLibrary(s.Tasks)
+	tasks := task.NewLibrary(s.Tasks, task.Loader{})
 	searches, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: tasks, ClaimTTL: s.ClaimTTL, Logger: r.log})
 	if err != nil {
 		return err

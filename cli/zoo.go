@@ -123,7 +123,7 @@ func writeCards(cmd *cobra.Command, s settings) error {
 		return err
 	}
 	defer r.close()
-	library := task.NewLibrary(s.Tasks)
+	library := task.NewLibrary(s.Tasks, task.Loader{})
 	table := newScoreTable(cmd.OutOrStdout())
 	for _, name := range zoo.Names() {
 		scores, err := cardScores(cmd.Context(), r.lab, library, name, table)
@@ -140,7 +140,7 @@ func writeCards(cmd *cobra.Command, s settings) error {
 func cardScores(ctx context.Context, lab search.Lab, library *task.Library, name string, table scoreTable) ([]zoo.CardScore, error) {
 	var scores []zoo.CardScore
 	for _, taskName := range zoo.Tasks() {
-		t, err := library.Get(taskName)
+		t, err := library.Get(ctx, taskName)
 		if err != nil {
 			return nil, err
 		}

@@ -115,7 +115,7 @@ func (f *fakeSearches) Events(ctx context.Context, id string, after int) (<-chan
 // fakeTasks lists one task that works and one that doesn't.
 type fakeTasks struct{}
 
-func (fakeTasks) List() ([]task.Listing, error) {
+func (fakeTasks) List(context.Context) ([]task.Listing, error) {
 	return []task.Listing{
 		{Name: "broken", Err: fault.Wrap(errors.New("no such file"), fault.Damaged, "search.jsonl is missing")},
 		{Name: "ja-math", Task: &task.Task{Name: "ja-math", Description: "sums", Language: "ja"}},

@@ -76,7 +76,7 @@ type Searches interface {
 
 // Tasks is what the gateway needs of a task.Library.
 type Tasks interface {
-	List() ([]task.Listing, error)
+	List(ctx context.Context) ([]task.Listing, error)
 }
 
 // Options are what a Gateway is made of.

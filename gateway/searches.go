@@ -21,7 +21,7 @@ const defaultPage = 100
 //	@Success	200	{object}	TaskList
 //	@Router		/v1/tasks [get]
 func (g *Gateway) listTasks(c *gin.Context) error {
-	tasks, err := g.tasks.List()
+	tasks, err := g.tasks.List(c.Request.Context())
 	if err != nil {
 		return err
 	}

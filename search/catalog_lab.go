@@ -27,6 +27,7 @@ type Catalog interface {
 // Engine is what a CatalogLab needs of an infer.Engine.
 type Engine interface {
 	Generate(ctx context.Context, m *infer.Model, rs []infer.Request) ([]infer.Result, error)
+	Beam(ctx context.Context, m *infer.Model, r infer.Request, o infer.BeamOptions) ([]infer.Result, error)
 }
 
 // CatalogLab is the Lab that merges and asks on the device.
@@ -68,8 +69,7 @@ func (l *CatalogLab) EvaluateModel(ctx context.Context, name string, t *task.Tas
 	return l.ask(ctx, t, problems, began, func() (*catalog.Lease, error) { return l.catalog.Acquire(ctx, name) })
 }
 
-// ask gets hold of a model and lets it answer the problems, greedily and behind
-// the users' requests.
+// ask gets hold of a model and lets it answer the problems.
 func (l *CatalogLab) ask(ctx context.Context, t *task.Task, problems []task.Problem, began time.Time, get func() (*catalog.Lease, error)) (Evaluation, error) {
 	lease, err := get()
 	if err != nil {
@@ -77,28 +77,11 @@ func (l *CatalogLab) ask(ctx context.Context, t *task.Task, problems []task.Prob
 	}
 	defer lease.Release()
 	e := Evaluation{Merge: time.Since(began)}
-	requests := make([]infer.Request, len(problems))
-	for i, p := range problems {
-		ids, err := lease.Model.Template.Encode(t.Messages(p))
-		if err != nil {
-			return Evaluation{}, fault.Wrap(err, fault.CodeOf(err), "problem %s", p.ID)
-		}
-		requests[i] = infer.Request{
-			Prompt:     ids,
-			Sampling:   infer.Sampling{MaxTokens: t.MaxTokens, Stop: t.Stop},
-			Background: true,
-		}
-	}
 	began = time.Now()
-	results, err := l.engine.Generate(ctx, lease.Model, requests)
-	if err != nil {
+	if e.Outcomes, err = l.answer(ctx, lease.Model, t, problems); err != nil {
 		return Evaluation{}, err
 	}
 	e.Answer = time.Since(began)
-	e.Outcomes = make([]task.Outcome, len(problems))
-	for i, p := range problems {
-		e.Outcomes[i] = t.Score(p, results[i].Text)
-	}
 	return e, nil
 }
 

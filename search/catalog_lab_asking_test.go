@@ -37,7 +37,13 @@ type fakeEngine struct {
 	replies []string
 	err     error
 	asked   []infer.Request
+	beams   []infer.BeamOptions
 	model   *infer.Model
+}
+
+func (e *fakeEngine) Beam(_ context.Context, m *infer.Model, r infer.Request, o infer.BeamOptions) ([]infer.Result, error) {
+	e.beams = append(e.beams, o)
+	return e.Generate(context.Background(), m, []infer.Request{r})
 }
 
 func (e *fakeEngine) Generate(_ context.Context, m *infer.Model, requests []infer.Request) ([]infer.Result, error) {
@@ -65,7 +71,7 @@ func wordsModel(t *testing.T, template string) *infer.Model {
 }
 
 func TestACatalogLabAsksInTheModelsOwnWordsAndScoresTheReplies(t *testing.T) {
-	sums, err := task.NewLibrary(writeTask(t, t.TempDir())).Get("sums")
+	sums, err := task.NewLibrary(writeTask(t, t.TempDir()), task.Loader{}).Get(t.Context(), "sums")
 	require.NoError(t, err)
 	problems := sums.Problems(task.Search)[:3]
 	for name, evaluate := range map[string]func(lab *CatalogLab) (Evaluation, error){
@@ -104,7 +110,7 @@ func TestACatalogLabAsksInTheModelsOwnWordsAndScoresTheReplies(t *testing.T) {
 }
 
 func TestACatalogLabPassesOnWhatGoesWrongWhileAsking(t *testing.T) {
-	sums, err := task.NewLibrary(writeTask(t, t.TempDir())).Get("sums")
+	sums, err := task.NewLibrary(writeTask(t, t.TempDir()), task.Loader{}).Get(t.Context(), "sums")
 	require.NoError(t, err)
 	problems := sums.Problems(task.Search)[:1]
 

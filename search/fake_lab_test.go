@@ -104,9 +104,18 @@ func (l *fakeLab) answer(ctx context.Context, q question, weights []float64, pro
 			return Evaluation{}, err
 		}
 		right := l.solves(weights, q.split, n)
-		e.Outcomes = append(e.Outcomes, task.Outcome{Correct: right, NumberRight: right, LanguageRight: right || n%2 == 0})
+		e.Outcomes = append(e.Outcomes, outcome(right, right || n%2 == 0))
 	}
 	return e, nil
+}
+
+// outcome is a verdict of 0 or 1.
+func outcome(right, language bool) task.Outcome {
+	o := task.Outcome{Correct: right, NumberRight: right, LanguageRight: language}
+	if right {
+		o.Score = 1
+	}
+	return o
 }
 
 func (l *fakeLab) Publish(ctx context.Context, name string, r merge.Recipe, alias string) (string, error) {

@@ -28,8 +28,8 @@ func TestShapedFitnessTellsCandidatesApartThatGetNothingWhollyRight(t *testing.T
 }
 
 func TestOutcomesAreOneLetterEach(t *testing.T) {
-	require.Equal(t, "1nl0", letters([]task.Outcome{
-		{Correct: true, NumberRight: true, LanguageRight: true}, {NumberRight: true}, {LanguageRight: true}, {},
+	require.Equal(t, "1npl0", letters([]task.Outcome{
+		{Correct: true, NumberRight: true, LanguageRight: true}, {NumberRight: true}, {Score: 0.5, LanguageRight: true}, {LanguageRight: true}, {},
 	}))
 }
 

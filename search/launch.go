@@ -63,9 +63,14 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 	if err := spec.Validate(); err != nil {
 		return record{}, err
 	}
-	t, err := s.tasks.Get(spec.Task)
+	t, err := s.tasks.Get(ctx, spec.Task)
 	if err != nil {
 		return record{}, err
+	}
+	for _, split := range task.Splits() {
+		if t.Count(split) == 0 {
+			return record{}, fault.Bad("task", "task %q has no %s problems: a search needs search, validation and test problems", t.Name, split)
+		}
 	}
 	if n := t.Count(task.Search); spec.SampleSize > n {
 		return record{}, fault.Bad("sample_size", "the task has %d search problems, not %d", n, spec.SampleSize)

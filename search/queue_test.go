@@ -123,7 +123,7 @@ func TestLaunchRefusesWhatCanNotRun(t *testing.T) {
 func TestAServiceNeedsAllOfItsParts(t *testing.T) {
 	_, err := NewService(Options{})
 	require.Equal(t, fault.Internal, fault.CodeOf(err))
-	lab, tasks := newFakeLab(), task.NewLibrary(t.TempDir())
+	lab, tasks := newFakeLab(), task.NewLibrary(t.TempDir(), task.Loader{})
 	_, err = NewService(Options{Store: &flakyStore{}, Lab: lab, Tasks: tasks, QueueLimit: -1})
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 	_, err = NewService(Options{Store: &flakyStore{}, Lab: lab, Tasks: tasks, ClaimTTL: time.Millisecond})

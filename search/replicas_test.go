@@ -29,7 +29,7 @@ func (w *world) replica(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
 	r := &world{lab: newFakeLab(), store: &flakyStore{Store: w.bolt}, bolt: w.bolt, path: w.path, tasks: w.tasks}
 	o := Options{
-		Store: r.store, Lab: r.lab, Tasks: task.NewLibrary(w.tasks), Owner: "the other one",
+		Store: r.store, Lab: r.lab, Tasks: task.NewLibrary(w.tasks, task.Loader{}), Owner: "the other one",
 		Logger: slog.New(slog.DiscardHandler), RetryDelay: time.Millisecond, ClaimTTL: longClaim,
 	}
 	for _, c := range change {

@@ -102,7 +102,7 @@ func (x *runner) run() {
 
 // work goes through the phases of a search. Each skips what is already done.
 func (x *runner) work(ctx context.Context) error {
-	if err := x.prepare(); err != nil {
+	if err := x.prepare(ctx); err != nil {
 		return err
 	}
 	for _, phase := range []func(context.Context) error{x.try, x.validate, x.test, x.publish} {
@@ -114,9 +114,9 @@ func (x *runner) work(ctx context.Context) error {
 }
 
 // prepare gets ready what isn't stored because it follows from what is.
-func (x *runner) prepare() error {
+func (x *runner) prepare(ctx context.Context) error {
 	var err error
-	if x.task, err = x.tasks.Get(x.record.Spec.Task); err != nil {
+	if x.task, err = x.tasks.Get(ctx, x.record.Spec.Task); err != nil {
 		return err
 	}
 	if x.task.Digest != x.record.TaskDigest {

@@ -15,7 +15,7 @@ import (
 
 // Tasks is what searches need of a task.Library.
 type Tasks interface {
-	Get(name string) (*task.Task, error) // fault.NotFound
+	Get(ctx context.Context, name string) (*task.Task, error) // fault.NotFound
 }
 
 // Options are what a Service is made of.

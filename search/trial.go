@@ -26,8 +26,8 @@ type Trial struct {
 	// Fitness is what the optimizer was told; it is larger for the better, and
 	// means nothing if the trial failed.
 	Fitness float64 `json:"fitness"`
-	// Outcomes has one letter for each problem: "1" correct, "n" only the
-	// number right, "l" only the language right, "0" neither.
+	// Outcomes has one letter for each problem: "1" correct, "p" right in part,
+	// "n" only the number right, "l" only the language right, "0" neither.
 	Outcomes string `json:"outcomes,omitempty"`
 	// DuplicateOf is the number of an earlier trial of the same recipe on the
 	// same problems, whose score this one took over.
@@ -73,6 +73,8 @@ func letters(outcomes []task.Outcome) string {
 		switch {
 		case o.Correct:
 			b.WriteByte('1')
+		case o.Score > 0:
+			b.WriteByte('p')
 		case o.NumberRight:
 			b.WriteByte('n')
 		case o.LanguageRight:

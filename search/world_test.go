@@ -58,7 +58,7 @@ func idleWorld(t *testing.T, path, tasks string, lab *fakeLab, change ...func(*O
 	require.NoError(t, err)
 	w := &world{lab: lab, store: &flakyStore{Store: bolt}, bolt: bolt, path: path, tasks: tasks}
 	o := Options{
-		Store: w.store, Lab: lab, Tasks: task.NewLibrary(tasks),
+		Store: w.store, Lab: lab, Tasks: task.NewLibrary(tasks, task.Loader{}),
 		Logger: slog.New(slog.DiscardHandler), RetryDelay: time.Millisecond,
 	}
 	for _, c := range change {

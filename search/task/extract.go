@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // Extractor says how the answer is read from a reply.
@@ -120,12 +121,16 @@ func parseAnswer(text string) (number, bool) {
 	return parseNumber(plain)
 }
 
-// clip keeps what is shown of an endless number short.
+// clip keeps what is shown of an endless number, or an answer, short.
 func clip(text string) string {
-	if len(text) > maxDigits {
-		return text[:maxDigits]
+	if len(text) <= maxDigits {
+		return text
 	}
-	return text
+	end := maxDigits
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
 }
 
 // halfWidth turns the digits, signs and points of East Asian typography into

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestLastNumber(t *testing.T) {
@@ -85,11 +86,13 @@ func TestScore(t *testing.T) {
 		"too long to be a number":        {LastNumber, nil, "80", strings.Repeat("9", 1000), false, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			task := &Task{Extractor: c.extractor, gate: c.gate}
-			o := task.Score(Problem{Answer: c.answer}, c.reply)
+			task := &Task{metric: numbers{extractor: c.extractor}, gate: c.gate}
+			o, err := task.Score(t.Context(), Problem{Answer: c.answer}, Reply{Text: c.reply})
+			require.NoError(t, err)
 			assert.Equal(t, c.number, o.NumberRight)
 			assert.Equal(t, c.language, o.LanguageRight)
 			assert.Equal(t, c.all, o.Correct)
+			assert.Equal(t, c.all, o.Score == 1)
 			assert.Equal(t, c.reply, o.Reply)
 		})
 	}

@@ -1,22 +1,19 @@
 package task
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/mergeway/mergeway/fault"
 )
 
-// The limits of a task folder.
+// The limits of a task.
 const (
 	maxDescriptionBytes = 64 << 10 // task.yaml
 	maxSplitBytes       = 64 << 20 // one split's file
@@ -24,42 +21,114 @@ const (
 	maxProblems         = 100_000  // in one split
 )
 
-// Load reads a task from its folder. What is wrong with it is fault.Damaged,
-// with the file and the line.
-func Load(dir string) (*Task, error) {
-	digest := sha256.New()
-	data, err := readBounded(filepath.Join(dir, "task.yaml"), maxDescriptionBytes)
+// The names of a task's files, and of what is in them where it comes in a request.
+const (
+	descriptionFile = "task.yaml"
+	descriptionKey  = "yaml"
+)
+
+func splitFile(s Split) string { return string(s) + ".jsonl" }
+
+// Files are the contents of a task's files. A split that is nil isn't there.
+type Files struct {
+	YAML   []byte
+	Splits map[Split][]byte
+}
+
+// Loader reads tasks.
+type Loader struct {
+	// Judge grades replies for the tasks that need one; may be nil.
+	Judge Judge
+}
+
+// Load reads a task from its folder, without a judge: see [Loader.Load].
+func Load(dir string) (*Task, error) { return Loader{}.Load(dir) }
+
+// Load reads a task from its folder, whose name it has. What is wrong with it is
+// fault.Damaged, with the file and the line.
+func (l Loader) Load(dir string) (*Task, error) {
+	files, err := readFiles(dir)
 	if err != nil {
 		return nil, err
 	}
-	hashPart(digest, data)
-	t, err := parseDescription(filepath.Join(dir, "task.yaml"), data)
+	t, err := l.Parse(files)
+	if err == nil && t.Name != filepath.Base(dir) {
+		err = fault.Bad("name", "%s:%d: name: %q has to be the name of the folder, %q", descriptionFile, lineOf(files.YAML, "name"), t.Name, filepath.Base(dir))
+	}
+	var wrong *fault.Error
+	if errors.As(err, &wrong) && wrong.Code == fault.Invalid {
+		return nil, &fault.Error{Code: fault.Damaged, Message: dir + string(filepath.Separator) + wrong.Message, Err: wrong.Err}
+	}
+	return t, err
+}
+
+// Parse reads a task from the contents of its files. What is wrong with it is
+// fault.Invalid, with the file and the line, and the file's key as the parameter:
+// "yaml", or the name of the split.
+func (l Loader) Parse(f Files) (*Task, error) {
+	t, err := parseDescription(f.YAML, l.Judge)
 	if err != nil {
 		return nil, err
 	}
+	for i, e := range t.Examples {
+		if err := t.metric.check(e); err != nil {
+			return nil, fault.Bad(descriptionKey, "%s:%d: examples: example %d: %v", descriptionFile, lineOf(f.YAML, "examples"), i+1, err)
+		}
+	}
+	t.Digest = f.digest()
 	t.problems = map[Split][]Problem{}
-	t.answers = map[string]number{}
 	seen := sightings{ids: map[string]string{}, questions: map[string]sighting{}}
 	for _, split := range Splits() {
-		path := filepath.Join(dir, string(split)+".jsonl")
-		data, err := readBounded(path, maxSplitBytes)
-		if err != nil {
-			return nil, err
+		data := f.Splits[split]
+		if data == nil {
+			continue
 		}
-		hashPart(digest, data)
-		if t.problems[split], err = t.parseProblems(path, split, data, seen); err != nil {
+		if t.problems[split], err = t.parseProblems(split, data, seen); err != nil {
 			return nil, err
 		}
 	}
-	t.Digest = "sha256:" + hex.EncodeToString(digest.Sum(nil))
+	if len(t.problems) == 0 {
+		return nil, fault.Bad(string(Test), "%s: a task needs at least one of %s, %s and %s beside it", descriptionFile, splitFile(Search), splitFile(Validation), splitFile(Test))
+	}
 	return t, nil
 }
 
-// hashPart adds a file to the digest, with its length, so that no two tasks
-// differ only in where one file ends.
-func hashPart(w io.Writer, data []byte) {
-	fmt.Fprintf(w, "%d\n", len(data))
-	_, _ = w.Write(data)
+// digest names the contents. Each file goes in with its length, so that no two
+// tasks differ only in where one file ends.
+func (f Files) digest() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d\n", len(f.YAML))
+	h.Write(f.YAML)
+	for _, split := range Splits() {
+		if data := f.Splits[split]; data != nil {
+			if len(f.Splits) < len(Splits()) { // which one it is would not be clear
+				fmt.Fprintf(h, "%s ", split)
+			}
+			fmt.Fprintf(h, "%d\n", len(data))
+			h.Write(data)
+		}
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
+// readFiles reads a task's folder.
+func readFiles(dir string) (Files, error) {
+	f := Files{Splits: map[Split][]byte{}}
+	var err error
+	if f.YAML, err = readBounded(filepath.Join(dir, descriptionFile), maxDescriptionBytes); err != nil {
+		return f, err
+	}
+	for _, split := range Splits() {
+		data, err := readBounded(filepath.Join(dir, splitFile(split)), maxSplitBytes)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return f, err
+		}
+		f.Splits[split] = data
+	}
+	return f, nil
 }
 
 // readBounded reads a file of at most limit bytes.
@@ -76,78 +145,37 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	if int64(len(data)) > limit {
 		return nil, fault.New(fault.Damaged, "%s: longer than %d bytes", path, limit)
 	}
+	if data == nil {
+		data = []byte{}
+	}
 	return data, nil
 }
 
-// sighting is where a question was first seen.
-type sighting struct {
-	split Split
-	at    string
-}
-
-// sightings remembers ids and questions over all splits.
-type sightings struct {
-	ids       map[string]string
-	questions map[string]sighting
-}
-
-// parseProblems reads the lines of one split.
-func (t *Task) parseProblems(path string, split Split, data []byte, seen sightings) ([]Problem, error) {
-	var problems []Problem
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, maxLineBytes)
-	line := 0
-	for lines.Scan() {
-		line++
-		if strings.TrimSpace(lines.Text()) == "" {
-			continue
+// Write makes a folder of a task's files. A file that is there already is an
+// error; the folder itself may be.
+func (f Files) Write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "the task's folder can't be made")
+	}
+	write := func(name string, data []byte) error {
+		if data == nil {
+			return nil
 		}
-		at := fmt.Sprintf("%s:%d", path, line)
-		p, answer, err := parseProblem(lines.Bytes())
+		file, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if err != nil {
-			return nil, fault.Wrap(err, fault.Damaged, "%s", at)
+			return fault.Wrap(err, fault.Conflict, "the task's file can't be made")
 		}
-		if first, twice := seen.ids[p.ID]; twice {
-			return nil, fault.New(fault.Damaged, "%s: id %q was used at %s", at, p.ID, first)
+		_, err = file.Write(data)
+		if err := errors.Join(err, file.Close()); err != nil {
+			return fault.Wrap(err, fault.Unavailable, "the task's file can't be written")
 		}
-		seen.ids[p.ID] = at
-		question := strings.Join(strings.Fields(p.Question), " ")
-		if first, twice := seen.questions[question]; twice && first.split != split {
-			return nil, fault.New(fault.Damaged, "%s: this question is in the %s split too (%s): scores on it would mean nothing", at, first.split, first.at)
+		return nil
+	}
+	err := write(descriptionFile, f.YAML)
+	for _, split := range Splits() {
+		if err == nil {
+			err = write(splitFile(split), f.Splits[split])
 		}
-		seen.questions[question] = sighting{split, at}
-		if len(problems) == maxProblems {
-			return nil, fault.New(fault.Damaged, "%s: more than %d problems", at, maxProblems)
-		}
-		t.answers[p.Answer] = answer
-		problems = append(problems, p)
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fault.Wrap(err, fault.Damaged, "%s:%d", path, line+1)
-	}
-	if len(problems) == 0 {
-		return nil, fault.New(fault.Damaged, "%s: no problems", path)
-	}
-	return problems, nil
-}
-
-// parseProblem reads one line.
-func parseProblem(line []byte) (Problem, number, error) {
-	var p Problem
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
-		return p, number{}, fmt.Errorf("a line is a JSON object with id, question and answer: %w", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return p, number{}, fmt.Errorf("something follows the JSON object")
-	}
-	if p.ID == "" || strings.TrimSpace(p.Question) == "" || !utf8.Valid(line) {
-		return p, number{}, fmt.Errorf("a problem needs an id and a question in UTF-8")
-	}
-	answer, ok := parseAnswer(p.Answer)
-	if !ok {
-		return p, number{}, fmt.Errorf("the answer %q is not a number", p.Answer)
-	}
-	return p, answer, nil
+	return err
 }

@@ -50,10 +50,10 @@ func TestLoad(t *testing.T) {
 	assert.Equal(t, "Sums in Japanese", task.Description)
 	assert.Equal(t, 48, task.MaxTokens)
 	assert.Equal(t, []string{"</s>"}, task.Stop)
-	assert.Equal(t, []Problem{{"s1", "1+1は？", "2"}, {"s2", "1+2は？", "3"}}, task.Problems(Search))
+	assert.Equal(t, []Problem{{ID: "s1", Question: "1+1は？", Answer: "2"}, {ID: "s2", Question: "1+2は？", Answer: "3"}}, task.Problems(Search))
 	assert.Equal(t, []int{2, 1, 1}, []int{task.Count(Search), task.Count(Validation), task.Count(Test)})
 	assert.Equal(t, []chat.Message{{Role: "user", Content: "1+1は？"}}, task.Messages(task.Problems(Search)[0]))
-	assert.True(t, task.Score(task.Problems(Test)[0], "答えは5です").Correct)
+	assert.True(t, scored(t, task, task.Problems(Test)[0], "答えは5です").Correct)
 
 	again, err := Load(dir)
 	require.NoError(t, err)
@@ -72,7 +72,7 @@ func TestDefaultsAndPrompt(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, LastNumber, task.Extractor)
 	assert.Equal(t, defaultMaxTokens, task.MaxTokens)
-	assert.True(t, task.Score(Problem{Answer: "5"}, "5").Correct, "no language is asked for")
+	assert.True(t, scored(t, task, Problem{Answer: "5"}, "5").Correct, "no language is asked for")
 	assert.Equal(t, []chat.Message{
 		{Role: "system", Content: "Be brief."},
 		{Role: "user", Content: "問題：1+1は？ 答えは？"},
@@ -98,12 +98,12 @@ func TestWhatIsWrongIsSaidWithFileAndLine(t *testing.T) {
 		"bad name":              {yaml("name: sums", "name: ../sums"), "sums/task.yaml:2: name: "},
 		"unknown language":      {yaml("ja", "tlh"), `sums/task.yaml:4: language: unknown language "tlh"`},
 		"unknown extractor":     {yaml("last_number", "first"), `sums/task.yaml:5: extractor: "first"`},
-		"unknown metric":        {yaml("accuracy", "rouge"), `sums/task.yaml:6: metric: "rouge"`},
+		"unknown metric":        {yaml("accuracy", "bleu"), `sums/task.yaml:6: metric: "bleu"`},
 		"no tokens":             {yaml("48", "0"), "sums/task.yaml:7: max_tokens: 0"},
 		"empty stop":            {yaml(`"</s>"`, `""`), "sums/task.yaml:8: stop: "},
 		"prompt sans question":  {yaml("metric: accuracy", "prompt: Go!"), "sums/task.yaml:6: prompt: "},
 		"description too long":  {yaml("a comment", strings.Repeat("x", maxDescriptionBytes)), "sums/task.yaml: longer than"},
-		"missing split":         {func(f map[string]string) { delete(f, "test.jsonl") }, "sums/test.jsonl"},
+		"no split at all":       {func(f map[string]string) { clear(f); f["task.yaml"] = "name: sums" }, "sums/task.yaml: a task needs at least one of search.jsonl"},
 		"empty split":           {set("test.jsonl", "\n\n"), "sums/test.jsonl: no problems"},
 		"not JSON":              {set("test.jsonl", "\n{"), "sums/test.jsonl:2: "},
 		"two objects in a line": {set("test.jsonl", `{"id":"t1","question":"q","answer":"5"} {}`), "sums/test.jsonl:1: something follows"},
@@ -111,10 +111,10 @@ func TestWhatIsWrongIsSaidWithFileAndLine(t *testing.T) {
 		"no question":           {set("test.jsonl", `{"id":"t1","answer":"5"}`), "sums/test.jsonl:1: "},
 		"answer not a number":   {set("test.jsonl", `{"id":"t1","question":"q","answer":"five"}`), `sums/test.jsonl:1: the answer "five"`},
 		"line too long":         {set("test.jsonl", `{"id":"`+strings.Repeat("x", maxLineBytes)+`"}`), "sums/test.jsonl:1: "},
-		"id twice":              {set("test.jsonl", `{"id":"s2","question":"q","answer":"5"}`), `sums/search.jsonl:2`},
+		"id twice":              {set("test.jsonl", `{"id":"s2","question":"q","answer":"5"}`), `search.jsonl:2`},
 		"question in two splits": {
-			set("test.jsonl", `{"id":"t1","question":"  2+2は？ ","answer":"4"}`),
-			"sums/test.jsonl:1: this question is in the validation split too",
+			set("test.jsonl", `{"id":"t1","question":"  ２＋２は？ ","answer":"4"}`),
+			`sums/test.jsonl:1: problem "t1" asks what problem "v1" of the validation split does (validation.jsonl:1)`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,27 +134,35 @@ func TestLibrary(t *testing.T) {
 	broken["test.jsonl"] = "{"
 	dir := write(t, root, broken)
 	require.NoError(t, os.Mkdir(filepath.Join(root, "no-task"), 0o755))
-	l := NewLibrary(root)
+	l := NewLibrary(root, Loader{})
 
 	for _, name := range []string{"none", "no-task", "", "..", "../sums", "sums/."} {
-		_, err := l.Get(name)
+		_, err := l.Get(t.Context(), name)
 		assert.Equal(t, fault.NotFound, fault.CodeOf(err), "%q", name)
 	}
-	_, err := l.Get("sums")
+	_, err := l.Get(t.Context(), "sums")
 	assert.Equal(t, fault.Damaged, fault.CodeOf(err))
-	all, err := l.List()
+	all, err := l.List(t.Context())
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	assert.Error(t, all[0].Err)
 
 	write(t, root, good())
-	first, err := l.Get("sums")
+	first, err := l.Get(t.Context(), "sums")
 	require.NoError(t, err, "a mended folder works without a restart")
 	require.NoError(t, os.RemoveAll(dir))
-	again, err := l.Get("sums")
+	again, err := l.Get(t.Context(), "sums")
 	require.NoError(t, err)
 	assert.Same(t, first, again)
 
-	_, err = NewLibrary(filepath.Join(root, "missing")).List()
+	_, err = NewLibrary(filepath.Join(root, "missing"), Loader{}).List(t.Context())
 	assert.Equal(t, fault.Unavailable, fault.CodeOf(err))
+}
+
+// scored is a verdict that can be found.
+func scored(t *testing.T, task *Task, p Problem, reply string) Outcome {
+	t.Helper()
+	o, err := task.Score(t.Context(), p, Reply{Text: reply})
+	require.NoError(t, err)
+	return o
 }

@@ -21,15 +21,44 @@ const (
 // Splits lists the splits in the order of their use.
 func Splits() []Split { return []Split{Search, Validation, Test} }
 
-// Problem is one question with its right answer, a number.
+// Problem is one question with its right answer. What an answer may be, the
+// task's metric decides.
 type Problem struct {
 	ID       string `json:"id"`
 	Question string `json:"question"`
-	Answer   string `json:"answer"`
+	// Context is what the question is about, if the two are apart: the passage of
+	// a reading test, an article.
+	Context string `json:"context,omitempty"`
+	// Choices are the possible answers where there are only so many; Answer is one
+	// of them.
+	Choices []string `json:"choices,omitempty"`
+	Answer  string   `json:"answer"`
+	// Answers are others that are as good as Answer.
+	Answers []string `json:"answers,omitempty"`
 }
 
-// Task is a set of problems and the rule that scores replies. It is immutable
-// and safe for concurrent use. [Load] makes one.
+// accepted are all good answers.
+func (p Problem) accepted() []string { return append([]string{p.Answer}, p.Answers...) }
+
+// Format says in which form a model is asked.
+type Format string
+
+// The formats.
+const (
+	// Chat asks through the model's chat template.
+	Chat Format = "chat"
+	// Text gives the model a text to go on with, as evaluations of base models do.
+	Text Format = "text"
+)
+
+// Turn is one message of a conversation.
+type Turn struct {
+	Role    string `yaml:"role" json:"role"`
+	Content string `yaml:"content" json:"content"`
+}
+
+// Task is a set of problems, the way to ask them, and the rule that scores
+// replies. It is immutable and safe for concurrent use. [Load] makes one.
 type Task struct {
 	// Name is the name of the task's folder.
 	Name string
@@ -38,26 +67,56 @@ type Task struct {
 	// Language is the ISO 639-1 code of the language that a right reply is
 	// written in; empty if any will do.
 	Language string
-	// Extractor says how the answer is read from a reply.
+	// Weight is what the task counts among others.
+	Weight float64
+	// Metric is the name of the rule that scores replies.
+	Metric string
+	// Extractor says how a number is read from a reply, where the metric wants one.
 	Extractor Extractor
-	// System is the system message of every conversation; empty for none.
+	// Format says in which form problems are put.
+	Format Format
+	// System is the system message of every conversation, or the head of every
+	// text; empty for none.
 	System string
+	// Turns are said before the question, word by word.
+	Turns []Turn
+	// Examples are problems that are shown with their answers before the question.
+	Examples []Problem
 	// Prompt is the user's message, with [Placeholder] for the question.
 	Prompt string
-	// MaxTokens is the longest reply, in tokens.
-	MaxTokens int
-	// Stop ends a reply where one of these strings would begin.
-	Stop []string
+	// Separator stands between the examples of a text.
+	Separator string
+	// Decoding says how replies are generated.
+	Decoding
 	// Digest names the task's content: same digest, same scores.
 	Digest string
 
 	problems map[Split][]Problem
-	answers  map[string]number // by the problem's answer text
-	gate     *gate             // nil if any language will do
+	metric   metric
+	gate     *gate // nil if any language will do
 }
 
-// Placeholder stands for the question in a task's prompt.
-const Placeholder = "{question}"
+// Decoding says how replies are generated. All of them are greedy, or the best of
+// a beam search.
+type Decoding struct {
+	// MaxTokens is the longest reply, in tokens.
+	MaxTokens int
+	// Stop ends a reply where one of these strings would begin.
+	Stop []string
+	// Beams is the width of the beam search; 1 for none.
+	Beams int
+	// LengthPenalty is that of the beam search: see infer.BeamOptions.
+	LengthPenalty float64
+	// RepetitionPenalty is that of infer.Sampling; 1 for none.
+	RepetitionPenalty float64
+}
+
+// The placeholders of a prompt.
+const (
+	Placeholder        = "{question}" // the question
+	ContextPlaceholder = "{context}"  // what it is about
+	ChoicesPlaceholder = "{choices}"  // the possible answers, one a line
+)
 
 // Problems gives the problems of a split, in the order of the file.
 func (t *Task) Problems(s Split) []Problem { return slices.Clone(t.problems[s]) }
@@ -65,40 +124,55 @@ func (t *Task) Problems(s Split) []Problem { return slices.Clone(t.problems[s]) 
 // Count is the number of problems in a split.
 func (t *Task) Count(s Split) int { return len(t.problems[s]) }
 
+// Chooses tells that a model isn't asked for a reply, but for how likely it finds
+// each of a problem's choices.
+func (t *Task) Chooses() bool {
+	_, chooses := t.metric.(choice)
+	return chooses
+}
+
 // Messages is the conversation that asks a problem.
 func (t *Task) Messages(p Problem) []chat.Message {
 	var messages []chat.Message
 	if t.System != "" {
 		messages = append(messages, chat.Message{Role: "system", Content: t.System})
 	}
-	return append(messages, chat.Message{Role: "user", Content: strings.ReplaceAll(t.Prompt, Placeholder, p.Question)})
-}
-
-// Outcome is the verdict on one reply.
-type Outcome struct {
-	// Correct means that the number and the language are right.
-	Correct bool `json:"correct"`
-	// NumberRight means that the extracted number equals the answer.
-	NumberRight bool `json:"number_right"`
-	// LanguageRight means that the reply is in the task's language, or that the
-	// task doesn't care.
-	LanguageRight bool `json:"language_right"`
-	// Extracted is the number as it was read from the reply; empty if none.
-	Extracted string `json:"extracted,omitempty"`
-	// Reply is the text that was judged.
-	Reply string `json:"reply,omitempty"`
-}
-
-// Score judges a reply to a problem.
-func (t *Task) Score(p Problem, reply string) Outcome {
-	o := Outcome{Reply: reply, LanguageRight: t.gate == nil || t.gate.passes(reply)}
-	want, ok := t.answers[p.Answer]
-	if !ok {
-		want, ok = parseAnswer(p.Answer)
+	for _, turn := range t.Turns {
+		messages = append(messages, chat.Message{Role: turn.Role, Content: turn.Content})
 	}
-	got, text, found := t.Extractor.extract(reply)
-	o.Extracted = text
-	o.NumberRight = ok && found && got.equals(want)
-	o.Correct = o.NumberRight && o.LanguageRight
-	return o
+	for _, e := range t.Examples {
+		messages = append(messages, chat.Message{Role: "user", Content: t.fill(e)}, chat.Message{Role: "assistant", Content: e.Answer})
+	}
+	return append(messages, chat.Message{Role: "user", Content: t.fill(p)})
+}
+
+// Text is the text that asks a problem in the format Text.
+func (t *Task) Text(p Problem) string {
+	var parts []string
+	if t.System != "" {
+		parts = append(parts, t.System)
+	}
+	for _, e := range t.Examples {
+		parts = append(parts, t.fill(e)+e.Answer)
+	}
+	return strings.Join(append(parts, t.fill(p)), t.Separator)
+}
+
+// fill puts a problem into the prompt, in one pass: a question that looks like a
+// placeholder stays as it is.
+func (t *Task) fill(p Problem) string {
+	return strings.NewReplacer(
+		Placeholder, p.Question,
+		ContextPlaceholder, p.Context,
+		ChoicesPlaceholder, listed(p.Choices),
+	).Replace(t.Prompt)
+}
+
+// listed writes choices one a line.
+func listed(choices []string) string {
+	lines := make([]string, len(choices))
+	for i, c := range choices {
+		lines[i] = "- " + c
+	}
+	return strings.Join(lines, "\n")
 }
