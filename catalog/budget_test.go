@@ -60,22 +60,6 @@ func TestWhatCanNeverFitIsToldWithBothNumbers(t *testing.T) {
 	require.Zero(t, used)
 }
 
-func TestAMergeNeedsRoomForItsSourcesAndItself(t *testing.T) {
-	w := newWorld(t, room(3))
-	id := w.keep("", blend(0.5, 0.5))
-	_, err := w.Acquire(t.Context(), id)
-	require.Equal(t, fault.OutOfMemory, fault.CodeOf(err), "%v", err)
-	_, err = w.Merge(t.Context(), blend(1, 1))
-	require.Equal(t, fault.OutOfMemory, fault.CodeOf(err), "%v", err)
-	w.restart()
-
-	w.budget = 4 * tinyBytes()
-	w.restart()
-	w.touch(id)
-	_, used := w.Budget()
-	require.Equal(t, 4*tinyBytes(), used)
-}
-
 func TestACandidateCountsUntilItIsReleased(t *testing.T) {
 	w := newWorld(t, room(5))
 	first, err := w.Merge(t.Context(), blend(1, 0.5))

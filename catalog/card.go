@@ -33,6 +33,9 @@ type Making struct {
 	At    time.Time     // when it was ready
 	Total time.Duration // with what it is made of loaded first, where that was not there
 	Merge time.Duration // the merge alone; 0 for a source
+	// Streamed says that its models did not fit on the device together, and were
+	// read from their folders while they were merged.
+	Streamed bool
 }
 
 // Card gives the card of a model. The digests of what it is made of are computed

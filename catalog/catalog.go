@@ -31,6 +31,7 @@ type Store interface {
 // Merger is what a catalog needs of a merge.Executor.
 type Merger interface {
 	Merge(ctx context.Context, r merge.Recipe, sources map[string]*infer.Weights) (*infer.Weights, error)
+	MergeFrom(ctx context.Context, r merge.Recipe, models map[string]merge.Model, o merge.StreamOptions) (*infer.Weights, error)
 	Export(ctx context.Context, dir string, r merge.Recipe, w *infer.Weights, o merge.ExportOptions) error
 	Forget(w *infer.Weights)
 }

@@ -20,12 +20,13 @@ func (c *Catalog) make(r *resident, what resolved) {
 	began := time.Now()
 	var m *infer.Model
 	var bytes int64
+	report := func(done, total int) { c.residents.progress(r, done, total) }
 	// Others' code runs here, on others' files: a panic must not end the server.
 	err := device.Try("make model "+r.key, func() (err error) {
 		if what.source != nil {
-			m, bytes, err = c.load(c.ctx, what.source)
+			m, bytes, err = c.load(c.ctx, what.source, report)
 		} else {
-			m, bytes, err = c.mergeStored(c.ctx, what.recipe)
+			m, bytes, err = c.mergeStored(c.ctx, what.recipe, report)
 		}
 		return err
 	})
@@ -48,7 +49,7 @@ func (c *Catalog) make(r *resident, what resolved) {
 }
 
 // load puts a source on the device, as its folder is now.
-func (c *Catalog) load(ctx context.Context, s *source) (*infer.Model, int64, error) {
+func (c *Catalog) load(ctx context.Context, s *source, progress func(done, total int)) (*infer.Model, int64, error) {
 	s.reload()
 	tok, template, err := s.readWords()
 	if err != nil {
@@ -63,12 +64,15 @@ func (c *Catalog) load(ctx context.Context, s *source) (*infer.Model, int64, err
 	if rows := tok.TextRows(); rows > config.VocabSize {
 		return nil, 0, fault.New(fault.Damaged, "model %q can't be loaded: its tokenizer has %d tokens and its embedding only %d rows", s.name, rows, config.VocabSize)
 	}
-	compute := c.dev.ComputeDType(infer.StoredDType(folder))
-	bytes := weightBytes(config, compute)
+	stored, err := infer.NewStored(c.dev, folder, dtypes.InvalidDType)
+	if err != nil {
+		return nil, 0, s.damaged(err)
+	}
+	bytes := weightBytes(config, stored.DType())
 	if err := c.residents.memory.Reserve(bytes); err != nil {
 		return nil, 0, within(err, "model %q has no room", s.name)
 	}
-	w, err := c.fill(bytes, func() (*infer.Weights, error) { return infer.LoadWeights(ctx, c.dev, folder, compute) })
+	w, err := c.fill(bytes, func() (*infer.Weights, error) { return stored.Load(ctx, progress) })
 	if err != nil {
 		return nil, 0, s.damaged(err)
 	}
@@ -101,7 +105,7 @@ func (c *Catalog) fill(bytes int64, work func() (*infer.Weights, error)) (w *inf
 
 // mergeStored makes the model of a stored recipe. If the sources have changed
 // since it was stored it isn't that model any more, and is refused.
-func (c *Catalog) mergeStored(ctx context.Context, stored *store.Recipe) (*infer.Model, int64, error) {
+func (c *Catalog) mergeStored(ctx context.Context, stored *store.Recipe, progress func(done, total int)) (*infer.Model, int64, error) {
 	r, err := ReadRecipe(*stored)
 	if err != nil {
 		return nil, 0, err
@@ -116,7 +120,17 @@ func (c *Catalog) mergeStored(ctx context.Context, stored *store.Recipe) (*infer
 	if err := unchanged(); err != nil { // known before anything is loaded
 		return nil, 0, err
 	}
-	return c.merge(ctx, stored.ID, r, unchanged)
+	fits, err := c.allFit(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	if fits {
+		m, bytes, err := c.merge(ctx, stored.ID, r, unchanged)
+		if fault.CodeOf(err) != fault.OutOfMemory {
+			return m, bytes, err
+		} // others have the room for now, who may keep it for long
+	}
+	return c.mergeStreamed(ctx, stored.ID, r, unchanged, progress)
 }
 
 // unchanged gives the digests of a stored recipe's sources, which have to be as
@@ -164,10 +178,15 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check 
 	if err != nil {
 		return nil, 0, err
 	}
-	if isRecipeID(name) { // and no candidate
-		c.makings.note(name, func(m *Making) { m.Merge = time.Since(began) })
-	}
+	c.noteMerge(name, began, false)
 	return &infer.Model{Name: name, Weights: w, Tokenizer: parent.Tokenizer, Template: parent.Template}, bytes, nil
+}
+
+// noteMerge notes how long a merge took, and whether its models were read meanwhile.
+func (c *Catalog) noteMerge(name string, began time.Time, streamed bool) {
+	if isRecipeID(name) { // and no candidate
+		c.makings.note(name, func(m *Making) { m.Merge, m.Streamed = time.Since(began), streamed })
+	}
 }
 
 // Merge makes the model of a recipe for the caller alone: a candidate that no
@@ -182,7 +201,7 @@ func (c *Catalog) Merge(ctx context.Context, r merge.Recipe) (*Lease, error) {
 	}
 	defer end()
 	began := time.Now()
-	m, bytes, err := c.merge(ctx, "candidate", r, func() error { return nil })
+	m, bytes, err := c.mergeCandidate(ctx, r)
 	c.observer.Candidate(time.Since(began), err)
 	if err != nil {
 		return nil, c.unlessStopping(err)
@@ -190,4 +209,21 @@ func (c *Catalog) Merge(ctx context.Context, r merge.Recipe) (*Lease, error) {
 	candidate := c.residents.candidate(m, bytes)
 	entry := Entry{ID: m.Name, Kind: Recipe, Created: c.now(), State: Ready, Bytes: bytes}
 	return &Lease{Entry: entry, Model: m, release: func() { c.residents.release(candidate) }}, nil
+}
+
+// mergeCandidate makes the model of a candidate. While others have the room that
+// it needs to be made from models on the device, it fails: a search can wait, and
+// to read its sources again for each candidate would take longer.
+func (c *Catalog) mergeCandidate(ctx context.Context, r merge.Recipe) (*infer.Model, int64, error) {
+	const name = "candidate"
+	check := func() error { return nil }
+	fits, err := c.allFit(r)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case fits:
+		return c.merge(ctx, name, r, check)
+	default:
+		return c.mergeStreamed(ctx, name, r, check, nil)
+	}
 }

@@ -43,6 +43,7 @@ type resident struct {
 	idle    time.Time // when the last holder let go
 	pinned  bool      // stays however short memory is
 	dropped bool      // out of the table; freed by its last holder
+	share   float64   // of it that is made, before it is done
 }
 
 // hold gives the resident of a key with one more holder. fresh says that it was
@@ -60,6 +61,28 @@ func (rs *residents) hold(key string) (r *resident, fresh bool) {
 	r = &resident{key: key, done: make(chan struct{}), holders: 2, last: rs.clock}
 	rs.byKey[key] = r
 	return r, true
+}
+
+// holdReady gives the resident of a key with one more holder if its model is there;
+// else nil.
+func (rs *residents) holdReady(key string) *resident {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r := rs.byKey[key]
+	if r == nil || r.model == nil {
+		return nil
+	}
+	rs.clock++
+	r.holders++
+	r.last = rs.clock
+	return r
+}
+
+// progress notes how much of a resident is made.
+func (rs *residents) progress(r *resident, done, total int) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r.share = float64(done) / float64(max(total, 1))
 }
 
 // candidate is a model that no name leads to, with one holder. Its bytes are
@@ -275,6 +298,6 @@ func (rs *residents) describe(key string, e *Entry) {
 		}
 		e.State, e.Bytes = Ready, r.bytes
 	default:
-		e.State = Loading
+		e.State, e.Progress = Loading, r.share
 	}
 }

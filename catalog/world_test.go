@@ -97,13 +97,33 @@ func writeFile(t *testing.T, path string, data []byte) {
 // merger is a real executor that counts, and can be made to wait or to fail.
 type merger struct {
 	*merge.Executor
-	merges atomic.Int64
-	gate   chan struct{} // if not nil, a merge waits until it is closed
-	heard  chan struct{} // if not nil, closed by a merge once it is cancelled, for which it waits
-	fail   func() error  // if not nil, how a merge ends
+	merges  atomic.Int64
+	streams atomic.Int64  // of the merges: those of models that need not be on the device
+	gate    chan struct{} // if not nil, a merge waits until it is closed
+	heard   chan struct{} // if not nil, closed by a merge once it is cancelled, for which it waits
+	fail    func() error  // if not nil, how a merge ends
 }
 
 func (m *merger) Merge(ctx context.Context, r merge.Recipe, sources map[string]*infer.Weights) (*infer.Weights, error) {
+	if err := m.begin(ctx); err != nil {
+		return nil, err
+	}
+	return m.Executor.Merge(ctx, r, sources)
+}
+
+func (m *merger) MergeFrom(ctx context.Context, r merge.Recipe, models map[string]merge.Model, o merge.StreamOptions) (*infer.Weights, error) {
+	m.streams.Add(1)
+	if o.Progress != nil {
+		o.Progress(1, 4)
+	}
+	if err := m.begin(ctx); err != nil {
+		return nil, err
+	}
+	return m.Executor.MergeFrom(ctx, r, models, o)
+}
+
+// begin counts a merge, and lets it wait or fail.
+func (m *merger) begin(ctx context.Context) error {
 	m.merges.Add(1)
 	if m.heard != nil {
 		<-ctx.Done()
@@ -113,9 +133,9 @@ func (m *merger) Merge(ctx context.Context, r merge.Recipe, sources map[string]*
 		<-m.gate
 	}
 	if m.fail != nil {
-		return nil, m.fail()
+		return m.fail()
 	}
-	return m.Executor.Merge(ctx, r, sources)
+	return nil
 }
 
 // world is a catalog with everything around it.

@@ -79,7 +79,7 @@ func newCard(card catalog.Card) ModelCard {
 	out := ModelCard{
 		Object: "model.card", ID: e.ID, Name: e.Name, Kind: string(e.Kind), Created: e.Created.Unix(), Digest: card.Digest,
 		Changed: card.Changed, Aliases: append([]string{}, card.Aliases...), Parts: []CardPart{}, Scores: []CardScore{},
-		State: string(e.State), Pinned: e.Pinned, Bytes: e.Bytes, Error: e.Error,
+		State: string(e.State), Pinned: e.Pinned, Bytes: e.Bytes, Error: e.Error, Progress: e.Progress,
 	}
 	if card.Recipe != nil {
 		out.Recipe = card.Recipe.Body
@@ -88,7 +88,7 @@ func newCard(card catalog.Card) ModelCard {
 		out.Parts = append(out.Parts, CardPart{Model: p.Name, Base: p.Base, Source: p.Merged, Digest: p.Digest})
 	}
 	if m := card.Made; m != nil {
-		out.Made = &CardMaking{At: m.At.Unix(), Seconds: m.Total.Seconds(), MergeSeconds: m.Merge.Seconds()}
+		out.Made = &CardMaking{At: m.At.Unix(), Seconds: m.Total.Seconds(), MergeSeconds: m.Merge.Seconds(), Streamed: m.Streamed}
 	}
 	return out
 }

@@ -42,6 +42,9 @@ func (p cardPage) markdown() []byte {
 		fmt.Fprintf(&b, "| made | %s, in %.3f s", day(p.Made.At), p.Made.Seconds)
 		if p.Made.MergeSeconds > 0 {
 			fmt.Fprintf(&b, ", of which %.3f s for the merge", p.Made.MergeSeconds)
+			if p.Made.Streamed {
+				b.WriteString(", its sources read meanwhile")
+			}
 		}
 		fmt.Fprintf(&b, " |\n")
 	}

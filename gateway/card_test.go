@@ -26,7 +26,7 @@ func newCardBench(t *testing.T) *bench {
 		Entry:  catalog.Entry{ID: "recipe-00", Kind: catalog.Recipe, Name: "half", Created: epoch, State: catalog.Ready, Bytes: 4096, Pinned: true},
 		Recipe: &stored, Digest: stored.Digest, Aliases: []string{"best"},
 		Parts: []catalog.Part{{Name: "a", Merged: true, Digest: "sha256:0a"}, {Name: "base", Base: true}}, Changed: true,
-		Made: &catalog.Making{At: epoch, Total: 2 * time.Second, Merge: 250 * time.Millisecond},
+		Made: &catalog.Making{At: epoch, Total: 2 * time.Second, Merge: 250 * time.Millisecond, Streamed: true},
 	}
 	other := r
 	other.Seed, other.Lambda = 1, 2
@@ -50,7 +50,7 @@ func TestAModelsCard(t *testing.T) {
 		Object: "model.card", ID: "recipe-00", Name: "half", Kind: "recipe", Created: epoch.Unix(), Digest: "sha256:00", Changed: true,
 		Aliases: []string{"best"}, State: "ready", Pinned: true, Bytes: 4096,
 		Parts:  []CardPart{{Model: "a", Source: true, Digest: "sha256:0a"}, {Model: "base", Base: true}},
-		Scores: []CardScore{finalist}, Made: &CardMaking{At: epoch.Unix(), Seconds: 2, MergeSeconds: 0.25},
+		Scores: []CardScore{finalist}, Made: &CardMaking{At: epoch.Unix(), Seconds: 2, MergeSeconds: 0.25, Streamed: true},
 	}
 	require.Equal(t, want, got)
 
@@ -91,7 +91,7 @@ func TestACardToRead(t *testing.T) {
 	require.Equal(t, "text/markdown; charset=utf-8", r.header.Get("Content-Type"))
 	for _, line := range []string{
 		"base_model:\n- \"a\"\n- \"base\"\n---\n\n# half\n",
-		"| id | `recipe-00` |\n", "| served as | `best` |\n", "| made | 2023-11-14 22:13 UTC, in 2.000 s, of which 0.250 s for the merge |\n",
+		"| id | `recipe-00` |\n", "| served as | `best` |\n", "| made | 2023-11-14 22:13 UTC, in 2.000 s, of which 0.250 s for the merge, its sources read meanwhile |\n",
 		"| `a` | source | `sha256:0a` |\n| `base` | base | gone |\n", "not any more those",
 		"| maths | ja-math | finalist |  | 50.0 ± 12.5 % |  |\n",
 		"```yaml\nname: half\nmerge_method: task_arithmetic\n",

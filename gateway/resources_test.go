@@ -25,6 +25,12 @@ func TestModelsAreListedWithTheirState(t *testing.T) {
 	var recipe Model
 	b.send("GET", "/v1/models/recipe-01", "").into(t, &recipe)
 	require.Equal(t, Model{ID: "recipe-01", Object: "model", Created: epoch.Unix(), OwnedBy: "mergeway", Name: "half", Kind: "recipe", State: "unloaded"}, recipe)
+
+	last := &b.catalog.entries[len(b.catalog.entries)-1]
+	last.State, last.Progress = catalog.Loading, 0.5
+	b.send("GET", "/v1/models/recipe-01", "").into(t, &recipe)
+	require.Equal(t, "loading", recipe.State)
+	require.Equal(t, 0.5, recipe.Progress)
 }
 
 func TestOneModel(t *testing.T) {

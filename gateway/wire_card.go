@@ -21,11 +21,12 @@ type ModelCard struct {
 	Aliases []string        `json:"aliases"`                               // the names that stand for it
 	Scores  []CardScore     `json:"scores"`                                // what searches found it to be worth
 
-	State  string      `json:"state" enums:"ready,unloaded,loading,draining,failed"` // whether it can answer at once
-	Pinned bool        `json:"pinned"`                                               // it stays on the device however short memory is
-	Bytes  int64       `json:"bytes"`                                                // memory of its weights while it is ready
-	Error  string      `json:"error,omitempty"`                                      // why it failed
-	Made   *CardMaking `json:"made,omitempty"`                                       // the last time; absent if this process hasn't
+	State    string      `json:"state" enums:"ready,unloaded,loading,draining,failed"` // whether it can answer at once
+	Pinned   bool        `json:"pinned"`                                               // it stays on the device however short memory is
+	Bytes    int64       `json:"bytes"`                                                // memory of its weights while it is ready
+	Error    string      `json:"error,omitempty"`                                      // why it failed
+	Progress float64     `json:"progress,omitempty" example:"0.25"`                    // how much of it is made while it is loading, as far as that is known
+	Made     *CardMaking `json:"made,omitempty"`                                       // the last time; absent if this process hasn't
 }
 
 // CardPart is a model that a recipe merges.
@@ -41,6 +42,7 @@ type CardMaking struct {
 	At           int64   `json:"at"`            // when it was ready
 	Seconds      float64 `json:"seconds"`       // with what it is made of loaded first, where that was not there
 	MergeSeconds float64 `json:"merge_seconds"` // the merge alone; 0 for a source
+	Streamed     bool    `json:"streamed"`      // its models did not fit on the device together: they were read while they were merged
 }
 
 // CardScore is what one search knows of a model.

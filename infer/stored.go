@@ -68,3 +68,25 @@ func (s *Stored) Upload(ctx context.Context, i int) (*tensors.Tensor, error) {
 	defer s.folder.LetGo(info.Name)
 	return upload(s.dev, info, data, s.compute)
 }
+
+// Load puts all parameters on the device. progress is told how many are there, and
+// of how many; it may be nil.
+func (s *Stored) Load(ctx context.Context, progress func(done, total int)) (_ *Weights, err error) {
+	var all []*tensors.Tensor
+	defer func() {
+		if err != nil {
+			device.Free(all...)
+		}
+	}()
+	for i := range s.params {
+		t, err := s.Upload(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+		if progress != nil {
+			progress(len(all), len(s.params))
+		}
+	}
+	return NewWeights(s.Config(), s.dev, all)
+}

@@ -46,50 +46,38 @@ func NewWeights(c checkpoint.Config, dev *device.Device, all []*tensors.Tensor) 
 	return w, nil
 }
 
-// StoredDType is the narrowest dtype that holds every tensor of a folder's model
-// exactly, and not narrower than its config says: files may mix dtypes, norms in
-// float32 among bfloat16 for instance. What else a folder stores doesn't count.
-func StoredDType(f *checkpoint.Folder) dtypes.DType {
-	widest := f.Config().DType
-	for _, p := range arch.Params(f.Config()) {
-		// A tensor that is missing, or of another kind, is what loading it reports.
-		if info, _, err := f.Tensor(p.Name); err == nil && info.DType != widest {
-			widest = dtypes.Float32 // of float32, float16 and bfloat16, only float32 holds another
+// StoredDType is the [WidestDType] of a folder.
+func StoredDType(f *checkpoint.Folder) dtypes.DType { return WidestDType(f.Config(), f.Tensors()) }
+
+// WidestDType is the narrowest dtype that holds every tensor of a model exactly, and
+// not narrower than its config says: files may mix dtypes, norms in float32 among
+// bfloat16 for instance. What else a folder stores doesn't count.
+func WidestDType(c checkpoint.Config, stored []checkpoint.TensorInfo) dtypes.DType {
+	others := map[string]bool{} // the tensors of another dtype
+	for _, t := range stored {
+		// One of a kind that weights can't have is what loading it reports.
+		if t.DType != c.DType && t.DType != dtypes.InvalidDType {
+			others[t.Name] = true
 		}
 	}
-	return widest
+	for _, p := range arch.Params(c) {
+		if others[p.Name] {
+			return dtypes.Float32 // of float32, float16 and bfloat16, only float32 holds another
+		}
+	}
+	return c.DType
 }
 
 // LoadWeights puts a folder's weights on the device, all converted to the compute
 // dtype; dtypes.InvalidDType lets the device choose for the [StoredDType] (see
 // [device.Device.ComputeDType]), so that nothing is narrowed. Widening is exact. A tensor that is missing or
 // of another shape than the config says is fault.Damaged.
-func LoadWeights(ctx context.Context, dev *device.Device, f *checkpoint.Folder, compute dtypes.DType) (_ *Weights, err error) {
-	c := f.Config()
-	if compute == dtypes.InvalidDType {
-		compute = dev.ComputeDType(StoredDType(f))
+func LoadWeights(ctx context.Context, dev *device.Device, f *checkpoint.Folder, compute dtypes.DType) (*Weights, error) {
+	s, err := NewStored(dev, f, compute)
+	if err != nil {
+		return nil, err
 	}
-	var all []*tensors.Tensor
-	defer func() {
-		if err != nil {
-			device.Free(all...)
-		}
-	}()
-	for _, p := range arch.Params(c) {
-		if err := ctx.Err(); err != nil {
-			return nil, fault.Wrap(err, fault.Cancelled, "load weights")
-		}
-		info, data, err := storedParam(f, p)
-		if err != nil {
-			return nil, err
-		}
-		t, err := upload(dev, info, data, compute)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, t)
-	}
-	return NewWeights(c, dev, all)
+	return s.Load(ctx, nil)
 }
 
 // upload copies one stored tensor to the device and converts it there.

@@ -1,7 +1,7 @@
 // The table of models.
 
 import {el} from './common.js';
-import {bytes, stateBadge} from './words.js';
+import {bytes, percent, stateBadge} from './words.js';
 
 /** modelName is what people call a model, with what it is besides. */
 function modelName(m, talkTo) {
@@ -17,7 +17,7 @@ export function drawModels(place, models, talkTo) {
     return;
   }
   const focused = place.contains(document.activeElement) ? document.activeElement.textContent : null;
-  const rows = models.map(m => el('tr', {}, modelName(m, talkTo), el('td', {class: 'note'}, m.kind), el('td', {}, stateBadge(m.state)),
+  const rows = models.map(m => el('tr', {}, modelName(m, talkTo), el('td', {class: 'note'}, m.kind), el('td', {}, stateBadge(m.state), m.progress ? ` ${percent(m.progress)}` : null),
     el('td', {class: 'number'}, bytes(m.bytes))));
   place.replaceChildren(el('table', {},
     el('thead', {}, el('tr', {}, el('th', {}, 'Model'), el('th', {}, 'Kind'), el('th', {}, 'State'), el('th', {class: 'number'}, 'Memory'))),

@@ -1,0 +1,129 @@
+package catalog
+
+import (
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/tokenizer"
+	"github.com/mergeway/mergeway/merge"
+)
+
+// parts are the models of a recipe while it is merged: held on the device where
+// they lie there, else read from their folders as they are merged.
+type parts struct {
+	models    map[string]merge.Model
+	streamed  []*source            // that are read
+	tokenizer *tokenizer.Tokenizer // the parent's
+	template  *chat.Template
+	feed      int64 // bytes on the device of a unit of all that are read
+	held      int   // on the device
+	closers   []func()
+}
+
+// close lets go of them.
+func (p *parts) close() {
+	for _, f := range p.closers {
+		f()
+	}
+	p.closers = nil
+}
+
+// add takes in a leased model.
+func (p *parts) add(name string, lease *Lease) {
+	p.models[name] = lease.Model.Weights
+	p.held++
+	p.closers = append(p.closers, lease.Release)
+}
+
+// openParts gives the models of a recipe, loading none. Those that are on the
+// device are used there if hold says so.
+func (c *Catalog) openParts(r merge.Recipe, hold bool) (_ *parts, err error) {
+	p := &parts{models: map[string]merge.Model{}}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	for _, name := range r.Models() {
+		s, err := c.source(name)
+		if err != nil {
+			return nil, err
+		}
+		if name == r.Parent() {
+			if p.tokenizer, p.template, err = s.readWords(); err != nil {
+				return nil, err
+			}
+		}
+		if held := c.residents.holdReady(name); held != nil {
+			if hold {
+				p.add(name, &Lease{Model: held.model, release: func() { c.residents.release(held) }})
+				continue
+			}
+			c.residents.release(held)
+		}
+		stored, folder, err := c.openStored(s)
+		if err != nil {
+			return nil, err
+		}
+		p.closers = append(p.closers, func() { _ = folder.Close() })
+		p.models[name] = stored
+		p.streamed = append(p.streamed, s)
+		p.feed += merge.UnitBytes(stored.Config(), stored.DType())
+	}
+	return p, nil
+}
+
+// openStored opens a source to be read as its folder is now.
+func (c *Catalog) openStored(s *source) (*infer.Stored, *checkpoint.Folder, error) {
+	s.look()
+	folder, err := checkpoint.Open(s.dir)
+	if err != nil {
+		return nil, nil, s.damaged(err)
+	}
+	stored, err := infer.NewStored(c.dev, folder, dtypes.InvalidDType)
+	if err != nil {
+		_ = folder.Close()
+		return nil, nil, s.damaged(err)
+	}
+	return stored, folder, nil
+}
+
+// allFit tells whether the budget could hold the models of a recipe and the merged
+// one, if nothing else were there.
+func (c *Catalog) allFit(r merge.Recipe) (bool, error) {
+	var need int64
+	for _, name := range r.Models() {
+		s, err := c.source(name)
+		if err != nil {
+			return false, err
+		}
+		bytes, err := c.bytesOf(s)
+		if err != nil {
+			return false, err
+		}
+		if need += bytes; name == r.Parent() {
+			need += bytes
+		}
+	}
+	total, _ := c.residents.memory.Usage()
+	return need <= total, nil
+}
+
+// bytesOf is what a source's weights take on the device, whether they are there
+// or not.
+func (c *Catalog) bytesOf(s *source) (int64, error) {
+	if m := c.residents.ready(s.name); m != nil {
+		return m.Weights.Bytes(), nil
+	}
+	config, err := s.readConfig()
+	if err != nil {
+		return 0, err
+	}
+	tensors, err := s.readTensors()
+	if err != nil {
+		return 0, err
+	}
+	return weightBytes(config, c.dev.ComputeDType(infer.WidestDType(config, tensors))), nil
+}
