@@ -33,8 +33,11 @@ import (
 //	keys       id -> Key
 //	searches   id -> Search
 //	trials     search id -> bucket of: number, 8 bytes big-endian -> Trial
+//	samples    search id -> bucket of: number, 8 bytes big-endian -> bytes
 //	responses  id -> Response
 //	response order  time of creation, 8 bytes big-endian, and id -> time of expiry, 8 bytes
+//	documents       kind -> bucket of: id -> Document
+//	document data   kind -> bucket of: id -> bytes
 type Bolt struct {
 	db     *bolt.DB
 	path   string
@@ -51,15 +54,18 @@ const format = "1"
 const lockPatience = 2 * time.Second
 
 var (
-	bucketMeta     = []byte("mergeway")
-	bucketRecipes  = []byte("recipes")
-	bucketAliases  = []byte("aliases")
-	bucketKeys     = []byte("keys")
-	bucketSearches = []byte("searches")
-	bucketTrials   = []byte("trials")
-	bucketKept     = []byte("responses")
-	bucketOrder    = []byte("response order")
-	keyFormat      = []byte("format")
+	bucketMeta      = []byte("mergeway")
+	bucketRecipes   = []byte("recipes")
+	bucketAliases   = []byte("aliases")
+	bucketKeys      = []byte("keys")
+	bucketSearches  = []byte("searches")
+	bucketTrials    = []byte("trials")
+	bucketSamples   = []byte("samples")
+	bucketDocuments = []byte("documents")
+	bucketData      = []byte("document data")
+	bucketKept      = []byte("responses")
+	bucketOrder     = []byte("response order")
+	keyFormat       = []byte("format")
 )
 
 // OpenBolt opens the file at path, or makes it and the folders above it. It
@@ -129,7 +135,7 @@ func (s *Bolt) inspect(complete *bool) func(tx *bolt.Tx) error {
 }
 
 func buckets() [][]byte {
-	return [][]byte{bucketMeta, bucketRecipes, bucketAliases, bucketKeys, bucketSearches, bucketTrials, bucketKept, bucketOrder}
+	return [][]byte{bucketMeta, bucketRecipes, bucketAliases, bucketKeys, bucketSearches, bucketTrials, bucketSamples, bucketKept, bucketOrder, bucketDocuments, bucketData}
 }
 
 func makeBuckets(tx *bolt.Tx) error {

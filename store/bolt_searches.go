@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 
@@ -64,12 +65,39 @@ func putTrials(tx *bolt.Tx, searchID string, trials []encodedTrial) error {
 	if err != nil {
 		return err
 	}
+	samples, err := tx.Bucket(bucketSamples).CreateBucketIfNotExists([]byte(searchID))
+	if err != nil {
+		return err
+	}
 	for _, t := range trials {
-		if err := b.Put(binary.BigEndian.AppendUint64(nil, uint64(t.number)), t.data); err != nil {
+		key := trialKey(t.number)
+		if err := b.Put(key, t.data); err != nil {
+			return err
+		}
+		if t.samples == nil {
+			err = samples.Delete(key)
+		} else {
+			err = samples.Put(key, t.samples)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func trialKey(number int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(number)) }
+
+// TrialSamples implements [Store].
+func (s *Bolt) TrialSamples(ctx context.Context, searchID string, number int) (samples []byte, err error) {
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		if tx.Bucket(bucketSearches).Get([]byte(searchID)) == nil {
+			return missing("search", searchID)
+		}
+		samples = bytes.Clone(within(tx, bucketSamples, searchID, string(trialKey(number))))
+		return nil
+	})
+	return samples, err
 }
 
 // ListTrials implements [Store].

@@ -124,8 +124,9 @@ func encodeSearch(s Search) ([]byte, error) {
 
 // encodedTrial is a trial ready to be written.
 type encodedTrial struct {
-	number int
-	data   []byte
+	number  int
+	data    []byte
+	samples []byte
 }
 
 // encodeTrials checks and writes trials of one search.
@@ -141,11 +142,14 @@ func encodeTrials(searchID string, trials []Trial) ([]encodedTrial, error) {
 		if t.Number < 0 || int64(t.Number) > maxTrialNumber {
 			return nil, fault.Bad("number", "a trial's number is from 0 to %d, not %d", int64(maxTrialNumber), t.Number)
 		}
+		if len(t.Samples) > MaxData {
+			return nil, fault.Bad("samples", "the samples of trial %d have %d bytes: at most %d", t.Number, len(t.Samples), MaxData)
+		}
 		data, err := encode(t)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = encodedTrial{t.Number, data}
+		out[i] = encodedTrial{t.Number, data, t.Samples}
 	}
 	return out, nil
 }

@@ -1,5 +1,5 @@
-// Package store remembers recipes, aliases, keys, searches and trials, and for a
-// while the responses that conversations go on from.
+// Package store remembers recipes, aliases, keys, searches and trials, documents of
+// other kinds, and for a while the responses that conversations go on from.
 //
 // Its one idea: a record that a method has taken is on disk. Records are plain:
 // a few fields that lists are made of, and a body of JSON that belongs to the

@@ -42,4 +42,7 @@ type Trial struct {
 	SearchID string          `json:"-"` // filled in by the store; where trials are kept says it
 	Number   int             `json:"number"`
 	Body     json.RawMessage `json:"body,omitempty"`
+	// Samples is what is known of each problem; it is written with the trial, and
+	// given by TrialSamples only.
+	Samples []byte `json:"-"`
 }

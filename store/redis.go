@@ -42,8 +42,11 @@ import (
 //	mergeway:keys               hash: id -> Key
 //	mergeway:searches           hash: id -> Search
 //	mergeway:trials:<search id> sorted set of Trial, by number
+//	mergeway:samples:<search id> hash: number of the trial -> bytes
 //	mergeway:response:<id>      string Response, which expires
 //	mergeway:responses          sorted set of their ids, by milliseconds of creation
+//	mergeway:documents:<kind>   hash: id -> Document
+//	mergeway:data:<kind>        hash: id -> bytes
 //	mergeway:claims             sorted set of ids of searches that haven't ended, by when their claim does
 //	mergeway:claim:<search id>  hash: token, owner, cancel
 //
@@ -70,8 +73,9 @@ const (
 	keyClaims   = prefix + "claims"
 )
 
-func keyTrials(searchID string) string { return prefix + "trials:" + searchID }
-func keyClaim(searchID string) string  { return prefix + "claim:" + searchID }
+func keyTrials(searchID string) string  { return prefix + "trials:" + searchID }
+func keySamples(searchID string) string { return prefix + "samples:" + searchID }
+func keyClaim(searchID string) string   { return prefix + "claim:" + searchID }
 
 // quiet silences go-redis, once: it has one logger for the whole process, and
 // what it says there it returns as an error as well.

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -32,33 +34,39 @@ const (
 
 // checkpointScript writes the record of a search, or with an empty one only
 // wants it to be there, and trials, under a claim unless its token is empty (id,
-// token, record, then number and trial of each). A trial is a member of a sorted
+// token, record, then number, trial and samples of each). A trial is a member of a sorted
 // set, its number the score; its number is also part of its JSON, so that two
 // trials are never the same member. A script and not MULTI: EXEC goes on after a
 // command that failed, so a key of another program would leave half of a
-// checkpoint. ZCARD fails on such a key of trials before the search is written.
+// checkpoint. ZCARD and HLEN fail on such keys before the search is written.
 var checkpointScript = redis.NewScript(`
 redis.call('ZCARD', KEYS[2])
+redis.call('HLEN', KEYS[4])
 if ARGV[2] ~= '' and redis.call('HGET', KEYS[3], 'token') ~= ARGV[2] then return -1 end
 if ARGV[3] == '' then
   if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
 else
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 end
-for i = 4, #ARGV, 2 do
+for i = 4, #ARGV, 3 do
   redis.call('ZREMRANGEBYSCORE', KEYS[2], ARGV[i], ARGV[i])
   redis.call('ZADD', KEYS[2], ARGV[i], ARGV[i+1])
+  if ARGV[i+2] == '' then
+    redis.call('HDEL', KEYS[4], ARGV[i])
+  else
+    redis.call('HSET', KEYS[4], ARGV[i], ARGV[i+2])
+  end
 end
 return 1`)
 
 // checkpoint runs the script.
 func (s *Redis) checkpoint(ctx context.Context, id, claim string, record []byte, trials []encodedTrial) error {
-	args := make([]any, 0, 3+2*len(trials))
+	args := make([]any, 0, 3+3*len(trials))
 	args = append(args, id, claim, record)
 	for _, t := range trials {
-		args = append(args, t.number, t.data)
+		args = append(args, t.number, t.data, t.samples)
 	}
-	done, err := checkpointScript.Run(ctx, s.client, []string{keySearches, keyTrials(id), keyClaim(id)}, args...).Int()
+	done, err := checkpointScript.Run(ctx, s.client, []string{keySearches, keyTrials(id), keyClaim(id), keySamples(id)}, args...).Int()
 	switch {
 	case err != nil:
 		return s.fault(ctx, err)
@@ -95,6 +103,28 @@ func (s *Redis) PutTrials(ctx context.Context, searchID, claim string, trials []
 func (s *Redis) ListTrials(ctx context.Context, searchID string) ([]Trial, error) {
 	page, _, err := s.trials(ctx, searchID, 0, -1)
 	return page, err
+}
+
+// TrialSamples implements [Store].
+func (s *Redis) TrialSamples(ctx context.Context, searchID string, number int) ([]byte, error) {
+	var there *redis.BoolCmd
+	var found *redis.StringCmd
+	_, err := s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		there = p.HExists(ctx, keySearches, searchID)
+		found = p.HGet(ctx, keySamples(searchID), strconv.Itoa(number))
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, s.fault(ctx, err)
+	}
+	if !there.Val() {
+		return nil, missing("search", searchID)
+	}
+	samples, err := found.Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	return samples, s.fault(ctx, err)
 }
 
 // PageTrials implements [Store].

@@ -67,6 +67,9 @@ type Store interface {
 	// them and gives at most limit. total is how many there are.
 	PageTrials(ctx context.Context, searchID string, offset, limit int) (page []Trial, total int, err error)
 
+	// TrialSamples gives the samples of a trial; nil if it has none.
+	TrialSamples(ctx context.Context, searchID string, number int) ([]byte, error)
+
 	// ClaimSearch makes a claim of a search, which need not be stored yet: for
 	// ttl from now nobody else gets one. While another's lasts, that is a
 	// fault.Conflict that names its owner.
@@ -91,6 +94,22 @@ type Store interface {
 	GetResponse(ctx context.Context, id string) (Response, error)
 	// DeleteResponse forgets a response.
 	DeleteResponse(ctx context.Context, id string) error
+
+	// CreateDocument keeps a document, unless there is one of its kind and id:
+	// that is a fault.Conflict.
+	CreateDocument(ctx context.Context, d Document) error
+	// PutDocument keeps a document, in place of the one of its kind and id if there
+	// is one.
+	PutDocument(ctx context.Context, d Document) error
+	// GetDocument gives a document without its data.
+	GetDocument(ctx context.Context, kind, id string) (Document, error)
+	// DocumentData gives the data of a document; nil if it has none.
+	DocumentData(ctx context.Context, kind, id string) ([]byte, error)
+	// ListDocuments gives all documents of a kind without their data, the oldest
+	// first.
+	ListDocuments(ctx context.Context, kind string) ([]Document, error)
+	// DeleteDocument forgets a document and its data.
+	DeleteDocument(ctx context.Context, kind, id string) error
 
 	// Ping says whether the store can be reached.
 	Ping(ctx context.Context) error

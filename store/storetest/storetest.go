@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"testing"
 	"time"
@@ -26,6 +27,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"keys", keys},
 		{"searches", searches},
 		{"trials", trials},
+		{"samples", samples},
+		{"documents", documents},
 		{"responses", responses},
 		{"claims", claims},
 		{"records", records},
@@ -205,6 +208,17 @@ func calls() []call {
 			_, _, err := s.PageTrials(ctx, "s", 0, 1)
 			return err
 		}},
+		{"TrialSamples", func(ctx context.Context, s store.Store) error { _, err := s.TrialSamples(ctx, "s", 0); return err }},
+		{"CreateDocument", func(ctx context.Context, s store.Store) error {
+			return s.CreateDocument(ctx, store.Document{Kind: "k", ID: rand.Text()})
+		}},
+		{"PutDocument", func(ctx context.Context, s store.Store) error {
+			return s.PutDocument(ctx, store.Document{Kind: "k", ID: "d"})
+		}},
+		{"GetDocument", func(ctx context.Context, s store.Store) error { _, err := s.GetDocument(ctx, "k", "d"); return err }},
+		{"DocumentData", func(ctx context.Context, s store.Store) error { _, err := s.DocumentData(ctx, "k", "d"); return err }},
+		{"ListDocuments", func(ctx context.Context, s store.Store) error { _, err := s.ListDocuments(ctx, "k"); return err }},
+		{"DeleteDocument", func(ctx context.Context, s store.Store) error { return s.DeleteDocument(ctx, "k", "d") }},
 		{"PutResponse", func(ctx context.Context, s store.Store) error { return s.PutResponse(ctx, made("resp2", 0), many) }},
 		{"GetResponse", func(ctx context.Context, s store.Store) error { _, err := s.GetResponse(ctx, "resp"); return err }},
 		{"DeleteResponse", func(ctx context.Context, s store.Store) error { return s.DeleteResponse(ctx, "resp") }},
