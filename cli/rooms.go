@@ -26,6 +26,7 @@ type settings struct {
 	Redis      string
 	RedisWait  time.Duration
 	ClaimTTL   time.Duration
+	ReplyBytes int
 	Backend    string
 	Budget     byteSize
 	TTL        time.Duration
@@ -68,6 +69,7 @@ func (s *settings) bind(f *pflag.FlagSet, logLevel string) {
 	config.Section(f, stateSection, s.bindState)
 	config.Section(f, stateSection, func(f *pflag.FlagSet) {
 		f.DurationVar(&s.ClaimTTL, "claim-ttl", 15*time.Second, "how long a search whose process has died waits before another gateway on the same Redis continues it")
+		f.IntVar(&s.ReplyBytes, "trial-reply-bytes", search.DefaultReplyBytes, "how much of the replies of each trial of a search is kept with its samples (-1: nothing)")
 	})
 	config.Section(f, "Log", func(f *pflag.FlagSet) {
 		f.StringVar(&s.LogLevel, "log-level", logLevel, "debug, info, warn or error")

@@ -98,7 +98,7 @@ func runSearch(cmd *cobra.Command, s *settings, spec search.Spec) error {
 		return err
 	}
 	defer r.close()
-	service, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: task.NewLibrary(s.Tasks, task.Loader{}), ClaimTTL: s.ClaimTTL, Logger: r.log})
+	service, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: task.NewLibrary(s.Tasks, task.Loader{}), ClaimTTL: s.ClaimTTL, ReplyBytes: s.ReplyBytes, Logger: r.log})
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 		return err
 	}
 	tasks := task.NewLibrary(s.Tasks, task.Loader{})
-	searches, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: tasks, ClaimTTL: s.ClaimTTL, Logger: r.log})
+	searches, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: tasks, ClaimTTL: s.ClaimTTL, ReplyBytes: s.ReplyBytes, Logger: r.log})
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,25 @@ func (f *fakeSearches) Trials(ctx context.Context, id string) ([]search.Trial, e
 	return f.trials, err
 }
 
+func (f *fakeSearches) Samples(ctx context.Context, id string, trial int) ([]task.Sample, error) {
+	if _, err := f.Get(ctx, id); err != nil {
+		return nil, err
+	}
+	if trial >= len(f.trials) {
+		return nil, &fault.Error{Code: fault.NotFound, Param: "trial", Message: "no such trial"}
+	}
+	return someSamples(), nil
+}
+
+// someSamples are verdicts of each kind.
+func someSamples() []task.Sample {
+	return []task.Sample{
+		{ID: "p1", Outcome: task.Outcome{Score: 1, Correct: true, NumberRight: true, LanguageRight: true, Extracted: "-7", Reply: "答えは-7です。"}},
+		{ID: "p2", Outcome: task.Outcome{Score: 0.5, LanguageRight: true, Reply: `=HYPERLINK("x")`}},
+		{ID: "p3", Outcome: task.Outcome{Failure: "no grade"}},
+	}
+}
+
 func (f *fakeSearches) Cancel(ctx context.Context, id string) error {
 	return f.become(ctx, id, search.Cancelled)
 }

@@ -68,6 +68,7 @@ type Searches interface {
 	Get(ctx context.Context, id string) (search.Search, error)
 	List(ctx context.Context) ([]search.Search, error)
 	Trials(ctx context.Context, id string) ([]search.Trial, error)
+	Samples(ctx context.Context, id string, trial int) ([]task.Sample, error)
 	Cancel(ctx context.Context, id string) error
 	Pause(ctx context.Context, id string) error
 	Resume(ctx context.Context, id string) error

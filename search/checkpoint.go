@@ -20,6 +20,7 @@ type Store interface {
 	ListSearches(ctx context.Context) ([]store.Search, error)
 	PutTrials(ctx context.Context, searchID, claim string, trials []store.Trial) error
 	ListTrials(ctx context.Context, searchID string) ([]store.Trial, error)
+	TrialSamples(ctx context.Context, searchID string, number int) ([]byte, error)
 	// PutSearchWithTrials writes both or nothing.
 	PutSearchWithTrials(ctx context.Context, s store.Search, trials []store.Trial) error
 
@@ -228,7 +229,7 @@ func storedTrials(id string, trials []Trial) ([]store.Trial, error) {
 		if err != nil {
 			return nil, fault.Wrap(err, fault.Invalid, "write trial %d of search %s as JSON", t.Number, id)
 		}
-		stored[i] = store.Trial{SearchID: id, Number: t.Number, Body: body}
+		stored[i] = store.Trial{SearchID: id, Number: t.Number, Body: body, Samples: t.samples}
 	}
 	return stored, nil
 }

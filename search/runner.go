@@ -31,6 +31,8 @@ type runner struct {
 	tasks  Tasks
 	keeper keeper
 	log    *slog.Logger
+	// replyBytes is how much of the replies of a trial is kept.
+	replyBytes int
 
 	cancel context.CancelCauseFunc
 	ctx    context.Context
@@ -53,7 +55,7 @@ type runner struct {
 // is of.
 func newRunner(ctx context.Context, s *Service, r record, trials []Trial, claim store.Claim) *runner {
 	x := &runner{
-		id: r.ID, lab: s.lab, tasks: s.tasks, keeper: s.keeper.under(claim),
+		id: r.ID, lab: s.lab, tasks: s.tasks, keeper: s.keeper.under(claim), replyBytes: s.replyBytes,
 		log:    s.log.With("search", r.ID),
 		ended:  make(chan struct{}),
 		record: r, trials: trials,

@@ -38,6 +38,9 @@ type Options struct {
 	// RetryDelay is the first pause before something that is temporarily
 	// impossible is tried again. Default: 100 ms.
 	RetryDelay time.Duration
+	// ReplyBytes is how much of the replies of a trial is kept with its samples.
+	// Default: 64 KiB; less than 0: nothing.
+	ReplyBytes int
 	// Now tells the time. Default: time.Now.
 	Now func() time.Time
 }
@@ -45,6 +48,9 @@ type Options struct {
 // MinClaimTTL is the shortest [Options.ClaimTTL]: claims are renewed several times
 // meanwhile.
 const MinClaimTTL = 10 * time.Millisecond
+
+// DefaultReplyBytes is how much of the replies of a trial is kept.
+const DefaultReplyBytes = 64 << 10
 
 // errStopping is what a service that was stopped answers.
 var errStopping = fault.New(fault.Unavailable, "the server is stopping")
@@ -62,6 +68,7 @@ type Service struct {
 
 	maxConcurrent int
 	queueLimit    int
+	replyBytes    int
 	ctx           context.Context // of all runners; ends when the service stops
 	stop          context.CancelCauseFunc
 	runners       sync.WaitGroup
@@ -88,6 +95,7 @@ func NewService(o Options) (*Service, error) {
 	setDefault(&o.MaxConcurrent, 1)
 	setDefault(&o.QueueLimit, 16)
 	setDefault(&o.RetryDelay, 100*time.Millisecond)
+	setDefault(&o.ReplyBytes, DefaultReplyBytes)
 	setDefault(&o.ClaimTTL, 15*time.Second)
 	if o.Owner == "" {
 		host, _ := os.Hostname() // only people read it
@@ -107,7 +115,7 @@ func NewService(o Options) (*Service, error) {
 		keeper: keeper{store: o.Store, log: o.Logger, now: o.Now, delay: o.RetryDelay, ttl: o.ClaimTTL},
 		owner:  o.Owner, claimEvery: o.ClaimTTL / renewals,
 
-		maxConcurrent: o.MaxConcurrent, queueLimit: o.QueueLimit,
+		maxConcurrent: o.MaxConcurrent, queueLimit: o.QueueLimit, replyBytes: o.ReplyBytes,
 		active: map[string]*runner{},
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())

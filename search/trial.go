@@ -44,6 +44,8 @@ type Trial struct {
 	// Ends sums up the generation that this trial was the last of, and is told
 	// by the event after Event.
 	Ends *Generation `json:"ends,omitempty"`
+
+	samples []byte // what task.EncodeSamples made of its outcomes, on the way to the store
 }
 
 // Generation sums up a generation of trials.

@@ -114,6 +114,9 @@ func (x *runner) candidate(ctx context.Context) (Trial, error) {
 	}
 	score := task.Summarize(e.Outcomes)
 	t.Score, t.Fitness, t.Outcomes = &score, spec.Fitness.of(score), letters(e.Outcomes)
+	if t.samples, err = task.EncodeSamples(task.Samples(problems, e.Outcomes), x.replyBytes); err != nil {
+		x.log.Error("the samples of a trial can't be kept", "trial", t.Number, "error", err)
+	}
 	return t, nil
 }
 
@@ -194,6 +197,7 @@ func (x *runner) keep(ctx context.Context, t Trial) error {
 
 // accept adds a trial that is in the store.
 func (x *runner) accept(t Trial) {
+	t.samples = nil // the store has them
 	x.trials = append(x.trials, t)
 	x.remember(t)
 	x.count()
