@@ -76,12 +76,9 @@ func (c *Catalog) describeParts(card *Card) error {
 	if err != nil {
 		return err
 	}
-	merged, digests := map[string]bool{}, map[string]string{}
-	for _, s := range r.Sources {
-		merged[s.Model] = true
-	}
+	digests := map[string]string{}
 	for _, name := range r.Models() {
-		part := Part{Name: name, Base: name == r.Base && r.Method.NeedsBase(), Merged: merged[name]}
+		part := Part{Name: name, Base: name == r.Base && r.Method.NeedsBase(), Merged: r.Merges(name)}
 		s, err := c.source(name)
 		if err == nil {
 			part.Digest, err = s.readDigest()

@@ -14,9 +14,17 @@ import (
 // configuration that the merged model will have. Sources are source folders: a
 // recipe of recipes is refused. The error has every reason: fault.NotFound with
 // all that isn't there, or else fault.Unfit around a merge.Misfit.
-func (c *Catalog) Fit(_ context.Context, r merge.Recipe) (checkpoint.Config, error) {
+func (c *Catalog) Fit(ctx context.Context, r merge.Recipe) (checkpoint.Config, error) {
+	_, config, err := c.fit(ctx, r)
+	return config, err
+}
+
+// fit is Fit that also gives the recipe in the plainest form that it has for
+// these models.
+func (c *Catalog) fit(_ context.Context, r merge.Recipe) (merge.Recipe, checkpoint.Config, error) {
+	refused := func(err error) (merge.Recipe, checkpoint.Config, error) { return r, checkpoint.Config{}, err }
 	if err := r.Validate(); err != nil {
-		return checkpoint.Config{}, err
+		return refused(err)
 	}
 	models := map[string]merge.Described{}
 	sources := map[string]*source{}
@@ -28,24 +36,27 @@ func (c *Catalog) Fit(_ context.Context, r merge.Recipe) (checkpoint.Config, err
 			continue
 		}
 		if err != nil {
-			return checkpoint.Config{}, err
+			return refused(err)
 		}
 		sources[name] = s
 	}
 	if len(missing) > 0 {
-		return checkpoint.Config{}, noSources(r, missing)
+		return refused(noSources(r, missing))
 	}
+	configs := map[string]checkpoint.Config{}
 	for _, name := range r.Models() { // in order, so that the same one fails each time
 		var err error
 		if models[name], err = sources[name].describe(); err != nil {
-			return checkpoint.Config{}, err
+			return refused(err)
 		}
+		configs[name] = models[name].Config
 	}
 	countTokens(sources, models)
+	r = r.Settle(configs)
 	if err := merge.Fit(r, models); err != nil {
-		return checkpoint.Config{}, err
+		return refused(err)
 	}
-	return models[r.Parent()].Config, nil
+	return r, r.Config(configs), nil
 }
 
 // noSources says what isn't there.

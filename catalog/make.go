@@ -92,6 +92,11 @@ func weightBytes(config checkpoint.Config, compute dtypes.DType) int64 {
 	return n
 }
 
+// mergedBytes is the memory that a recipe's model takes, which is held in a dtype.
+func mergedBytes(r merge.Recipe, held dtypes.DType, models map[string]checkpoint.Config) int64 {
+	return weightBytes(r.Config(models), held)
+}
+
 // fill makes weights that bytes are reserved for; if it fails, in whatever way, the
 // bytes go back.
 func (c *Catalog) fill(bytes int64, work func() (*infer.Weights, error)) (w *infer.Weights, err error) {
@@ -110,7 +115,8 @@ func (c *Catalog) mergeStored(ctx context.Context, stored *store.Recipe, progres
 	if err != nil {
 		return nil, 0, err
 	}
-	if _, err := c.Fit(ctx, r); err != nil {
+	r, _, err = c.fit(ctx, r)
+	if err != nil {
 		return nil, 0, within(err, "recipe %s", stored.ID)
 	}
 	unchanged := func() error {
@@ -153,7 +159,7 @@ func (c *Catalog) unchanged(r merge.Recipe, stored store.Recipe) (map[string]str
 // merge makes the model of a recipe. Its sources are held meanwhile; check is
 // asked once they are there.
 func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check func() error) (*infer.Model, int64, error) {
-	sources := map[string]*infer.Weights{}
+	sources, configs := map[string]*infer.Weights{}, map[string]checkpoint.Config{}
 	var parent *infer.Model
 	for _, source := range r.Models() {
 		lease, err := c.Acquire(ctx, source)
@@ -161,7 +167,7 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check 
 			return nil, 0, within(err, "a source of %s", name)
 		}
 		defer lease.Release()
-		sources[source] = lease.Model.Weights
+		sources[source], configs[source] = lease.Model.Weights, lease.Model.Weights.Config()
 		if source == r.Parent() {
 			parent = lease.Model
 		}
@@ -169,7 +175,7 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check 
 	if err := check(); err != nil {
 		return nil, 0, err
 	}
-	bytes := parent.Weights.Bytes()
+	bytes := mergedBytes(r, parent.Weights.DType(), configs)
 	if err := c.residents.memory.Reserve(bytes); err != nil {
 		return nil, 0, within(err, "%s has no room", name)
 	}
@@ -192,7 +198,8 @@ func (c *Catalog) noteMerge(name string, began time.Time, streamed bool) {
 // Merge makes the model of a recipe for the caller alone: a candidate that no
 // name leads to. It counts against the budget until it is released.
 func (c *Catalog) Merge(ctx context.Context, r merge.Recipe) (*Lease, error) {
-	if _, err := c.Fit(ctx, r); err != nil {
+	r, _, err := c.fit(ctx, r)
+	if err != nil {
 		return nil, err
 	}
 	ctx, end, err := c.begin(ctx)

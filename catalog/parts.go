@@ -94,36 +94,40 @@ func (c *Catalog) openStored(s *source) (*infer.Stored, *checkpoint.Folder, erro
 // one, if nothing else were there.
 func (c *Catalog) allFit(r merge.Recipe) (bool, error) {
 	var need int64
+	configs := map[string]checkpoint.Config{}
+	var held dtypes.DType // of the parent, and so of the merged model
 	for _, name := range r.Models() {
 		s, err := c.source(name)
 		if err != nil {
 			return false, err
 		}
-		bytes, err := c.bytesOf(s)
+		config, dtype, err := c.shapeOf(s)
 		if err != nil {
 			return false, err
 		}
-		if need += bytes; name == r.Parent() {
-			need += bytes
+		if configs[name] = config; name == r.Parent() {
+			held = dtype
 		}
+		need += weightBytes(config, dtype)
 	}
+	need += mergedBytes(r, held, configs)
 	total, _ := c.residents.memory.Usage()
 	return need <= total, nil
 }
 
-// bytesOf is what a source's weights take on the device, whether they are there
-// or not.
-func (c *Catalog) bytesOf(s *source) (int64, error) {
+// shapeOf is what a source's weights are on the device, whether they are there or
+// not.
+func (c *Catalog) shapeOf(s *source) (checkpoint.Config, dtypes.DType, error) {
 	if m := c.residents.ready(s.name); m != nil {
-		return m.Weights.Bytes(), nil
+		return m.Weights.Config(), m.Weights.DType(), nil
 	}
 	config, err := s.readConfig()
 	if err != nil {
-		return 0, err
+		return config, dtypes.InvalidDType, err
 	}
 	tensors, err := s.readTensors()
 	if err != nil {
-		return 0, err
+		return config, dtypes.InvalidDType, err
 	}
-	return weightBytes(config, c.dev.ComputeDType(infer.WidestDType(config, tensors))), nil
+	return config, c.dev.ComputeDType(infer.WidestDType(config, tensors)), nil
 }

@@ -52,7 +52,8 @@ func (c *Catalog) describe(ctx context.Context, name string, r merge.Recipe) (st
 			return store.Recipe{}, err
 		}
 	}
-	if _, err := c.Fit(ctx, r); err != nil {
+	r, _, err := c.fit(ctx, r)
+	if err != nil {
 		return store.Recipe{}, err
 	}
 	body, err := r.Canonical()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/merge"
 )
 
@@ -33,7 +34,11 @@ func (c *Catalog) mergeParts(ctx context.Context, name string, r merge.Recipe, h
 		return nil, 0, p.held, err
 	}
 	parent := p.models[r.Parent()]
-	bytes = weightBytes(parent.Config(), parent.DType())
+	configs := map[string]checkpoint.Config{}
+	for name, m := range p.models {
+		configs[name] = m.Config()
+	}
+	bytes = mergedBytes(r, parent.DType(), configs)
 	feed, o, err := c.reserveFeed(bytes, p.feed)
 	if err != nil {
 		return nil, 0, p.held, within(err, "%s has no room: it needs %d bytes, and %d more to read its sources unit by unit", name, bytes, p.feed)

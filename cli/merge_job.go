@@ -37,14 +37,18 @@ func (s *mergeSettings) open(dev *device.Device, recipe merge.Recipe, say, progr
 		}
 	}()
 	described, held := map[string]merge.Described{}, map[string]dtypes.DType{}
+	configs := map[string]checkpoint.Config{}
 	for _, name := range recipe.Models() {
 		folder, err := checkpoint.Open(filepath.Join(s.Models, filepath.FromSlash(name)))
 		if err != nil {
 			return nil, fmt.Errorf("model %q: %w", name, err)
 		}
 		j.folders[name], described[name] = folder, merge.Described{Config: folder.Config(), Tensors: folder.Tensors()}
+		configs[name] = folder.Config()
 		held[name] = dev.ComputeDType(infer.StoredDType(folder))
 	}
+	recipe = recipe.Settle(configs)
+	j.recipe = recipe
 	if err := merge.Fit(recipe, described); err != nil {
 		return nil, err
 	}

@@ -41,6 +41,9 @@ func (g *Gateway) settleModel(c *gin.Context, j *job, f RecipeField) (label stri
 		if err != nil {
 			return "", inside("recipe", err)
 		}
+		if err := g.checkLayers(r); err != nil {
+			return "", inside("recipe", err)
+		}
 		stored, err := g.catalog.UseRecipe(c.Request.Context(), r)
 		if err != nil {
 			return "", inside("recipe", err)

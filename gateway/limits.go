@@ -5,6 +5,7 @@ import (
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/merge"
 )
 
 // Limits holds every bound of the gateway as a number. Start from
@@ -13,6 +14,7 @@ type Limits struct {
 	BodyBytes      int           // largest request body
 	NameBytes      int           // longest name of a model, alias or recipe
 	RecipeBytes    int           // longest recipe, as a body or within one; the merge room's bounds are 1 MiB, and 64 KiB in YAML
+	RecipeLayers   int           // blocks that a recipe stacks, and hops of a path; the merge room's bound is 1024
 	Messages       int           // messages of one chat
 	Tools          int           // tools of one chat
 	ToolBytes      int           // description and parameters of one tool
@@ -55,6 +57,7 @@ func DefaultLimits() Limits {
 		BodyBytes:      4 << 20,
 		NameBytes:      256,
 		RecipeBytes:    256 << 10,
+		RecipeLayers:   merge.MaxLayers,
 		Messages:       2048,
 		Tools:          128,
 		ToolBytes:      64 << 10,
@@ -107,6 +110,7 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-body-bytes", Number: &l.BodyBytes, Help: "largest request body"},
 		{Key: "max-name-bytes", Number: &l.NameBytes, Help: "longest name of a model, alias or recipe"},
 		{Key: "max-recipe-bytes", Number: &l.RecipeBytes, Help: "longest recipe, up to 1 MiB, and 64 KiB in YAML"},
+		{Key: "max-recipe-layers", Number: &l.RecipeLayers, Help: "blocks of a model that a recipe stacks of slices, and hops of a path, up to 1024"},
 		{Key: "max-messages", Number: &l.Messages, Help: "messages of one chat"},
 		{Key: "max-tools", Number: &l.Tools, Help: "tools of one chat"},
 		{Key: "max-tool-bytes", Number: &l.ToolBytes, Help: "description and parameters of one tool, up to 65536"},

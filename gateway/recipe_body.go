@@ -53,6 +53,14 @@ func (g *Gateway) readRecipe(c *gin.Context) (name string, r merge.Recipe, err e
 	return name, r, inside("yaml", err)
 }
 
+// checkLayers refuses a recipe whose model would have too many blocks of its own.
+func (g *Gateway) checkLayers(r merge.Recipe) error {
+	if field, n := r.Stacked(); n > g.limits.RecipeLayers {
+		return fault.Bad(field, "a model of %d blocks: at most %d", n, g.limits.RecipeLayers)
+	}
+	return nil
+}
+
 // readRecipeName reads the name beside a recipe, and refuses all else.
 func (g *Gateway) readRecipeName(fields map[string]json.RawMessage) (name string, err error) {
 	for key := range fields {

@@ -33,6 +33,9 @@ func (g *Gateway) createRecipe(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := g.checkLayers(recipe); err != nil {
+		return err
+	}
 	stored, err := g.catalog.PutRecipe(c.Request.Context(), name, recipe)
 	if err != nil {
 		return err

@@ -106,3 +106,19 @@ func TestARecipeIsReadAsYAML(t *testing.T) {
 	other.send("POST", "/v1/recipes", r.body, as("application/yaml")).into(t, &got)
 	require.JSONEq(t, string(want.Recipe), string(got.Recipe), "what is read can be sent back")
 }
+
+func TestAStackHasALimit(t *testing.T) {
+	const stack = `{"method": "passthrough", "slices": [{"sources": [{"model": "a", "layer_range": [0, 3]}]}, {"sources": [{"model": "base", "layer_range": [1, 3]}]}]}`
+	for limit, status := range map[int]int{5: http.StatusCreated, 4: http.StatusBadRequest} {
+		b := newInlineBench(t, func(o *Options) { o.Limits.RecipeLayers = limit })
+		r := b.send("POST", "/v1/recipes", stack)
+		require.Equal(t, status, r.status, r.body)
+		inline := b.send("POST", chatPath, `{"recipe": `+stack+`, `+hello+`}`)
+		if status == http.StatusCreated {
+			require.Equal(t, http.StatusOK, inline.status, inline.body)
+			continue
+		}
+		require.Contains(t, r.requireError(t, status, "invalid", "slices").Message, "a model of 5 blocks: at most 4")
+		inline.requireError(t, status, "invalid", "recipe.slices")
+	}
+}

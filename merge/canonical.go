@@ -18,6 +18,9 @@ func (r Recipe) normal() Recipe {
 		return r
 	}
 	r = r.withDefaults()
+	if len(r.Slices) > 0 {
+		return r.normalSlices()
+	}
 	c := methods[r.Method]
 	r.Lambda += 0 // -0 becomes 0; harmless elsewhere
 	if !r.Method.Sparsifies() {
@@ -100,24 +103,15 @@ func (r Recipe) canonical() map[string]any {
 		return r.canonicalPath()
 	}
 	c := methods[r.Method]
-	sources := make([]map[string]any, len(r.Sources))
-	for i, s := range r.Sources {
-		sources[i] = map[string]any{"model": s.Model}
-		if c.weight != noWeight {
-			sources[i]["weight"] = s.Weight
+	object := map[string]any{"method": r.Method, "dtype": r.DType}
+	if len(r.Slices) > 0 {
+		object["slices"] = r.canonicalSlices(c)
+	} else {
+		sources := make([]map[string]any, len(r.Sources))
+		for i, s := range r.Sources {
+			sources[i] = s.canonical(c)
 		}
-		if !s.Density.IsZero() {
-			sources[i]["density"] = s.Density
-		}
-		if s.Parameters != nil {
-			sources[i]["parameters"] = s.Parameters
-		}
-	}
-	object := map[string]any{
-		"method":  r.Method,
-		"sources": sources,
-		"groups":  r.Groups,
-		"dtype":   r.DType,
+		object["sources"], object["groups"] = sources, r.Groups
 	}
 	if r.Base != "" {
 		object["base_model"] = r.Base
@@ -142,6 +136,21 @@ func (r Recipe) canonical() map[string]any {
 	}
 	if r.Method.Random() {
 		object["seed"] = r.Seed
+	}
+	return object
+}
+
+// canonical is Canonical's object for a source.
+func (s Source) canonical(c choices) map[string]any {
+	object := map[string]any{"model": s.Model}
+	if c.weight != noWeight {
+		object["weight"] = s.Weight
+	}
+	if !s.Density.IsZero() {
+		object["density"] = s.Density
+	}
+	if s.Parameters != nil {
+		object["parameters"] = s.Parameters
 	}
 	return object
 }

@@ -74,6 +74,14 @@
 // What is turned by an angle is found from the products of each two vectors, in
 // float64, and is one sum of them with these factors; see spherical.go.
 //
+// # Stacks
+//
+// A model may have other blocks than its sources, and another number of them
+// ([Recipe.Slices]): output block l of a slice is merged of the blocks that its
+// sources have there by their ranges, everything else being as above. The settings
+// of a source see the name that its tensor has in the source, those of the whole
+// merge the name in the merged model; gradients are spread over the slice.
+//
 // # How it is computed
 //
 // Inputs are widened to float32 and everything is computed there. Differences and
@@ -127,6 +135,8 @@
 //     are parameters that a method doesn't know, in YAML, and weights by filters
 //     that leave a tensor without one.
 //   - normalize, rescale and lambda are the same in all tensors.
+//   - In slices the head is merged of all sources of the last one. mergekit leaves
+//     out those beyond the number that the first slice has.
 //   - Where neither dtype nor out_dtype is given the result is bfloat16, whatever
 //     the sources are.
 package merge

@@ -8,7 +8,6 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/mergeway/mergeway/infer"
-	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device"
 )
@@ -75,7 +74,7 @@ type StreamOptions struct {
 // for a unit of each Stored one (see [UnitBytes]), or for two unless it is
 // sequential.
 func (x *Executor) MergeFrom(ctx context.Context, r Recipe, models map[string]Model, o StreamOptions) (*infer.Weights, error) {
-	j, err := prepare(r, models)
+	j, config, err := prepare(r, models)
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +82,6 @@ func (x *Executor) MergeFrom(ctx context.Context, r Recipe, models map[string]Mo
 	if err != nil {
 		return nil, fmt.Errorf("merge by %q: %w", string(r.Method), err)
 	}
-	config := models[r.Parent()].Config()
-	config.DType = j.program.round
 	w, err := infer.NewWeights(config, x.dev, merged)
 	if err != nil {
 		device.Free(merged...)
@@ -93,47 +90,41 @@ func (x *Executor) MergeFrom(ctx context.Context, r Recipe, models map[string]Mo
 	return w, nil
 }
 
-// prepare checks that models fit a recipe, and looks up what it needs.
-func prepare(r Recipe, models map[string]Model) (job, error) {
+// prepare checks that models fit a recipe, and looks up what it needs, and what
+// configuration the merged model has.
+func prepare(r Recipe, models map[string]Model) (job, checkpoint.Config, error) {
 	configs := make(map[string]checkpoint.Config, len(models))
 	for name, m := range models {
 		configs[name] = m.Config()
 	}
 	if err := CheckFit(r, configs); err != nil {
-		return job{}, err
+		return job{}, checkpoint.Config{}, err
 	}
-	return newJob(r, models), nil
-}
-
-// newJob looks up what a fitting recipe needs.
-func newJob(r Recipe, models map[string]Model) job {
 	r = r.normal()
-	c := methods[r.Method]
-	config := models[r.Parent()].Config()
-	params := arch.Params(config)
-	j := job{
-		recipe:  r,
-		choices: c,
-		program: newProgram(r, c),
-		places:  r.places(config),
-		units:   units(params),
-	}
-	operands := make(map[string]operand, len(models))
-	for name, m := range models {
-		switch m := m.(type) {
-		case *infer.Weights:
-			operands[name] = operand{m, m.Tensors()}
-		case Stored:
-			at := make([]*tensors.Tensor, len(params))
-			operands[name] = operand{tensors: at}
-			j.feeds = append(j.feeds, feed{m, at})
+	config := r.Config(configs)
+	config.DType = newProgram(r, methods[r.Method]).round
+	var j job
+	for i, p := range r.parts(config) {
+		j.parts = append(j.parts, newPartJob(p, models[r.Parent()].DType(), models))
+		for _, u := range units(p.params) {
+			u.part = i
+			j.units = append(j.units, u)
 		}
 	}
+	return j, config, nil
+}
+
+// newPartJob looks up what a part of a fitting recipe needs. What is merged is held
+// in one dtype, whatever the sources are held in.
+func newPartJob(p part, held dtypes.DType, models map[string]Model) partJob {
+	c := methods[p.recipe.Method]
+	j := partJob{part: p, choices: c, program: newProgram(p.recipe, c)}
+	j.program.held = held
 	if j.program.base {
-		j.base = operands[r.Base]
+		j.base = j.take(models[p.recipe.Base], p.base)
 	}
-	for _, s := range r.Sources {
-		j.sources = append(j.sources, operands[s.Model])
+	for i, s := range p.recipe.Sources {
+		j.sources = append(j.sources, j.take(models[s.Model], p.shift(i)))
 	}
 	return j
 }

@@ -3,7 +3,6 @@ package merge
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -98,7 +97,7 @@ func (x *Executor) exportFiles(ctx context.Context, to *exportPlace, r Recipe, b
 	if !o.NoCard {
 		files["README.md"] = o.Card.page(filepath.Base(to.dir), r, body, w.Config().NumHiddenLayers)
 	}
-	if files[checkpoint.ConfigFile], err = exportedConfig(o.Parent, dtype); err != nil {
+	if files[checkpoint.ConfigFile], err = exportedConfig(o.Parent, r, w.Config(), dtype); err != nil {
 		return err
 	}
 	if err := x.exportWeights(ctx, to.making, w, dtype, o); err != nil {
@@ -154,26 +153,6 @@ func parentFiles(o ExportOptions) (map[string][]byte, error) {
 		files[name] = data
 	}
 	return files, nil
-}
-
-// exportedConfig is the parent's config.json, whatever it holds, with the dtype
-// of the merged weights.
-func exportedConfig(parentDir string, dtype dtypes.DType) ([]byte, error) {
-	data, err := checkpoint.ReadSmall(parentDir, checkpoint.ConfigFile, maxParentFile)
-	if err != nil {
-		return nil, err
-	}
-	var config map[string]json.RawMessage
-	if err := json.Unmarshal(data, &config); err != nil {
-		return nil, fault.Wrap(err, fault.Damaged, "%s does not parse", checkpoint.ConfigFile)
-	}
-	key := "torch_dtype"
-	if _, newer := config["dtype"]; newer { // transformers 5
-		key = "dtype"
-	}
-	config[key] = json.RawMessage(`"` + checkpoint.TorchDType(dtype) + `"`)
-	data, err = json.MarshalIndent(config, "", "  ")
-	return append(data, '\n'), err
 }
 
 // exportWeights writes the weights, a tensor at a time, so that no more than one

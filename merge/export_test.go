@@ -200,3 +200,60 @@ func TestTheCardTellsWhereAModelIsFrom(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(want), string(got))
 }
+
+func TestAStackIsExportedWithItsBlocks(t *testing.T) {
+	x := newExecutor(t)
+	models := smallModels(t, 4)
+	r := NewRecipe(Passthrough)
+	r.DType = "float32"
+	r.Slices = []Slice{
+		{Sources: []Source{{Model: "base", LayerRange: Range{0, 3}}}},
+		{Sources: []Source{{Model: "ja", LayerRange: Range{1, 3}, Weight: Numbers(0.5)}}},
+	}
+	merged, err := x.Merge(t.Context(), r, models)
+	require.NoError(t, err)
+	defer merged.Free()
+	parent, dir := parentFolder(t), filepath.Join(t.TempDir(), "merged")
+	require.NoError(t, x.Export(t.Context(), dir, r, merged, ExportOptions{Parent: parent}))
+	folder, err := checkpoint.Open(dir)
+	require.NoError(t, err)
+	defer folder.Close()
+	require.Equal(t, 5, folder.Config().NumHiddenLayers)
+	loaded, err := infer.LoadWeights(t.Context(), devicetest.Open(t), folder, dtypes.Float32)
+	require.NoError(t, err)
+	defer loaded.Free()
+	require.Equal(t, read(t, merged), read(t, loaded))
+	require.Contains(t, filesOf(t, dir)["README.md"], "layer_range: [1, 3]")
+}
+
+// A Qwen says block by block which have a window; a Mistral can't.
+func TestAConfigSaysWhichBlocksHaveAWindow(t *testing.T) {
+	for family, fits := range map[string]bool{"qwen2": true, "gemma2": true, "mistral": false} {
+		c := small()
+		c.ModelType, c.DType, c.SlidingWindow, c.SlidingLayers = family, dtypes.Float32, 8, []bool{false, true, true}
+		if family == "mistral" {
+			c.SlidingLayers = nil
+		}
+		if family == "gemma2" {
+			c.HiddenAct, c.QueryPreAttnScalar = "gelu_pytorch_tanh", 8
+		}
+		dir := t.TempDir()
+		data, err := c.JSON()
+		require.NoError(t, err)
+		data = append([]byte(`{"max_window_layers": 1,`), data[1:]...)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), data, 0o644))
+		merged := c
+		merged.NumHiddenLayers, merged.SlidingLayers = 5, []bool{true, false, true, true, false}
+		written, err := exportedConfig(dir, frankenstein(), merged, dtypes.BFloat16)
+		if !fits {
+			require.Equal(t, fault.Unfit, fault.CodeOf(err))
+			require.ErrorContains(t, err, "block 1 sees 0 positions")
+			continue
+		}
+		require.NoError(t, err, family)
+		back, err := checkpoint.ParseConfig(written)
+		require.NoError(t, err, "%s", written)
+		require.Equal(t, merged.SlidingLayers, back.SlidingLayers, family)
+		require.Contains(t, string(written), `"max_window_layers": 2`)
+	}
+}

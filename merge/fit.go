@@ -21,6 +21,15 @@ type Described struct {
 	Tokens int
 }
 
+// configurations are those of models.
+func configurations(models map[string]Described) map[string]checkpoint.Config {
+	configs := make(map[string]checkpoint.Config, len(models))
+	for name, m := range models {
+		configs[name] = m.Config
+	}
+	return configs
+}
+
 // CheckFit is [Fit] for models of which nothing but their configurations is known.
 func CheckFit(r Recipe, configs map[string]checkpoint.Config) error {
 	models := make(map[string]Described, len(configs))
@@ -57,10 +66,14 @@ func Fit(r Recipe, models map[string]Described) error {
 	if parent, ok := models[r.Parent()]; ok {
 		for _, name := range r.Models() {
 			if m, ok := models[name]; ok && name != r.Parent() {
-				report.differences(r.Parent(), parent, name, m)
+				report.differences(r, r.Parent(), parent, name, m)
 			}
 		}
-		report.numbers(r, parent.Config)
+		if len(r.Slices) > 0 {
+			report.stack(r, models)
+		} else {
+			report.numbers(r, parent.Config)
+		}
 	}
 	if len(report.Problems) == 0 {
 		return nil
@@ -68,7 +81,9 @@ func Fit(r Recipe, models map[string]Described) error {
 	return fault.Wrap(&report, fault.Unfit, "these models can't be merged")
 }
 
-// traits are what merged models must have in common.
+// traits are what merged models must have in common. What belongs to the ends of
+// a model need not be the same in models that lend blocks alone, and what is about
+// each block is looked at block by block where models are stacked.
 var traits = []struct {
 	kind Kind
 	name string
@@ -117,8 +132,14 @@ func ropeScaling(c checkpoint.Config) checkpoint.RopeScaling {
 
 // differences lists the traits that two models don't share, and what is behind
 // them as far as it is known.
-func (m *Misfit) differences(a string, da Described, b string, db Described) {
+func (m *Misfit) differences(r Recipe, a string, da Described, b string, db Described) {
 	for _, t := range traits {
+		if stacked := r.blocks() != nil; stacked && (t.name == "num_hidden_layers" || t.name == "layer_types") {
+			continue
+		}
+		if (t.kind == KindVocabulary || t.kind == KindHead) && !r.lendsEnds(b) {
+			continue
+		}
 		va, vb := t.of(da.Config), t.of(db.Config)
 		if va == vb {
 			continue
@@ -188,7 +209,7 @@ func shortList(names []string) string {
 // numbers lists what of the recipe's numbers does not go with the models.
 func (m *Misfit) numbers(r Recipe, c checkpoint.Config) {
 	if r.Layers != 0 && r.Layers != c.NumHiddenLayers {
-		m.add(KindLayers, r.Parent(), "", "the slices have %d layers and %q has %d: only slices of all layers are supported", r.Layers, r.Parent(), c.NumHiddenLayers)
+		m.add(KindLayers, r.Parent(), "", "layer_range ends at %d and %q has %d layers", r.Layers, r.Parent(), c.NumHiddenLayers)
 	}
 	groups := r.Groups.Count(c.NumHiddenLayers)
 	check := func(of, name string, s Setting) {
@@ -213,10 +234,12 @@ func (m *Misfit) mean(r Recipe, c checkpoint.Config) {
 	if !r.Normalize || r.Method.NeedsBase() {
 		return
 	}
-	for _, p := range r.places(c) {
-		if sum := r.weightSum(p); math.Abs(sum) < minDivisor {
-			m.add(KindNumbers, "", p.name, "the weights in %s sum to %v, so their mean is undefined", p.name, sum)
-			return
+	for _, p := range r.parts(c) {
+		for t := range p.params {
+			if sum := p.weightSum(t); math.Abs(sum) < minDivisor {
+				m.add(KindNumbers, "", p.params[t].Name, "the weights in %s sum to %v, so their mean is undefined", p.params[t].Name, sum)
+				return
+			}
 		}
 	}
 }

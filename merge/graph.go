@@ -21,6 +21,7 @@ type program struct {
 	sources   int          // how many are merged
 	shared    int          // how many parameters the merge has besides
 	round     dtypes.DType // what the result is rounded to
+	held      dtypes.DType // what it is held in; dtypes.InvalidDType: what the sources are
 }
 
 // The arguments of a program come in this order. The tensors are those of one
@@ -66,7 +67,11 @@ func (p program) build(in []*graph.Node) []*graph.Node {
 			sum = p.merge(flat(operands), args, t, shape.Dimensions)
 		}
 		sum = roundTo(sum, p.round, args.zero())
-		merged = append(merged, graph.Reshape(graph.ConvertDType(sum, shape.DType), shape.Dimensions...))
+		held := p.held
+		if held == dtypes.InvalidDType {
+			held = shape.DType
+		}
+		merged = append(merged, graph.Reshape(graph.ConvertDType(sum, held), shape.Dimensions...))
 	}
 	return append(merged, args.zero())
 }

@@ -3,6 +3,7 @@ package merge
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -16,14 +17,23 @@ import (
 
 // job is one merge, with everything looked up: what to do to which tensors.
 type job struct {
-	recipe  Recipe // in its normal form
+	parts []partJob // one, or one for each slice
+	units []unit    // in order, covering all tensors
+}
+
+// partJob is the job of one part.
+type partJob struct {
+	part    // its recipe in the normal form
 	choices choices
-	places  []place   // of the tensors
-	units   []unit    // in order, covering all tensors
 	base    operand   // empty for methods without a base
 	sources []operand // in the order of recipe.Sources
 	feeds   []feed    // of the operands that are not on the device
 	program program   // what all units run
+}
+
+// fed reports whether a model is not on the device.
+func (j job) fed() bool {
+	return slices.ContainsFunc(j.parts, func(p partJob) bool { return len(p.feeds) > 0 })
 }
 
 // operand is a model that takes part.
@@ -32,6 +42,38 @@ type operand struct {
 	// tensors are all of a resident model's, and of one that is fed those of the
 	// units at hand.
 	tensors []*tensors.Tensor
+	numbers []int // which of the owner's they are; nil: tensor t is number t
+}
+
+// number is which of its owner's tensor t is.
+func (o operand) number(t int) int {
+	if o.numbers == nil {
+		return t
+	}
+	return o.numbers[t]
+}
+
+// take adds a model to the job, of which block l+shift goes with block l of the
+// merged model.
+func (j *partJob) take(m Model, shift int) operand {
+	o := operand{tensors: make([]*tensors.Tensor, len(j.params)), numbers: make([]int, len(j.params))}
+	number := map[string]int{}
+	for i, p := range arch.Params(m.Config()) {
+		number[p.Name] = i
+	}
+	for t, p := range j.params {
+		o.numbers[t] = number[p.In(p.Group.Block+shift).Name]
+	}
+	switch m := m.(type) {
+	case *infer.Weights:
+		o.owner = m
+		for t, n := range o.numbers {
+			o.tensors[t] = m.Tensors()[n]
+		}
+	case Stored:
+		j.feeds = append(j.feeds, feed{m, o})
+	}
+	return o
 }
 
 // unit is a run of tensors that are merged in one call: those of one block, or
@@ -39,7 +81,8 @@ type operand struct {
 // executable; a call for each tensor would cost a small model more in overhead
 // than in work, and one call for all would take long to compile for a large one.
 type unit struct {
-	from, to int // tensors
+	part     int // of the job
+	from, to int // tensors of the part
 }
 
 // units divides the tensors of a model.
@@ -123,6 +166,11 @@ func (x *Executor) run(ctx context.Context, j job, o StreamOptions) (merged []*t
 
 // runUnit merges the tensors of a unit and waits until they are there.
 func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tensor, error) {
+	return x.runPart(ctx, j.parts[u.part], u)
+}
+
+// runPart is runUnit for the part that the unit is of.
+func (x *Executor) runPart(ctx context.Context, j partJob, u unit) ([]*tensors.Tensor, error) {
 	integers, err := x.maskArguments(ctx, j, u)
 	if err != nil {
 		return nil, err
@@ -165,27 +213,27 @@ func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tenso
 // floatArguments are lambda and, for each tensor, the weights, the factors that
 // make up for what is dropped, and the parameters of the whole merge. A divisor
 // that is the same in every entry is divided by here.
-func (j job) floatArguments(u unit) []float32 {
+func (j partJob) floatArguments(u unit) []float32 {
 	out := []float32{float32(j.recipe.Lambda)}
-	for _, p := range j.places[u.from:u.to] {
+	for t := u.from; t < u.to; t++ {
 		divisor := 1.0
 		if j.recipe.Normalize && j.choices.sums() && j.choices.consensus == everyone {
-			if sum := j.recipe.weightSum(p); math.Abs(sum) >= minDivisor {
+			if sum := j.weightSum(t); math.Abs(sum) >= minDivisor {
 				divisor = sum
 			}
 		}
-		for _, s := range j.recipe.Sources {
-			out = append(out, float32(s.Weight.at(p, 0)/divisor))
+		for i, s := range j.recipe.Sources {
+			out = append(out, float32(s.Weight.at(j.input(t, i), 0)/divisor))
 		}
-		for _, s := range j.recipe.Sources {
+		for i, s := range j.recipe.Sources {
 			scale := 1.0
 			if j.recipe.Rescale == RescaleDensity {
-				scale = 1 / s.Density.at(p, 1)
+				scale = 1 / s.Density.at(j.input(t, i), 1)
 			}
 			out = append(out, float32(scale))
 		}
 		for _, q := range j.choices.shared {
-			out = append(out, float32(j.recipe.Parameters[q.name].at(p, q.fallback)))
+			out = append(out, float32(j.recipe.Parameters[q.name].at(j.places[t], q.fallback)))
 		}
 	}
 	return out
@@ -198,12 +246,12 @@ func (j job) floatArguments(u unit) []float32 {
 //	the pivot, whether entries are skipped, the last such   of all but outliers
 //	the key, the limit                                      of draws
 //	the key, the limits for the smallest and the largest    of draws by rank
-func (x *Executor) maskArguments(ctx context.Context, j job, u unit) ([]uint32, error) {
+func (x *Executor) maskArguments(ctx context.Context, j partJob, u unit) ([]uint32, error) {
 	n := len(j.sources)
 	out := make([]uint32, (u.to-u.from)*n*perMask)
 	for t := u.from; t < u.to; t++ {
 		for i, s := range j.recipe.Sources {
-			density := s.Density.at(j.places[t], 1)
+			density := s.Density.at(j.input(t, i), 1)
 			mask := out[((t-u.from)*n+i)*perMask:]
 			switch j.choices.sparsify {
 			case magnitude, outliers:
@@ -220,7 +268,7 @@ func (x *Executor) maskArguments(ctx context.Context, j job, u unit) ([]uint32, 
 				}
 				skip, keep := 0, keepCount(density, len(order))
 				if j.choices.sparsify == outliers {
-					skip = min(int(s.own(j, outlierShare, t)*float64(len(order))), len(order)-keep)
+					skip = min(int(s.own(j, outlierShare, t, i)*float64(len(order))), len(order)-keep)
 				}
 				mask[0] = order[skip+keep-1]
 				if skip > 0 {
@@ -231,7 +279,7 @@ func (x *Executor) maskArguments(ctx context.Context, j job, u unit) ([]uint32, 
 				mask[0], mask[1], mask[2] = key[0], key[1], maskLimit(density)
 			case rankBernoulli:
 				key := maskKey(j.recipe.Seed, s.Model, j.places[t].name)
-				spread := min(s.own(j, probabilitySpread, t), density, 1-density)
+				spread := min(s.own(j, probabilitySpread, t, i), density, 1-density)
 				mask[0], mask[1], mask[2], mask[3] = key[0], key[1], maskLimit(density-spread), maskLimit(density+spread)
 			}
 		}
@@ -239,15 +287,15 @@ func (x *Executor) maskArguments(ctx context.Context, j job, u unit) ([]uint32, 
 	return out, nil
 }
 
-// own is a parameter of the source in a tensor.
-func (s Source) own(j job, q parameter, t int) float64 {
-	return s.Parameters[q.name].at(j.places[t], q.fallback)
+// own is a parameter of the source, which is number i, in a tensor.
+func (s Source) own(j partJob, q parameter, t, i int) float64 {
+	return s.Parameters[q.name].at(j.input(t, i), q.fallback)
 }
 
 // rankArguments are the ranks of entries in their rows, of each tensor and
 // source, where a program draws by them. They are the caller's to free, also
 // beside an error.
-func (x *Executor) rankArguments(ctx context.Context, j job, u unit) (out []*tensors.Tensor, err error) {
+func (x *Executor) rankArguments(ctx context.Context, j partJob, u unit) (out []*tensors.Tensor, err error) {
 	if j.choices.sparsify != rankBernoulli {
 		return nil, nil
 	}

@@ -88,17 +88,16 @@ func toyJob(t testing.TB, r Recipe, models map[string][][]float32) job {
 	require.NoError(t, r.Validate())
 	r = r.normal()
 	c := methods[r.Method]
-	j := job{
-		recipe: r, choices: c, program: newProgram(r, c), places: toyPlaces(r.Groups),
-	}
-	for u := range 3 {
-		j.units = append(j.units, unit{from: 3 * u, to: 3*u + 3})
-	}
-	if j.program.base {
-		j.base = operand{owner: new(infer.Weights), tensors: toTensors(t, models[r.Base])}
+	p := partJob{part: part{recipe: r, places: toyPlaces(r.Groups)}, choices: c, program: newProgram(r, c)}
+	if p.program.base {
+		p.base = operand{owner: new(infer.Weights), tensors: toTensors(t, models[r.Base])}
 	}
 	for _, s := range r.Sources {
-		j.sources = append(j.sources, operand{owner: new(infer.Weights), tensors: toTensors(t, models[s.Model])})
+		p.sources = append(p.sources, operand{owner: new(infer.Weights), tensors: toTensors(t, models[s.Model])})
+	}
+	j := job{parts: []partJob{p}}
+	for u := range 3 {
+		j.units = append(j.units, unit{from: 3 * u, to: 3*u + 3})
 	}
 	return j
 }
@@ -383,7 +382,7 @@ func TestASearchDoesNotCompile(t *testing.T) {
 					r.Parameters = r.Parameters.with(q.name, Numbers(0.1*float64(i)))
 				}
 			}
-			j.recipe = r.normal()
+			j.parts[0].recipe = r.normal()
 			runJob(t, x, j)
 		}
 		assert.Equal(t, compiled, x.Compilations(), m)
@@ -431,9 +430,9 @@ func TestRankingsAreKeptWithinTheBudgetAndForgotten(t *testing.T) {
 	last := len(models["base"][6]) + len(models["base"][7]) + len(models["base"][8]) // b is dense there: never sorted
 	assert.Equal(t, int64(4*(3*entries-last)), x.rankings.bytes)
 
-	x.rankings.forget(j.sources[0].owner)
+	x.rankings.forget(j.parts[0].sources[0].owner)
 	assert.Equal(t, int64(4*(2*entries-last)), x.rankings.bytes)
-	x.rankings.forget(j.base.owner)
+	x.rankings.forget(j.parts[0].base.owner)
 	assert.Zero(t, x.rankings.bytes)
 	assert.Empty(t, x.rankings.known)
 
@@ -457,7 +456,7 @@ func TestCancelledMergeStopsAndFrees(t *testing.T) {
 func TestBrokenTensorsAreAnErrorNotAPanic(t *testing.T) {
 	x := sharedExecutor(t)
 	j := toyJob(t, toyRecipe(DARETIES), toys(10))
-	j.sources[1].tensors[3] = tensors.FromFlatDataAndDimensions([]float32{1, 2}, 2)
+	j.parts[0].sources[1].tensors[3] = tensors.FromFlatDataAndDimensions([]float32{1, 2}, 2)
 	out, err := x.run(context.Background(), j, StreamOptions{})
 	assert.Nil(t, out)
 	assert.Equal(t, fault.Internal, fault.CodeOf(err))

@@ -108,7 +108,7 @@ func TestDrawsAreLikeMergekits(t *testing.T) {
 		j.units = j.units[:1]
 		var kept, norm, average []float64
 		for seed := range want.Draws {
-			j.recipe.Seed = uint64(seed)
+			j.parts[0].recipe.Seed = uint64(seed)
 			var n, squares, sum float64
 			delta := runJob(t, x, j)[0]
 			for _, v := range delta {

@@ -21,7 +21,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 	if len(data) > MaxRecipeBytes {
 		return Recipe{}, fault.New(fault.TooLarge, "a recipe of %d bytes: at most %d", len(data), MaxRecipeBytes)
 	}
-	top, err := object(data, "", "method", "base_model", "sources", "path", "groups", "normalize", "lambda", "rescale", "consensus", "seed", "span", "parameters", "dtype")
+	top, err := object(data, "", "method", "base_model", "sources", "slices", "path", "groups", "normalize", "lambda", "rescale", "consensus", "seed", "span", "parameters", "dtype")
 	if err != nil {
 		return Recipe{}, err
 	}
@@ -30,7 +30,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 		return Recipe{}, err
 	}
 	r := NewRecipe(method)
-	var list, hops []json.RawMessage
+	var list, stack, hops []json.RawMessage
 	if err := errors.Join(
 		top.read("base_model", &r.Base),
 		top.read("groups", &r.Groups),
@@ -43,6 +43,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 		top.readParameters(&r.Parameters),
 		top.read("dtype", &r.DType),
 		top.read("sources", &list),
+		top.read("slices", &stack),
 		top.read("path", &hops),
 	); err != nil {
 		return Recipe{}, first(err)
@@ -60,6 +61,9 @@ func ParseRecipe(data []byte) (Recipe, error) {
 		}
 		r.Sources = append(r.Sources, s)
 	}
+	if r.Slices, err = parseSlices(stack); err != nil {
+		return Recipe{}, err
+	}
 	if r.Path, err = parsePath(hops); err != nil {
 		return Recipe{}, err
 	}
@@ -67,9 +71,9 @@ func ParseRecipe(data []byte) (Recipe, error) {
 	return r, r.Validate()
 }
 
-// parseSource reads one entry of "sources".
-func parseSource(data []byte, at string) (Source, error) {
-	f, err := object(data, at, "model", "weight", "density", "parameters")
+// parseSource reads one entry of "sources", with a layer_range in slices.
+func parseSource(data []byte, at string, more ...string) (Source, error) {
+	f, err := object(data, at, append([]string{"model", "weight", "density", "parameters"}, more...)...)
 	if err != nil {
 		return Source{}, err
 	}
@@ -84,7 +88,10 @@ func parseSource(data []byte, at string) (Source, error) {
 	); err != nil {
 		return Source{}, first(err)
 	}
-	return s, nil
+	if len(more) > 0 {
+		err = f.readRange(&s.LayerRange)
+	}
+	return s, err
 }
 
 // fields are the members of a JSON object, and where the object stands.

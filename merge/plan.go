@@ -28,7 +28,7 @@ func NewPlan(r Recipe, models map[string]Described, held map[string]dtypes.DType
 		}
 	}
 	var entries int64
-	merged := models[r.Parent()].Config
+	merged := r.Config(configurations(models))
 	for _, t := range storedAs(merged, newProgram(r, c).round) {
 		p.Tensors++
 		entries += int64(t.Size())
@@ -45,7 +45,11 @@ func NewPlan(r Recipe, models map[string]Described, held map[string]dtypes.DType
 		}
 	}
 	if c.sparsify == magnitude || c.sparsify == outliers || c.sparsify == rankBernoulli {
-		p.Ranking = min(DefaultRankingBytes, 4*entries*int64(len(r.Sources)))
+		ranked := len(r.Sources)
+		for _, s := range r.Slices { // at most what a model of as many sources everywhere would take
+			ranked = max(ranked, len(s.Sources)-1)
+		}
+		p.Ranking = min(DefaultRankingBytes, 4*entries*int64(ranked))
 	}
 	return p
 }

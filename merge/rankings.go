@@ -30,7 +30,7 @@ type rankings struct {
 // rankingKey says whose difference from whom is ranked, in which tensor, and how.
 type rankingKey struct {
 	source, base *infer.Weights // by identity
-	tensor       int
+	tensors      [2]int         // their numbers
 	kind         rankingKind
 }
 
@@ -44,10 +44,10 @@ const (
 
 // ranking gives how the entries of a source's difference from the base rank. It
 // is remembered for weights that stay: a merge looks at each tensor once.
-func (x *Executor) ranking(j job, tensor, source int, kind rankingKind) ([]uint32, error) {
+func (x *Executor) ranking(j partJob, tensor, source int, kind rankingKind) ([]uint32, error) {
 	from, base := j.sources[source], j.base
 	stay := from.owner != nil && base.owner != nil
-	key := rankingKey{source: from.owner, base: base.owner, tensor: tensor, kind: kind}
+	key := rankingKey{source: from.owner, base: base.owner, tensors: [2]int{from.number(tensor), base.number(tensor)}, kind: kind}
 	if stay {
 		if order, ok := x.rankings.get(key); ok {
 			return order, nil

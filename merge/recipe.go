@@ -1,11 +1,9 @@
 package merge
 
 import (
+	"cmp"
 	"maps"
 	"slices"
-
-	"github.com/mergeway/mergeway/infer/arch"
-	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
 // Recipe says how to make one model out of others. It is a value: two recipes
@@ -24,6 +22,9 @@ type Recipe struct {
 	Base string `json:"base_model,omitempty"`
 	// Sources are the models to merge, at most [MaxSources], no name twice.
 	Sources []Source `json:"sources,omitempty"`
+	// Slices stand in place of Sources where the model is stacked of runs of the
+	// sources' blocks. It has as many blocks as they have together.
+	Slices []Slice `json:"slices,omitempty"`
 	// Path is the way of the tokens through the blocks of the models, of at most
 	// [MaxHops] hops, in place of Sources where Method is [Dataflow].
 	Path []Hop `json:"path,omitempty"`
@@ -69,6 +70,8 @@ type Source struct {
 	// Parameters are what the method takes besides, such as "gamma" of
 	// "breadcrumbs".
 	Parameters Parameters `json:"parameters,omitempty" swaggertype:"object,number"`
+	// LayerRange says which of its blocks a slice takes; in slices only.
+	LayerRange Range `json:"layer_range,omitzero" swaggertype:"array,integer"`
 }
 
 // Parameters are settings by name.
@@ -141,13 +144,11 @@ func (r Recipe) withDefaults() Recipe {
 	if r.Base == "" && c.base == ignoresBase && len(r.Sources) > 0 {
 		r.Base = r.Sources[0].Model
 	}
+	if r.Base == "" && c.base == ignoresBase && len(r.Slices) > 0 && len(r.Slices[0].Sources) > 0 {
+		r.Base = r.Slices[0].Sources[0].Model
+	}
 	if c.unit {
-		r.Sources = slices.Clone(r.Sources)
-		for i := range r.Sources {
-			if r.Sources[i].Weight.IsZero() {
-				r.Sources[i].Weight = Numbers(1)
-			}
-		}
+		r.Sources = withUnits(r.Sources)
 	}
 	return r
 }
@@ -163,6 +164,11 @@ func (r Recipe) Models() []string {
 	for _, s := range r.Sources {
 		names = append(names, s.Model)
 	}
+	for _, s := range r.Slices {
+		for _, source := range s.Sources {
+			names = append(names, source.Model)
+		}
+	}
 	for _, h := range r.Path {
 		names = append(names, h.Model)
 	}
@@ -170,22 +176,26 @@ func (r Recipe) Models() []string {
 	return slices.Compact(names)
 }
 
+// Merges reports whether the recipe takes weights of a model other than as a base.
+func (r Recipe) Merges(model string) bool {
+	is := func(s Source) bool { return s.Model == model }
+	return slices.ContainsFunc(r.Sources, is) ||
+		slices.ContainsFunc(r.Path, func(h Hop) bool { return h.Model == model }) ||
+		slices.ContainsFunc(r.Slices, func(s Slice) bool {
+			base := cmp.Or(s.Base, r.Base)
+			return slices.ContainsFunc(s.Sources, func(source Source) bool { return is(source) && !s.uses(methods[r.Method], base, source) })
+		})
+}
+
 // Parent names the model that lends the merged one its configuration,
 // tokenizer and chat template: the base. Without one it is the first source, or,
 // in methods that would do something with a base, the first by name.
 func (r Recipe) Parent() string {
-	if r = r.withDefaults(); r.Base != "" || len(r.Sources) == 0 {
+	if r = r.withDefaults(); r.Base != "" {
 		return r.Base
 	}
-	return r.Models()[0]
-}
-
-// places are those of the tensors of a model that the recipe merges.
-func (r Recipe) places(c checkpoint.Config) []place {
-	params := arch.Params(c)
-	places := make([]place, len(params))
-	for i, p := range params {
-		places[i] = newPlace(p, r.Groups, c.NumHiddenLayers)
+	if models := r.Models(); len(models) > 0 {
+		return models[0]
 	}
-	return places
+	return ""
 }

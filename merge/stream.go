@@ -12,7 +12,7 @@ import (
 // feed puts the tensors of a model that is not on the device there, unit by unit.
 type feed struct {
 	model Stored
-	at    []*tensors.Tensor // that are there; those of all operands that are this model
+	operand
 }
 
 // upload puts a unit's tensors on the device. What has been put there is to be
@@ -20,7 +20,7 @@ type feed struct {
 func (f feed) upload(ctx context.Context, u unit) error {
 	for t := u.from; t < u.to; t++ {
 		var err error
-		if f.at[t], err = f.model.Upload(ctx, t); err != nil {
+		if f.tensors[t], err = f.model.Upload(ctx, f.number(t)); err != nil {
 			return err
 		}
 	}
@@ -29,8 +29,8 @@ func (f feed) upload(ctx context.Context, u unit) error {
 
 // free frees a unit's tensors.
 func (f feed) free(u unit) {
-	device.Free(f.at[u.from:u.to]...)
-	clear(f.at[u.from:u.to])
+	device.Free(f.tensors[u.from:u.to]...)
+	clear(f.tensors[u.from:u.to])
 }
 
 // stream merges units one after the other. Where operands are fed, the next unit's
@@ -57,7 +57,7 @@ type mergedUnit struct {
 // for if that saves time.
 func (x *Executor) stream(ctx context.Context, j job, order []unit, ahead bool) *stream {
 	s := &stream{x: x, job: j, order: order, ctx: ctx, stop: func() {}}
-	if ahead && len(j.feeds) > 0 && len(order) > 1 {
+	if ahead && j.fed() && len(order) > 1 {
 		s.ctx, s.stop = context.WithCancel(ctx)
 		s.merged = make(chan mergedUnit)
 		fed := make(chan error)
@@ -145,7 +145,7 @@ func (s *stream) mergeAll(fed <-chan error) {
 // upload puts a unit's tensors of all feeds on the device.
 func (s *stream) upload(u unit) error {
 	return device.Try("read weights", func() error {
-		for _, f := range s.job.feeds {
+		for _, f := range s.job.parts[u.part].feeds {
 			if err := f.upload(s.ctx, u); err != nil {
 				return err
 			}
@@ -156,7 +156,7 @@ func (s *stream) upload(u unit) error {
 
 // free frees a unit's tensors of all feeds.
 func (s *stream) free(u unit) {
-	for _, f := range s.job.feeds {
+	for _, f := range s.job.parts[u.part].feeds {
 		f.free(u)
 	}
 }

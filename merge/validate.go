@@ -58,13 +58,26 @@ func (r Recipe) Validate() error {
 	if err := r.validateOptions(c); err != nil {
 		return err
 	}
-	if c.base == needsBase && r.Base == "" {
-		return fault.Bad("base_model", "%q merges with a base: base_model is required", string(r.Method))
-	}
 	if r.Base != "" {
 		if err := CheckName("base_model", r.Base); err != nil {
 			return err
 		}
+	}
+	if len(r.Slices) > 0 {
+		return r.validateSlices(c)
+	}
+	for i, s := range r.Sources {
+		if s.LayerRange != (Range{}) {
+			return fault.Bad(fmt.Sprintf("sources[%d].layer_range", i), "a layer_range has its place in slices")
+		}
+	}
+	return r.validateMerge(c)
+}
+
+// validateMerge checks what is merged: a whole model, or one slice of it.
+func (r Recipe) validateMerge(c choices) error {
+	if c.base == needsBase && r.Base == "" {
+		return fault.Bad("base_model", "%q merges with a base: base_model is required", string(r.Method))
 	}
 	if err := r.validateSources(c); err != nil {
 		return err
@@ -164,7 +177,11 @@ func (r Recipe) validateNormalize(c choices) error {
 		groups = max(groups, len(s.Weight.Values))
 	}
 	for g := range groups {
-		if sum := r.weightSum(place{group: g}); math.Abs(sum) < minDivisor {
+		var sum float64
+		for _, s := range r.Sources {
+			sum += s.Weight.at(place{group: g}, 0)
+		}
+		if math.Abs(sum) < minDivisor {
 			return fault.Bad("sources", "the weights of layer group %d sum to %v, so their mean is undefined: change them or set normalize to false", g, sum)
 		}
 	}
@@ -174,15 +191,6 @@ func (r Recipe) validateNormalize(c choices) error {
 // minDivisor is the smallest sum of weights that is divided by. A merge with a
 // base and a smaller sum is left undivided, as in mergekit.
 const minDivisor = 1e-8
-
-// weightSum adds up what the sources weigh in a tensor.
-func (r Recipe) weightSum(p place) float64 {
-	var sum float64
-	for _, s := range r.Sources {
-		sum += s.Weight.at(p, 0)
-	}
-	return sum
-}
 
 // checkScale accepts finite numbers of sensible size.
 func checkScale(param string, v float64) error {

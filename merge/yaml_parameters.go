@@ -42,11 +42,16 @@ func (d *yamlReader) readShared() error {
 	if err := d.checkParameters(d.top.get("parameters"), names, "of the merge"); err != nil {
 		return err
 	}
-	if err := d.checkParameters(d.slice.get("parameters"), names, "of a slice"); err != nil {
-		return err
+	for _, s := range d.slices {
+		if err := d.checkParameters(s.get("parameters"), names, "of a slice"); err != nil {
+			return err
+		}
 	}
 	r := &d.doc.Recipe
 	for _, q := range c.shared {
+		if len(r.Slices) > 0 {
+			break // each has its own
+		}
 		setting, place, err := d.resolve(q.name, nil)
 		if err != nil {
 			return err
@@ -58,13 +63,15 @@ func (d *yamlReader) readShared() error {
 	}
 	flatten, rowWise := true, false
 	for _, p := range c.sharedNames() {
-		n := cmp.Or(d.slice.get("parameters").get(p), d.top.get("parameters").get(p))
+		n, err := d.sameInAll(p, namesOf(c.shared))
+		if err != nil {
+			return err
+		}
 		if n == nil {
 			continue
 		}
 		d.places[p] = n
 		var yes bool
-		var err error
 		switch p {
 		case "normalize", "normalize_weights":
 			d.places["normalize"] = n
@@ -104,6 +111,23 @@ func (d *yamlReader) readShared() error {
 		}
 	}
 	return nil
+}
+
+// sameInAll gives a parameter that all slices have in common; nil if it isn't set,
+// or is one of those that each slice may have for itself.
+func (d *yamlReader) sameInAll(name string, own []string) (*yamlNode, error) {
+	top := d.top.get("parameters").get(name)
+	if len(d.slices) == 0 || slices.Contains(own, name) {
+		return top, nil
+	}
+	first := cmp.Or(d.slices[0].get("parameters").get(name), top)
+	for i, s := range d.slices[1:] {
+		n := cmp.Or(s.get("parameters").get(name), top)
+		if (n == nil) != (first == nil) || n != nil && n.scalar != first.scalar {
+			return nil, cmp.Or(n, s).wrong("%s is not what it is in slices[0]: it has to be the same in all, and slices[%d] has another", name, i+1)
+		}
+	}
+	return first, nil
 }
 
 // spanOf turns mergekit's words for what is one vector into ours.

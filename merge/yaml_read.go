@@ -55,7 +55,8 @@ func ParseYAML(data []byte) (Document, error) {
 // yamlReader builds a recipe from a document.
 type yamlReader struct {
 	top    *yamlNode
-	slice  *yamlNode // the one entry of "slices"; nil for "models"
+	slices []*yamlNode // nil for "models"
+	slice  *yamlNode   // the one at hand
 	doc    Document
 	places map[string]*yamlNode // where the fields of the recipe, as errors name them, stand in the text
 }

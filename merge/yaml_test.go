@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
 // plan is what mergekit 0.1.5 reads in a file of testdata/yaml, see
@@ -55,17 +57,24 @@ func TestYAMLMeansWhatItMeansToMergekit(t *testing.T) {
 			if want.DType != "" {
 				assert.Equal(t, strings.TrimPrefix(want.DType, "torch."), r.DType)
 			}
-			params := arch.Params(c)
-			require.Len(t, want.Tensors, len(params))
-			for _, p := range params {
-				comparePlanned(t, r, newPlace(p, r.Groups, plannedLayers), want)
+			configs := map[string]checkpoint.Config{}
+			for _, name := range r.Models() {
+				configs[name] = c
+			}
+			merged := r.Config(configs)
+			require.Len(t, want.Tensors, len(arch.Params(merged)))
+			for _, part := range r.parts(merged) {
+				for i := range part.params {
+					comparePlanned(t, part, i, want)
+				}
 			}
 		})
 	}
 }
 
 // comparePlanned compares every parameter in one tensor.
-func comparePlanned(t *testing.T, r Recipe, at place, want plan) {
+func comparePlanned(t *testing.T, p part, i int, want plan) {
+	r, at := p.recipe, p.places[i]
 	tensor, ok := want.Tensors[at.name]
 	require.True(t, ok, at.name)
 	c := methods[r.Method]
@@ -91,16 +100,11 @@ func comparePlanned(t *testing.T, r Recipe, at place, want plan) {
 	}
 	models := 0
 	for model, values := range tensor.Models {
-		if model == want.Base && c.base != ignoresBase {
+		if model == r.Base && c.base != ignoresBase {
 			continue // it is not merged with itself
 		}
-		var s *Source
-		for i := range r.Sources {
-			if r.Sources[i].Model == model {
-				s = &r.Sources[i]
-			}
-		}
-		if s == nil {
+		n := slices.IndexFunc(r.Sources, func(s Source) bool { return s.Model == model })
+		if n < 0 {
 			assert.Equal(t, model, r.Base)
 			assert.Zero(t, *values["weight"], "%s is left out", model)
 			continue
@@ -116,7 +120,7 @@ func comparePlanned(t *testing.T, r Recipe, at place, want plan) {
 			if v == nil {
 				v = &fallback
 			}
-			assert.InDelta(t, *v, s.get(c, name).at(at, fallback), 1e-12, "%s of %s in %s", name, model, at.name)
+			assert.InDelta(t, *v, r.Sources[n].get(c, name).at(p.input(i, n), fallback), 1e-12, "%s of %s in %s", name, model, at.name)
 		}
 	}
 	assert.Equal(t, len(r.Sources), models, at.name)
@@ -147,7 +151,7 @@ func written() map[string]Recipe {
 	stock := toyRecipe(ModelStock)
 	stock.Span = SpanRows
 	return map[string]Recipe{"slerp": slerp, "nuslerp": nuslerp, "multislerp": multislerp, "model-stock": stock,
-		"breadcrumbs": toyRecipe(Breadcrumbs), "della": toyRecipe(DELLA), "karcher": toyRecipe(Karcher), "passthrough": toyRecipe(Passthrough),
+		"breadcrumbs": toyRecipe(Breadcrumbs), "della": toyRecipe(DELLA), "karcher": toyRecipe(Karcher), "passthrough": toyRecipe(Passthrough), "slices": turning(), "stack": frankenstein(),
 		"sce": toyRecipe(SCE), "fusion": toyRecipe(ArceeFusion), "ramplus": toyRecipe(RAMPlusTL), "rich": rich, "ends": ends, "blocks": blocks, "linear": linear("b", 1, "a", 2), "linear-lends": lends}
 }
 
@@ -275,11 +279,14 @@ func TestParseYAMLNamesWhatItRefuses(t *testing.T) {
 		"an unknown rescale":       {head + models + "mergeway: {rescale: l7}\n", "mergeway.rescale", `line 6: mergeway.rescale: unknown rescale "l7"`},
 		"an unknown consensus":     {head + models + "mergeway: {consensus: lot}\n", "mergeway.consensus", "sum or count"},
 		"an unknown grouping":      {head + models + "mergeway: {groups: x}\n", "mergeway.groups", "unknown grouping"},
-		"two slices":               {head + "slices:\n  - sources: []\n  - sources: []\n", "slices", "2 slices"},
-		"a slice with a base":      {slice("      - {model: a, layer_range: [0, 4]}\n", "    base_model: c\n"), "slices[0].base_model", "unknown key"},
+		"no slices":                {head + "slices: []\n", "slices", "0 slices"},
+		"a slice without the base": {head + "slices:\n  - sources: []\n  - sources: []\n", "slices[0]", "line 4: slices[0]: the base"},
+		"a base that is not there": {slice("      - {model: a, layer_range: [0, 4], parameters: {weight: 1}}\n", "    base_model: c\n"), "slices[0]", `the base "c" is not among`},
+		"slices that disagree":     {head + "slices:\n  - sources: []\n    parameters: {lambda: 2}\n  - sources: []\n", "slices[1]", "line 6: slices[1]: lambda is not what it is in slices[0]"},
+		"a slice within":           {slice("      - {model: a, layer_range: [3, 1]}\n", ""), "slices[0].sources[0].layer_range", "no layers in [3 1]"},
+		"too many layers":          {slice("      - {model: a, layer_range: [0, 9000]}\n", ""), "slices[0].sources[0].layer_range", "layers up to 9000: at most 1024"},
 		"no layer range":           {slice("      - {model: a}\n", ""), "slices[0].sources[0]", "layer_range is missing"},
-		"the upper layers":         {slice("      - {model: a, layer_range: [2, 4]}\n", ""), "slices[0].sources[0].layer_range", "only the layers from 0"},
-		"layers that differ":       {slice("      - {model: a, layer_range: [0, 4]}\n      - {model: c, layer_range: [0, 5]}\n", ""), "slices[0].sources[1].layer_range", "only the layers from 0"},
+		"layers that differ":       {slice("      - {model: b, layer_range: [0, 4]}\n      - {model: c, layer_range: [0, 5], parameters: {weight: 1}}\n", ""), "slices[0].sources[1].model", "5 blocks where sources[0] has 4"},
 		"a weight without a use":   {"merge_method: sce\nbase_model: b\n" + models, "models[0].parameters.weight", `"sce" knows no parameter "weight" of a model`},
 		"no t":                     {"merge_method: slerp\nbase_model: b\nmodels: [{model: a}]\n", "parameters.t", `"slerp" needs "t"`},
 		"a t out of range":         {"merge_method: nearswap\nbase_model: b\nmodels: [{model: a}]\nparameters:\n  t: -1\n", "parameters.t", "line 5: parameters.t: -1 is not a value"},

@@ -28,25 +28,13 @@ func (r Recipe) YAML(name string, layers func() (int, error)) ([]byte, error) {
 	if r.Base != "" {
 		w.line(0, "base_model: %s", yamlText(r.Base))
 	}
-	w.line(0, "models:")
 	c := methods[r.Method]
-	lends := r.Method == Linear
-	for _, s := range r.Sources {
-		lends = lends && s.Model != r.Base
-	}
-	if lends { // mergekit takes it for one of the models
-		r.Sources = append(slices.Clone(r.Sources), Source{Model: r.Base, Weight: Numbers(0)})
-	}
-	for _, s := range r.Sources {
-		w.line(1, "- model: %s", yamlText(s.Model))
-		if len(c.ownNames()) > 0 {
-			w.line(2, "parameters:")
+	if len(r.Slices) > 0 {
+		if err := w.slices(r, c); err != nil {
+			return nil, err
 		}
-		for _, p := range c.ownNames() {
-			if err := w.setting(3, p, s.get(c, p)); err != nil {
-				return nil, err
-			}
-		}
+	} else if err := w.models(r, c); err != nil {
+		return nil, err
 	}
 	if err := w.shared(r, c); err != nil {
 		return nil, err
@@ -57,11 +45,45 @@ func (r Recipe) YAML(name string, layers func() (int, error)) ([]byte, error) {
 	return w.out.Bytes(), nil
 }
 
+// models writes what is merged as a whole.
+func (w *yamlWriter) models(r Recipe, c choices) error {
+	w.line(0, "models:")
+	lends := r.Method == Linear
+	for _, s := range r.Sources {
+		lends = lends && s.Model != r.Base
+	}
+	if lends { // mergekit takes it for one of the models
+		r.Sources = append(slices.Clone(r.Sources), Source{Model: r.Base, Weight: Numbers(0)})
+	}
+	for _, s := range r.Sources {
+		w.line(1, "- model: %s", yamlText(s.Model))
+		if err := w.own(2, s, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// own writes the parameters of a source.
+func (w *yamlWriter) own(depth int, s Source, c choices) error {
+	if len(c.ownNames()) > 0 {
+		w.line(depth, "parameters:")
+	}
+	for _, p := range c.ownNames() {
+		if err := w.setting(depth+1, p, s.get(c, p)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // shared writes the parameters of the whole merge.
 func (w *yamlWriter) shared(r Recipe, c choices) error {
-	names := c.sharedNames()
-	if len(names) == 1 {
-		return nil // int8_mask, which there is no need to say
+	names := slices.DeleteFunc(c.sharedNames(), func(p string) bool {
+		return p == "int8_mask" || len(r.Slices) > 0 && slices.Contains(namesOf(c.shared), p) // stands with each slice
+	})
+	if len(names) == 0 {
+		return nil
 	}
 	w.line(0, "parameters:")
 	for _, p := range names {

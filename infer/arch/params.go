@@ -2,6 +2,7 @@ package arch
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/graph"
 
@@ -33,6 +34,15 @@ type Param struct {
 	Name  string // Hugging Face name
 	Shape []int  // linear layers are [out, in]
 	Group Group
+}
+
+// In is the tensor in the place of p in another block; p itself if it is in none.
+func (p Param) In(block int) Param {
+	if p.Group.Part == Block {
+		tail := strings.TrimPrefix(p.Name, fmt.Sprintf("model.layers.%d.", p.Group.Block))
+		p.Name, p.Group.Block = fmt.Sprintf("model.layers.%d.%s", block, tail), block
+	}
+	return p
 }
 
 // Names of the tensors outside the blocks.
