@@ -59,7 +59,7 @@ func (s *settings) bind(f *pflag.FlagSet, logLevel string) {
 	config.Section(f, modelsSection, func(f *pflag.FlagSet) {
 		f.StringVar(&s.Models, "models", "zoo/models", "folder whose subfolders are the source models (Hugging Face layout)")
 		f.StringVar(&s.Tasks, "tasks", "zoo/tasks", "folder whose subfolders are the tasks that searches score on")
-		f.StringVar(&s.Backend, "backend", "xla:cpu", "GoMLX backend: xla:cpu or xla:cuda; xla:cpu,own_products=false leaves products to XLA")
+		f.StringVar(&s.Backend, "backend", "xla:cpu", "GoMLX backend: xla:cpu or xla:cuda; xla:cpu,own_kernels=false leaves all to XLA")
 		f.Var(&s.Budget, "budget", "device memory for weights and KV caches together")
 		f.DurationVar(&s.TTL, "ttl", 0, "unload models that nobody has asked for so long, e.g. 30m (0: when memory is short)")
 		f.IntVar(&s.Slots, "slots", 0, "sequences decoded together (0: the engine's default)")

@@ -58,7 +58,7 @@ func (d *deviceComputer) close() { d.programs.close() }
 // rows gives one sequence one row where that is faster: XLA's own products of a
 // single row in bfloat16 are not, by an order of magnitude.
 func (d *deviceComputer) rows(w *Weights, n int) int {
-	if n == 1 && d.dev.Multiplies(w.DType()) {
+	if n == 1 && d.dev.HasKernels(w.DType()) {
 		return 1
 	}
 	return rowBucket(n)

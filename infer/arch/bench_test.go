@@ -18,7 +18,7 @@ import (
 
 // BenchmarkStep is a step of decoding, or of a prompt, with TinyLlama's shapes and
 // arbitrary weights, of 1 layer and of 5: the difference is what four layers cost.
-// Each with our own kernel for products, where this processor has it, and with XLA's.
+// Each with our own kernels, where this processor has it, and with XLA's.
 func BenchmarkStep(b *testing.B) {
 	dev := devicetest.Open(b)
 	backend := dev.Backend()
@@ -39,11 +39,11 @@ func BenchmarkStep(b *testing.B) {
 		}
 		for _, size := range []struct{ rows, tokens int }{{1, 1}, {4, 1}, {32, 1}, {1, 512}} {
 			columns := max(128, size.tokens)
-			for _, products := range []struct {
+			for _, kernels := range []struct {
 				by string
-				arch.Multiplier
-			}{{"own", dev}, {"xla", nil}} {
-				b.Run(fmt.Sprintf("rows=%d/tokens=%d/layers=%d/kernel=%s", size.rows, size.tokens, layers, products.by), func(b *testing.B) {
+				arch.Kernels
+			}{{"own", dev}, {"xla", arch.NoKernels{}}} {
+				b.Run(fmt.Sprintf("rows=%d/tokens=%d/layers=%d/kernel=%s", size.rows, size.tokens, layers, kernels.by), func(b *testing.B) {
 					var cache []*tensors.Tensor
 					for _, s := range arch.CacheShapes(c, dtypes.BFloat16, size.rows, columns) {
 						x, err := tensors.FromShapeForBackend(backend, 0, s)
@@ -57,7 +57,7 @@ func BenchmarkStep(b *testing.B) {
 						for i := range cache {
 							require.NoError(b, device.Alias(in[0].Graph(), n+i, 1+i))
 						}
-						logits, written := arch.Extend(c, arch.Bind(c, in[:n]), in[n:n+len(cache)], rest[0], rest[1], rest[2], products.Multiplier)
+						logits, written := arch.Extend(c, arch.Bind(c, in[:n]), in[n:n+len(cache)], rest[0], rest[1], rest[2], kernels.Kernels)
 						return append([]*graph.Node{graph.ArgMax(logits, -1)}, written...)
 					})
 					require.NoError(b, err)

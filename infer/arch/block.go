@@ -28,14 +28,16 @@ type decoder struct {
 	one     *graph.Node         // float32 scalar 1 that XLA can't know to be one; nil in training
 	visible map[int]*graph.Node // by window: bool [B or 1, 1, 1, T, C], which columns a token sees
 
-	multiplier Multiplier // nil where there is none
+	kernels       Kernels     // of the device
+	start, column *graph.Node // what a pass through a cache was given; nil in one without
+	lastOnly      bool        // of the last block, only what it gives for the last token is asked for
 }
 
 // newDecoder makes what the blocks look up, once for all blocks of a kind:
 // rotations by positions float32 [B, T], and what visible gives for a window.
 func newDecoder(c checkpoint.Config, w Weights, cache keyValues, positions *graph.Node, visible func(window int) *graph.Node) decoder {
 	d := decoder{
-		config: c, design: designOf(c), weights: w, cache: cache,
+		config: c, design: designOf(c), weights: w, cache: cache, kernels: NoKernels{},
 		rotary: map[rope]rotation{}, visible: map[int]*graph.Node{},
 	}
 	for _, l := range d.design.layers {
@@ -73,14 +75,15 @@ func (d decoder) embed(tokens *graph.Node) *graph.Node {
 // norms are those of the checkpoints, where a norm after attention comes before
 // the feed-forward net in Llama and before the sum in Gemma.
 func (d decoder) block(i int, x *graph.Node) *graph.Node {
-	h := d.attention(i, d.norm(x, blockParam(i, "input_layernorm")))
+	mixed, x := d.attention(i, d.norm(x, blockParam(i, "input_layernorm")), x)
 	if d.design.branchNorms {
-		x = graph.Add(x, d.norm(h, blockParam(i, "post_attention_layernorm")))
-		h = d.feedForward(i, d.norm(x, blockParam(i, "pre_feedforward_layernorm")))
-		return graph.Add(x, d.norm(h, blockParam(i, "post_feedforward_layernorm")))
+		x = graph.Add(x, d.norm(d.linear(i, mixed, "self_attn.o_proj"), blockParam(i, "post_attention_layernorm")))
+		h := d.gated(i, d.norm(x, blockParam(i, "pre_feedforward_layernorm")))
+		return graph.Add(x, d.norm(d.linear(i, h, "mlp.down_proj"), blockParam(i, "post_feedforward_layernorm")))
 	}
-	x = graph.Add(x, h)
-	return graph.Add(x, d.feedForward(i, d.norm(x, blockParam(i, "post_attention_layernorm"))))
+	x = d.linearOnto(i, x, mixed, "self_attn.o_proj")
+	h := d.gated(i, d.norm(x, blockParam(i, "post_attention_layernorm")))
+	return d.linearOnto(i, x, h, "mlp.down_proj")
 }
 
 // norm is RMSNorm over the last axis. The mean square is taken in float32
@@ -88,6 +91,9 @@ func (d decoder) block(i int, x *graph.Node) *graph.Node {
 // for rsqrt. Weights that count from an offset are applied before rounding to
 // the dtype, others after it, as transformers does.
 func (d decoder) norm(x *graph.Node, name string) *graph.Node {
+	if y, ok := d.kernels.Norm(x, d.weights[name], d.config.RMSNormEps, d.design.normOffset); ok {
+		return y
+	}
 	wide := graph.ConvertDType(x, dtypes.Float32)
 	mean := graph.ReduceAndKeep(graph.Mul(wide, wide), graph.ReduceMean, -1)
 	wide = graph.Mul(wide, graph.Inverse(graph.Sqrt(graph.AddScalar(mean, d.config.RMSNormEps))))
@@ -102,18 +108,46 @@ func (d decoder) norm(x *graph.Node, name string) *graph.Node {
 // linear is x [..., in] times a block's weight, stored [out, in], and its bias
 // [out], if it has one.
 func (d decoder) linear(i int, x *graph.Node, name string) *graph.Node {
-	y := d.product(x, d.weights[blockParam(i, name)])
+	return d.biased(i, d.product(x, d.weights[blockParam(i, name)]), name)
+}
+
+// biased adds a block's bias to y [..., out], if it has one of that name.
+func (d decoder) biased(i int, y *graph.Node, name string) *graph.Node {
 	if bias := d.weights[blockBias(i, name)]; bias != nil {
 		y = graph.Add(y, graph.ExpandLeftToRank(bias, y.Rank()))
 	}
 	return y
 }
 
-// Multiplier knows a faster way than XLA's to x [..., in] times a weight stored
-// [out, in], or says of a product that it knows none. The result for a row must not
-// depend on the rows beside it.
-type Multiplier interface {
-	Multiply(x, weight *graph.Node) (*graph.Node, bool)
+// linearOnto is what linear gives added to `to`.
+func (d decoder) linearOnto(i int, to, x *graph.Node, name string) *graph.Node {
+	if d.weights[blockBias(i, name)] == nil {
+		if y, ok := d.kernels.MultiplyOnto(to, x, d.weights[blockParam(i, name)]); ok {
+			return y
+		}
+	}
+	return graph.Add(to, d.linear(i, x, name))
+}
+
+// linears is linear of the same x for several weights.
+func (d decoder) linears(i int, x *graph.Node, names ...string) []*graph.Node {
+	weights, all := make([]*graph.Node, len(names)), make([]*graph.Node, len(names))
+	for n, name := range names {
+		weights[n] = d.weights[blockParam(i, name)]
+	}
+	together, ok := d.kernels.Multiply(x, weights...)
+	begin := 0
+	for n, name := range names {
+		if !ok {
+			all[n] = d.linear(i, x, name)
+			continue
+		}
+		width := weights[n].Shape().Dim(0)
+		all[n] = graph.Slice(together, graph.AxisRange().Spacer(), graph.AxisRange(begin, begin+width))
+		all[n] = d.biased(i, all[n], name)
+		begin += width
+	}
+	return all
 }
 
 // A product has few rows, and a large weight, up to and from these numbers.
@@ -122,7 +156,7 @@ const (
 	largeWeight = 1 << 18 // elements
 )
 
-// product is x [..., in] times a weight stored [out, in]: by the multiplier, or else
+// product is x [..., in] times a weight stored [out, in]: by our own kernel, or else
 // by XLA, which all of the following is about.
 //
 // It leaves the accumulator in the weights' dtype. The kernels sum up in float32
@@ -134,10 +168,8 @@ const (
 // product would become the usual one in XLA's hands; a factor of one that XLA
 // can't know keeps it from that.
 func (d decoder) product(x, weight *graph.Node) *graph.Node {
-	if d.multiplier != nil {
-		if y, ok := d.multiplier.Multiply(x, weight); ok {
-			return y
-		}
+	if y, ok := d.kernels.Multiply(x, weight); ok {
+		return y
 	}
 	rows := x.Shape().Size() / x.Shape().Dim(-1)
 	if rows > fewRows || weight.Shape().Size() < largeWeight || d.one == nil {
@@ -151,27 +183,53 @@ func (d decoder) product(x, weight *graph.Node) *graph.Node {
 	return graph.Reshape(y, dims...)
 }
 
-// heads splits a projection of h [B, T, D] into heads [B, T, n, E].
-func (d decoder) heads(i int, h *graph.Node, name string, n int) *graph.Node {
-	return graph.Reshape(d.linear(i, h, name), h.Shape().Dim(0), h.Shape().Dim(1), n, d.config.HeadDim)
+// heads splits a projection [B, T, n·E] into heads [B, T, n, E].
+func (d decoder) heads(x *graph.Node) *graph.Node {
+	return graph.Reshape(x, x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)/d.config.HeadDim, d.config.HeadDim)
 }
 
-// attention is grouped-query attention of h [B, T, D] over the visible columns.
-func (d decoder) attention(i int, h *graph.Node) *graph.Node {
+// attention is grouped-query attention of h [B, T, D] over the visible columns, before
+// the projection of what it gives, and the residual stream x where it is to be added:
+// both of the last token alone where no other's is asked for.
+func (d decoder) attention(i int, h, x *graph.Node) (mixed, stream *graph.Node) {
 	c, layer := d.config, d.design.layers[i]
-	b, t := h.Shape().Dim(0), h.Shape().Dim(1)
-	group := c.NumAttentionHeads / c.NumKeyValueHeads
-	q := d.heads(i, h, "self_attn.q_proj", c.NumAttentionHeads)
-	k := d.heads(i, h, "self_attn.k_proj", c.NumKeyValueHeads)
-	v := d.heads(i, h, "self_attn.v_proj", c.NumKeyValueHeads)
+	names := []string{"self_attn.k_proj", "self_attn.v_proj", "self_attn.q_proj"}
+	var k, v, q *graph.Node
+	if d.lastOnly && i == c.NumHiddenLayers-1 && h.Shape().Dim(1) > 1 {
+		both := d.linears(i, h, names[:2]...)
+		k, v, q = both[0], both[1], d.linear(i, lastOf(h, 1, 1), names[2])
+		x = lastOf(x, 1, 1)
+	} else {
+		all := d.linears(i, h, names...)
+		k, v, q = all[0], all[1], all[2]
+	}
+	k, v, q = d.heads(k), d.heads(v), d.heads(q)
 	if d.design.headNorms {
 		q = d.norm(q, blockParam(i, "self_attn.q_norm"))
 		k = d.norm(k, blockParam(i, "self_attn.k_norm"))
 	}
 	rotary := d.rotary[layer.rope]
-	q = rotary.apply(q)
+	q = rotary.last(q.Shape().Dim(1)).apply(q)
 	keys, values := d.cache.look(i, rotary.apply(k), v)
+	return d.attend(layer, q, keys, values), x
+}
 
+// attend is attention of queries [B, T, H, E] over keys and values [B, K, C, E], giving
+// [B, T, H·E].
+func (d decoder) attend(layer layer, q, keys, values *graph.Node) *graph.Node {
+	c := d.config
+	b, t := q.Shape().Dim(0), q.Shape().Dim(1)
+	visible := d.visible[layer.window]
+	if d.column != nil {
+		column := d.column
+		if ahead := visible.Shape().Dim(3) - t; ahead > 0 {
+			column = graph.AddScalar(column, ahead)
+		}
+		if y, ok := d.kernels.Attend(q, keys, values, d.start, column, d.design.scoreScale, d.design.scoreCap, layer.window); ok {
+			return graph.Reshape(y, b, t, c.NumAttentionHeads*c.HeadDim)
+		}
+	}
+	group := c.NumAttentionHeads / c.NumKeyValueHeads
 	// One plain batch of products, with the rows of a group's queries together,
 	// is what XLA has a fast kernel for.
 	heads, columns := b*c.NumKeyValueHeads, keys.Shape().Dim(2)
@@ -180,12 +238,21 @@ func (d decoder) attention(i int, h *graph.Node) *graph.Node {
 	keys, values = graph.Reshape(keys, heads, columns, c.HeadDim), graph.Reshape(values, heads, columns, c.HeadDim)
 	scores := graph.Reshape(graph.ConvertDType(batched(q, keys, 2), dtypes.Float32), b, c.NumKeyValueHeads, group, t, columns)
 	scores = softCap(graph.MulScalar(scores, d.design.scoreScale), d.design.scoreCap)
-	low := graph.BroadcastToShape(graph.Const(h.Graph(), float32(masked)), scores.Shape())
-	scores = graph.Where(graph.BroadcastToDims(d.visible[layer.window], scores.Shape().Dimensions...), scores, low)
-	shares := graph.Reshape(graph.ConvertDType(graph.Softmax(scores, -1), h.DType()), heads, group*t, columns)
+	low := graph.BroadcastToShape(graph.Const(q.Graph(), float32(masked)), scores.Shape())
+	visible = lastOf(visible, 3, t)
+	scores = graph.Where(graph.BroadcastToDims(visible, scores.Shape().Dimensions...), scores, low)
+	shares := graph.Reshape(graph.ConvertDType(graph.Softmax(scores, -1), values.DType()), heads, group*t, columns)
 	mixed := graph.Reshape(batched(shares, values, 1), b, c.NumKeyValueHeads, group, t, c.HeadDim)
 	mixed = graph.TransposeAllAxes(mixed, 0, 3, 1, 2, 4)
-	return d.linear(i, graph.Reshape(mixed, b, t, c.NumAttentionHeads*c.HeadDim), "self_attn.o_proj")
+	return graph.Reshape(mixed, b, t, c.NumAttentionHeads*c.HeadDim)
+}
+
+// lastOf gives the last n of an axis.
+func lastOf(x *graph.Node, axis, n int) *graph.Node {
+	if x.Shape().Dim(axis) == n {
+		return x
+	}
+	return graph.SliceAxis(x, axis, graph.AxisRange(-n))
 }
 
 // batched multiplies x [N, M, A] with each of y, contracting y's given axis.
@@ -193,11 +260,15 @@ func batched(x, y *graph.Node, axis int) *graph.Node {
 	return graph.Dot(x, y).WithAccumulatorDType(x.DType()).General([]int{2}, []int{0}, []int{axis}, []int{0})
 }
 
-// feedForward is a gated net: down(act(gate(h)) * up(h)).
-func (d decoder) feedForward(i int, h *graph.Node) *graph.Node {
-	gate := d.linear(i, h, "mlp.gate_proj")
-	up := d.linear(i, h, "mlp.up_proj")
-	return d.linear(i, graph.Mul(d.design.activation(gate), up), "mlp.down_proj")
+// gated is a gated net before its last projection: act(gate(h)) * up(h).
+func (d decoder) gated(i int, h *graph.Node) *graph.Node {
+	const gateName, upName = "mlp.gate_proj", "mlp.up_proj"
+	if d.weights[blockBias(i, gateName)] == nil {
+		if y, ok := d.kernels.MultiplyGated(d.config.HiddenAct, h, d.weights[blockParam(i, gateName)], d.weights[blockParam(i, upName)]); ok {
+			return y
+		}
+	}
+	return graph.Mul(d.design.activation(d.linear(i, h, gateName)), d.linear(i, h, upName))
 }
 
 // head gives the logits float32 [..., V] of final hidden states [..., D].

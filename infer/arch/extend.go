@@ -30,24 +30,24 @@ func CacheShapes(c checkpoint.Config, dtype dtypes.DType, rows, columns int) []s
 // [B, V] after the last token, and the extended cache.
 //
 // A prompt shorter than T is padded on the left; start then lies behind the
-// padding, which nothing looks at. The multiplier may be nil.
-func Extend(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, multiplier Multiplier) (*graph.Node, Cache) {
-	d, written := extending(c, w, cache, tokens, start, column, multiplier)
-	x := d.run(tokens)
-	rest := graph.AxisRange()
-	last := graph.Reshape(graph.Slice(x, rest, graph.AxisRange(-1), rest), x.Shape().Dim(0), c.HiddenSize)
-	return d.head(last), written
+// padding, which nothing looks at. Kernels say what the device
+// knows faster ways to.
+func Extend(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, kernels Kernels) (*graph.Node, Cache) {
+	d, written := extending(c, w, cache, tokens, start, column, kernels)
+	// With XLA's products the last token alone would cost more than beside the others.
+	d.lastOnly = kernels.HasKernels(cache[0].DType())
+	return d.head(graph.Squeeze(lastOf(d.run(tokens), 1, 1), 1)), written
 }
 
 // Score is Extend with the logits after each of the tokens, float32 [B, T, V].
-func Score(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, multiplier Multiplier) (*graph.Node, Cache) {
-	d, written := extending(c, w, cache, tokens, start, column, multiplier)
+func Score(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, kernels Kernels) (*graph.Node, Cache) {
+	d, written := extending(c, w, cache, tokens, start, column, kernels)
 	return d.head(d.run(tokens)), written
 }
 
 // extending gives the decoder of a pass that extends a cache, and the cache that
 // it will have filled once it has run.
-func extending(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, multiplier Multiplier) (decoder, Cache) {
+func extending(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, kernels Kernels) (decoder, Cache) {
 	g := tokens.Graph()
 	b, t := tokens.Shape().Dim(0), tokens.Shape().Dim(1)
 	columns := cache[0].Shape().Dim(2)
@@ -66,7 +66,7 @@ func extending(c checkpoint.Config, w Weights, cache Cache, tokens, start, colum
 		graph.BroadcastToDims(graph.Reshape(start, b, 1), b, t)) // negative in the padding
 	written := append(Cache(nil), cache...)
 	d := newDecoder(c, w, writing{written, column}, graph.ConvertDType(positions, dtypes.Float32), visible)
-	d.multiplier = multiplier
+	d.kernels, d.start, d.column = kernels, start, column
 	d.one = graph.AddScalar(graph.MulScalar(graph.ConvertDType(column, dtypes.Float32), 0), 1)
 	return d, written
 }

@@ -86,7 +86,7 @@ func TestExtendAgreesWithTransformers(t *testing.T) {
 			be := devicetest.Open(t).Backend()
 			exec, err := graph.NewExec(be, func(in []*graph.Node) []*graph.Node {
 				n := len(params)
-				logits, cache := arch.Extend(config, arch.Bind(config, in[:n]), in[n:len(in)-3], in[len(in)-3], in[len(in)-2], in[len(in)-1], nil)
+				logits, cache := arch.Extend(config, arch.Bind(config, in[:n]), in[n:len(in)-3], in[len(in)-3], in[len(in)-2], in[len(in)-1], arch.NoKernels{})
 				return append([]*graph.Node{logits}, cache...)
 			})
 			require.NoError(t, err)

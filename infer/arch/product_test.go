@@ -28,8 +28,8 @@ func TestAProductIsTheSameWhicheverSideComesFirst(t *testing.T) {
 						return graph.ConvertDType(graph.Sin(graph.MulScalar(n, frequency)), dtype)
 					}
 					x, weight := wave(0.37, dims[0], dims[1], in), wave(0.011, out, in)
-					turned := decoder{one: one}.product(x, weight)
-					plain := decoder{}.product(x, weight)
+					turned := decoder{one: one, kernels: NoKernels{}}.product(x, weight)
+					plain := decoder{kernels: NoKernels{}}.product(x, weight)
 					return []*graph.Node{graph.ConvertDType(turned, dtypes.Float32), graph.ConvertDType(plain, dtypes.Float32)}
 				}, float32(1))
 				require.NoError(t, err)

@@ -99,6 +99,11 @@ func newRotation(r rope, width int, positions *graph.Node, dtype dtypes.DType) r
 	return rotation{cos: graph.ConvertDType(cos, dtype), sin: graph.ConvertDType(sin, dtype)}
 }
 
+// last is the rotation of the last n of the positions.
+func (r rotation) last(n int) rotation {
+	return rotation{cos: lastOf(r.cos, 1, n), sin: lastOf(r.sin, 1, n)}
+}
+
 // apply rotates x [B, T, heads, E]: pair i is (x[i], x[i+E/2]), the "rotate
 // half" layout of Hugging Face checkpoints.
 func (r rotation) apply(x *graph.Node) *graph.Node {

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,7 +14,6 @@ import (
 	_ "github.com/gomlx/go-xla/compute/xla" // registers the "xla" backend
 
 	"github.com/mergeway/mergeway/fault"
-	"github.com/mergeway/mergeway/infer/device/product"
 )
 
 // DefaultBackend is the backend that every machine has.
@@ -26,19 +26,21 @@ const (
 	cacheEnv         = "MERGEWAY_CACHE" // where scripts/setup keeps the native parts
 )
 
-// productsOption is an option of a backend's configuration, beside those of go-xla:
-// false leaves all products to XLA. See [Device.Multiply].
-const productsOption = "own_products"
+// kernelsOption is an option of a backend's configuration, beside those of go-xla:
+// false leaves everything to XLA. See [Device.HasKernels].
+const kernelsOption = "own_kernels"
 
 // Options say which device to open.
 type Options struct {
 	// Backend is GoMLX's name: "xla:cpu" (the default), "xla:cuda", and
-	// options after a comma as go-xla reads them; "xla:cpu,own_products=false"
-	// leaves the products of models to XLA.
+	// options after a comma as go-xla reads them; "xla:cpu,own_kernels=false"
+	// leaves everything to XLA.
 	Backend string
 	// PluginDir holds the PJRT plugin. Empty: $PJRT_PLUGIN_LIBRARY_PATH, else
 	// the folder that scripts/setup fills.
 	PluginDir string
+	// Log hears whether the device has kernels of our own. Nil: nobody does.
+	Log *slog.Logger
 }
 
 // Device is one opened backend. It is safe for concurrent use.
@@ -46,8 +48,10 @@ type Device struct {
 	backend compute.Backend
 	name    string
 
-	products bool // by our own kernel, see Multiply
-	close    sync.Once
+	kernels bool // of our own, see HasKernels
+	log     *slog.Logger
+	warn    sync.Once // that the kernels can't be called
+	close   sync.Once
 }
 
 // Open starts the backend. A plugin that can't be found or started is
@@ -63,7 +67,7 @@ func Open(o Options) (*Device, error) {
 	if err := os.Setenv(noAutoInstallEnv, "1"); err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "keep go-xla from downloading plugins")
 	}
-	config, own, err := takeProductsOption(withPluginPath(o.Backend, dir))
+	config, own, err := takeKernelsOption(withPluginPath(o.Backend, dir))
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +81,13 @@ func Open(o Options) (*Device, error) {
 		return nil, fault.Wrap(err, fault.Unavailable,
 			"backend %q does not start with the plugins in %s (run scripts/setup)", o.Backend, dir)
 	}
-	d := &Device{backend: backend, name: o.Backend}
-	d.products = own && d.IsCPU() && registerProducts(config)
+	d := &Device{backend: backend, name: o.Backend, log: o.Log}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	if own && d.IsCPU() {
+		d.registerKernels(config)
+	}
 	return d, nil
 }
 
@@ -130,33 +139,22 @@ func withPluginPath(backend, dir string) string {
 	return backend
 }
 
-// takeProductsOption takes [productsOption] out of a backend's configuration, which
+// takeKernelsOption takes [kernelsOption] out of a backend's configuration, which
 // go-xla does not know, and gives its value.
-func takeProductsOption(config string) (rest string, own bool, err error) {
+func takeKernelsOption(config string) (rest string, own bool, err error) {
 	parts := strings.Split(config, ",")
 	kept, own := parts[:1], true
 	for _, option := range parts[1:] {
-		value, ours := strings.CutPrefix(option, productsOption+"=")
+		value, ours := strings.CutPrefix(option, kernelsOption+"=")
 		if !ours {
 			kept = append(kept, option)
 			continue
 		}
 		if own, err = strconv.ParseBool(value); err != nil {
-			return "", false, fault.New(fault.Invalid, "backend option %s is %q and not true or false", productsOption, value)
+			return "", false, fault.New(fault.Invalid, "backend option %s is %q and not true or false", kernelsOption, value)
 		}
 	}
 	return strings.Join(kept, ","), own, nil
-}
-
-// registerProducts makes our own kernel for products known to the plugin of a
-// backend's configuration, and tells whether compiled graphs can call it.
-func registerProducts(config string) bool {
-	if !product.Supported() {
-		return false
-	}
-	_, plugin, _ := strings.Cut(config, ":")
-	plugin, _, _ = strings.Cut(plugin, ",")
-	return product.Register(plugin) == nil
 }
 
 // Backend is the GoMLX backend, for executables and tensors.

@@ -17,17 +17,17 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/device"
 	"github.com/mergeway/mergeway/infer/device/devicetest"
-	"github.com/mergeway/mergeway/infer/device/product"
+	"github.com/mergeway/mergeway/infer/device/kernel"
 )
 
 // own is the shared device, if it has our own kernel.
 func own(t *testing.T) *device.Device {
 	t.Helper()
-	if !product.Supported() {
+	if !kernel.Supported() {
 		t.Skip("this processor has no AVX512-BF16")
 	}
 	dev := devicetest.Open(t)
-	require.True(t, dev.Multiplies(dtypes.BFloat16))
+	require.True(t, dev.HasKernels(dtypes.BFloat16))
 	return dev
 }
 
@@ -161,7 +161,7 @@ func TestMultiplyInManyGraphsAtOnce(t *testing.T) {
 
 func TestProductsAreLeftToXLAWhereTheyMust(t *testing.T) {
 	refuses := func(dev *device.Device, dtype dtypes.DType) {
-		require.False(t, dev.Multiplies(dtype))
+		require.False(t, dev.HasKernels(dtype))
 		sum, err := graph.CallOnce(dev.Backend(), func(x *graph.Node) *graph.Node {
 			x = graph.ConvertDType(x, dtype)
 			_, ok := dev.Multiply(x, x)
@@ -172,12 +172,12 @@ func TestProductsAreLeftToXLAWhereTheyMust(t *testing.T) {
 		require.Equal(t, float32(10), sum.Value())
 	}
 	refuses(devicetest.Open(t), dtypes.Float32)
-	dev, err := device.Open(device.Options{Backend: "xla:cpu,own_products=false"})
+	dev, err := device.Open(device.Options{Backend: "xla:cpu,own_kernels=false"})
 	require.NoError(t, err)
 	defer dev.Close()
 	refuses(dev, dtypes.BFloat16)
-	_, err = device.Open(device.Options{Backend: "xla:cpu,own_products=perhaps"})
-	require.ErrorContains(t, err, "own_products")
+	_, err = device.Open(device.Options{Backend: "xla:cpu,own_kernels=perhaps"})
+	require.ErrorContains(t, err, "own_kernels")
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 }
 
@@ -186,7 +186,7 @@ func TestEveryDeviceHasTheKernel(t *testing.T) {
 	second, err := device.Open(device.Options{})
 	require.NoError(t, err)
 	defer second.Close()
-	require.True(t, second.Multiplies(dtypes.BFloat16))
+	require.True(t, second.HasKernels(dtypes.BFloat16))
 	half, four := bfloat16.FromFloat32(0.5), bfloat16.FromFloat32(4)
 	require.Equal(t, []bfloat16.BFloat16{bfloat16.FromFloat32(2)}, multiplied(t, second, []bfloat16.BFloat16{half}, []bfloat16.BFloat16{four}, 1))
 }

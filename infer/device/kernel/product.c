@@ -8,22 +8,17 @@
 // many it is the multiplications: two instructions a cycle at best, which takes the
 // weight's part of a tile in the first level cache and ROWS x DEPTH of x in the second.
 
-#include "kernel.h"
+#include "product.h"
 
-// A compiler that has the header knows the instructions.
-#if defined(__x86_64__) && __has_include(<avx512bf16intrin.h>)
+#include "simd.h"
 
-#include <immintrin.h>
-
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
-#define INLINE AVX512 static inline __attribute__((always_inline))
-#define UNROLLED _Pragma("GCC unroll 8")
+#ifdef HAVE_SIMD
 
 enum {
     STEP = 32,         // elements of a register
     TILE_ROWS = 3,     // a tile's 3 x 8 sums, 3 pieces of x
     TILE_COLUMNS = 8,  // and one of the weight fill 28 of 32 registers
-    ROWS = 96,         // of x at a time
+    ROWS = 192,        // of x at a time
     DEPTH = 1024,      // elements of a row at a time
 };
 
@@ -40,18 +35,10 @@ struct soon {
     size_t rows;
 };
 
-bool product_supported(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512bf16");
-}
-
-static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
 INLINE __m512bh piece(const uint16_t *from) { return (__m512bh)_mm512_loadu_si512(from); }
 
 INLINE __m512bh last_piece(const uint16_t *from, size_t n) {
-    return (__m512bh)_mm512_maskz_loadu_epi16(((__mmask32)1 << n) - 1, from);
+    return (__m512bh)_mm512_maskz_loadu_epi16(first32(n), from);
 }
 
 // totals adds up the lanes of each of four registers.
@@ -126,15 +113,6 @@ AVX512 static void tiles(size_t rows, size_t columns, enum source source, const 
 #undef TILE
 }
 
-// store rounds sums to bfloat16.
-AVX512 static void store(const float *sum, uint16_t *y, size_t n) {
-    for (size_t j = 0; j < n; j += 16) {
-        __mmask16 which = n - j < 16 ? (1 << (n - j)) - 1 : 0xffff;
-        __m256bh rounded = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(which, sum + j));
-        _mm256_mask_storeu_epi16(y + j, which, (__m256i)rounded);
-    }
-}
-
 // block multiplies up to ROWS rows of x by up to PRODUCT_COLUMNS of the weight,
 // over a depth of up to DEPTH.
 AVX512 static void block(size_t rows, size_t columns, const uint16_t *x, const uint16_t *weight, size_t in, size_t depth,
@@ -156,21 +134,74 @@ AVX512 static void block(size_t rows, size_t columns, const uint16_t *x, const u
     }
 }
 
-AVX512 void product_columns(const struct product *p, size_t first) {
-    float sums[ROWS][PRODUCT_COLUMNS];
-    const size_t in = p->in, columns = least(PRODUCT_COLUMNS, p->out - first);
-    const uint16_t *weight = p->weight + first * in;
+// sums multiplies up to ROWS rows of x by up to PRODUCT_COLUMNS of a weight.
+INLINE void sums(size_t rows, size_t columns, const uint16_t *x, const uint16_t *weight, size_t in, float (*to)[PRODUCT_COLUMNS]) {
+    for (size_t k = 0; k < in; k += DEPTH) block(rows, columns, x + k, weight + k, in, least(DEPTH, in - k), to, k == 0);
+}
+
+// gelu is x · Φ(x), where Φ(x) is taken for (1 + tanh(√(2/π)·(x + 0.044715·x³))) / 2,
+// which is the logistic function of twice what the tanh is of.
+INLINE __m512 gelu(__m512 x) {
+    __m512 cube = _mm512_mul_ps(_mm512_mul_ps(x, x), x);
+    __m512 inner = _mm512_fmadd_ps(cube, _mm512_set1_ps(0.044715f), x);
+    return share(x, _mm512_mul_ps(inner, _mm512_set1_ps(1.5957691216f)));
+}
+
+// finished makes 16 results of the sums: the product's own, and those of the weight
+// that it is multiplied with or of the addend.
+INLINE __m512 finished(enum finish finish, __m512 sum, __m512 other) {
+    switch (finish) {
+    case ADDED:
+        return _mm512_add_ps(sum, other);
+    case SILU_GATED:
+        return _mm512_mul_ps(share(sum, sum), other);
+    case GELU_GATED:
+        return _mm512_mul_ps(gelu(sum), other);
+    default:
+        return sum;
+    }
+}
+
+static bool gated(const struct product *p) { return p->finish == SILU_GATED || p->finish == GELU_GATED; }
+
+static size_t parts_of(size_t out) { return (out + PRODUCT_COLUMNS - 1) / PRODUCT_COLUMNS; }
+
+size_t product_parts(const struct product *p) {
+    size_t parts = parts_of(p->out[0]);
+    for (size_t i = 1; i < p->weights && !gated(p); i++) parts += parts_of(p->out[i]);
+    return parts;
+}
+
+AVX512 void product_part(const void *product, size_t part) {
+    const struct product *p = product;
+    float own[ROWS][PRODUCT_COLUMNS], gate[ROWS][PRODUCT_COLUMNS];
+    const size_t in = p->in;
+    size_t weight = 0, before = 0, stride = p->out[0]; // columns of y before the weight's, and all
+    if (!gated(p)) {
+        for (; part >= parts_of(p->out[weight]); weight++) part -= parts_of(p->out[weight]), before += p->out[weight];
+        for (size_t i = 1; i < p->weights; i++) stride += p->out[i];
+    }
+    const size_t first = part * PRODUCT_COLUMNS, columns = least(PRODUCT_COLUMNS, p->out[weight] - first);
     for (size_t row = 0; row < p->rows; row += ROWS) {
         const size_t rows = least(ROWS, p->rows - row);
-        const uint16_t *x = p->x + row * in;
-        for (size_t k = 0; k < in; k += DEPTH) block(rows, columns, x + k, weight + k, in, least(DEPTH, in - k), sums, k == 0);
-        for (size_t i = 0; i < rows; i++) store(sums[i], p->y + (row + i) * p->out + first, columns);
+        sums(rows, columns, p->x + row * in, p->weight[weight] + first * in, in, own);
+        if (gated(p)) sums(rows, columns, p->x + row * in, p->weight[1] + first * in, in, gate);
+        for (size_t i = 0; i < rows; i++) {
+            const size_t at = (row + i) * stride + before + first;
+            for (size_t j = 0; j < columns; j += 16) {
+                __mmask16 which = first16(columns - j);
+                __m512 other = p->finish == SIDE_BY_SIDE ? _mm512_setzero_ps()
+                               : p->finish == ADDED      ? widen(which, p->addend + at + j)
+                                                         : _mm512_maskz_loadu_ps(which, gate[i] + j);
+                round_to(p->y + at + j, which, finished(p->finish, _mm512_maskz_loadu_ps(which, own[i] + j), other));
+            }
+        }
     }
 }
 
 #else
 
-bool product_supported(void) { return false; }
-void product_columns(const struct product *p, size_t first) { (void)p, (void)first; }
+size_t product_parts(const struct product *p) { return (void)p, 0; }
+void product_part(const void *product, size_t part) { (void)product, (void)part; }
 
 #endif
