@@ -132,7 +132,7 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 		return nil, err
 	}
 	r.onClose(func() { _ = r.store.Close() })
-	if r.device, err = device.Open(device.Options{Backend: s.Backend}); err != nil {
+	if r.device, err = device.Open(device.Options{Backend: s.Backend, Log: r.log}); err != nil {
 		return nil, fmt.Errorf("open the device: %w", err)
 	}
 	r.onClose(r.device.Close)

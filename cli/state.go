@@ -56,13 +56,31 @@ func (s *settings) openRedis(ctx context.Context, log *slog.Logger) (*store.Redi
 
 // parts says how the parts of the server are.
 func (r *rooms) parts(ctx context.Context) []gateway.Part {
+	all := []gateway.Part{r.storePart(ctx)}
+	if r.device != nil && r.device.KernelProblem() != nil {
+		all = append(all, kernelsPart(r.device.KernelProblem()))
+	}
+	return all
+}
+
+// kernelsPart says that kernels are missing which the processor could run. Nobody is
+// told of them else: where there are none by design, nothing is wrong.
+func kernelsPart(problem error) gateway.Part {
+	return gateway.Part{
+		Name: "kernels", Status: gateway.PartDegraded, Err: problem,
+		Reason: "models are computed by XLA's kernels, more slowly: " + problem.Error(),
+	}
+}
+
+// storePart says how the store is.
+func (r *rooms) storePart(ctx context.Context) gateway.Part {
 	part := gateway.Part{Name: "store", Status: gateway.PartReady}
 	m, mirrored := r.store.(*store.Mirror)
 	if !mirrored {
 		if part.Err = r.store.Ping(ctx); part.Err != nil {
 			part.Status = gateway.PartFailed
 		}
-		return []gateway.Part{part}
+		return part
 	}
 	if status := m.Status(); status.Lost != nil {
 		why := "Redis is out of reach"
@@ -72,5 +90,5 @@ func (r *rooms) parts(ctx context.Context) []gateway.Part {
 		part.Status, part.Err, part.Since = gateway.PartDegraded, status.Lost, &status.Since
 		part.Reason = fmt.Sprintf("%s: recipes, aliases and keys are used as they were at version %d, and can't be changed", why, status.Version)
 	}
-	return []gateway.Part{part}
+	return part
 }

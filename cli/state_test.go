@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -89,4 +90,10 @@ func TestTheStoreIsAPartOfReadiness(t *testing.T) {
 	part = r.parts(t.Context())[0]
 	require.Equal(t, gateway.PartFailed, part.Status)
 	require.Error(t, part.Err)
+}
+
+func TestMissingKernelsAreNamedButNothingFails(t *testing.T) {
+	part := kernelsPart(errors.New("the plugin refuses a handler"))
+	require.Equal(t, gateway.PartDegraded, part.Status)
+	require.Contains(t, part.Reason, "refuses a handler")
 }

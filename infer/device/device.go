@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -50,7 +51,7 @@ type Device struct {
 
 	kernels bool // of our own, see HasKernels
 	log     *slog.Logger
-	warn    sync.Once // that the kernels can't be called
+	problem atomic.Pointer[error] // with the kernels, see KernelProblem
 	close   sync.Once
 }
 

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -20,10 +21,27 @@ func (d *Device) registerKernels(config string) {
 	_, plugin, _ := strings.Cut(config, ":")
 	plugin, _, _ = strings.Cut(plugin, ",")
 	if err := kernel.Register(plugin); err != nil {
-		d.log.Warn("our own kernels can't be registered: everything is computed by XLA's, slower", "err", err, "plugin", plugin)
+		d.missKernels(fmt.Errorf("register them with %s: %w", plugin, err))
 		return
 	}
 	d.kernels = true
+}
+
+// missKernels notes and logs, the first time, why there are no kernels where there
+// ought to be.
+func (d *Device) missKernels(err error) {
+	if d.problem.CompareAndSwap(nil, &err) {
+		d.log.Warn("our own kernels can't be used: everything is computed by XLA's, more slowly", "error", err)
+	}
+}
+
+// KernelProblem says why kernels are not used that this processor could run and nobody
+// has turned off; nil if all is well.
+func (d *Device) KernelProblem() error {
+	if err := d.problem.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // HasKernels tells whether this device has kernels of our own for a dtype (package
@@ -31,15 +49,14 @@ func (d *Device) registerKernels(config string) {
 // asked for to the caller.
 func (d *Device) HasKernels(dtype dtypes.DType) bool { return d.kernels && dtype == dtypes.BFloat16 }
 
-// call builds a call of a kernel, if this device has them and all operands but the
-// settings of some kinds are of their dtype.
+// call builds a call of a kernel that gives a tensor of this shape.
 func (d *Device) call(target string, shape shapes.Shape, operands ...*graph.Node) (*graph.Node, bool) {
 	if !d.HasKernels(shape.DType) {
 		return nil, false
 	}
 	y, err := customCall(target, shape, operands...)
 	if err != nil {
-		d.warn.Do(func() { d.log.Warn("our own kernels can't be called: XLA's are used", "err", err) })
+		d.missKernels(fmt.Errorf("call them from graphs: %w", err))
 		return nil, false
 	}
 	return y, true
