@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search/draw"
 )
 
 // Policy says how a search that has stopped begins anew.
@@ -140,9 +141,9 @@ func (p plan) after(generations, evaluations int, first Options) (plan, Options)
 	} else {
 		p.SpentLarge += evaluations
 	}
-	random := newUniforms(first.Seed, p.Run)
 	o := first
-	o.Seed = mix(mix(first.Seed) + uint64(p.Run))
+	o.Seed = draw.Mix(draw.Mix(first.Seed) + uint64(p.Run))
+	random := draw.Of(o.Seed, -1, 0).Uniform // no generation has this number
 	if p.Small = p.Policy == BIPOP && p.SpentSmall < p.SpentLarge; p.Small {
 		growth := math.Pow(float64(int(1)<<p.Doublings), math.Pow(random(), 2))
 		o.Population = int(float64(first.Population) * growth)
@@ -159,13 +160,6 @@ func (p plan) after(generations, evaluations int, first Options) (plan, Options)
 		}
 	}
 	return p, o
-}
-
-// newUniforms gives numbers between 0 and 1 that depend on the seed and on the
-// number of a run alone.
-func newUniforms(seed uint64, run int) func() float64 {
-	n := newNormals(mix(seed), -run, 0)
-	return n.uniform
 }
 
 // restarts is a Restarts on paper.

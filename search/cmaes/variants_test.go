@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search/draw"
 )
 
 // variant is one case of testdata/variants.json, made by
@@ -226,9 +227,9 @@ func TestAMarginKeepsNeighbouringLevelsInReach(t *testing.T) {
 func TestAdaptedRatesSlowDownInNoise(t *testing.T) {
 	distance := func(adapt bool) float64 {
 		x := start(t, 8, func(o *Options) { o.AdaptRates, o.Sigma, o.Mean = adapt, 1, fill(8, 3) })
-		noise := newNormals(99, 0, 0)
+		noise := draw.Of(99, 0, 0)
 		for range 600 {
-			generation(t, x, func(v []float64) float64 { return sphere(v) + 10*noise.next() })
+			generation(t, x, func(v []float64) float64 { return sphere(v) + 10*noise.Normal() })
 		}
 		return norm(x.Mean())
 	}
