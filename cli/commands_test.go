@@ -154,4 +154,10 @@ func TestSearchPrintsTheTableAndTheRecipe(t *testing.T) {
 	code, _, errs = run(t, "search", "--base", "base", "--sources", "ja-general", "--weight-range", "1")
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, errs, "weight-range")
+	code, _, errs = run(t, "search", "--base", "base", "--sources", "ja-general", "--optimizer-options", `{"covarianc":"full"}`)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errs, "covarianc")
+	code, _, errs = run(t, "search", "--base", "base", "--sources", "ja-general", "--optimizer", "simplex")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errs, "simplex")
 }

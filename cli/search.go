@@ -23,13 +23,13 @@ const stopTime = 15 * time.Second
 func newSearch() *cobra.Command {
 	var s settings
 	var spec search.Spec
-	var file, sources, method, groups, fitness string
+	var file, sources, method, groups, fitness, options string
 	var weights, densities []float64
 	cmd := &cobra.Command{
 		Use:   "search",
 		Short: "Evolve a merge, without the gateway",
-		Long: `Searches for the merge of --sources that is best at --task, by CMA-ES over the
-weights (and densities) of each layer group, and prints what it finds: a line a
+		Long: `Searches for the merge of --sources that is best at --task, by CMA-ES or another
+--optimizer over the weights (and densities) of each layer group, and prints what it finds: a line a
 generation, the validation scores of the best candidates, and the test scores of
 the winner, the base, the sources and their plain average.
 
@@ -50,6 +50,10 @@ is continued by "mergeway serve" on the same --data.`,
 				}
 			} else {
 				spec.Sources = splitList(sources)
+				var err error
+				if spec.Optimizer.Options, err = search.ParseOptimizerOptions([]byte(options)); err != nil {
+					return usageError{fmt.Errorf("--optimizer-options: %w", err)}
+				}
 				spec.Method, spec.Groups, spec.Fitness = merge.Method(method), merge.Grouping(groups), search.Fitness(fitness)
 				for _, r := range []struct {
 					flag string
@@ -79,7 +83,9 @@ is continued by "mergeway serve" on the same --data.`,
 	f.StringVar(&fitness, "fitness", string(search.Accuracy), "what is maximised: accuracy, or shaped (also rewards half-right replies)")
 	f.Float64SliceVar(&weights, "weight-range", nil, "bounds of every weight (default 0,1.5)")
 	f.Float64SliceVar(&densities, "density-range", nil, "bounds of every density (default 0.1,1)")
-	f.IntVar(&spec.Population, "population", 0, "candidates a generation (0: 4 + 3 ln n)")
+	f.StringVar((*string)(&spec.Optimizer.Name), "optimizer", string(search.CMAES), fmt.Sprintf("one of %v", search.OptimizerNames()))
+	f.StringVar(&options, "optimizer-options", "{}", `its options as JSON, such as {"covariance": "diagonal", "restarts": "ipop"}`)
+	f.IntVar(&spec.Population, "population", 0, "candidates a generation (0: the optimizer's default)")
 	f.Float64Var(&spec.Sigma, "sigma", search.DefaultSigma, "first step size, as a share of each range")
 	f.Uint64Var(&spec.Seed, "seed", 1, "decides everything that is random")
 	f.IntVar(&spec.SampleSize, "sample-size", 0, "search problems a generation is scored on (0: all)")

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mergeway/mergeway/fault"
-	"github.com/mergeway/mergeway/search/cmaes"
 	"github.com/mergeway/mergeway/store"
 )
 
@@ -40,9 +39,29 @@ type record struct {
 	// TaskDigest is the content of the task when the search began.
 	TaskDigest string `json:"task_digest"`
 	// Optimizer has been told every finished generation and nothing else.
-	Optimizer *cmaes.Optimizer `json:"optimizer"`
+	Optimizer Optimizer `json:"optimizer"`
 	// Milestones are the events that no trial tells.
 	Milestones []Event `json:"milestones"`
+}
+
+// UnmarshalJSON reads a record. Its spec says whose state the optimizer's is; one
+// that says nothing is older than the choice.
+func (r *record) UnmarshalJSON(data []byte) error {
+	type plain record
+	wire := struct {
+		*plain
+		Optimizer json.RawMessage `json:"optimizer"`
+	}{plain: (*plain)(r)}
+	if err := json.Unmarshal(data, &wire); err != nil {
+		return err
+	}
+	r.Spec.Optimizer = r.Spec.Optimizer.withDefaults()
+	if len(wire.Optimizer) == 0 || string(wire.Optimizer) == "null" {
+		return nil // the search can be looked at
+	}
+	var err error
+	r.Optimizer, err = r.Spec.Optimizer.restore(wire.Optimizer)
+	return err
 }
 
 // replay gives all events of a search from what the store has.

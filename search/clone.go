@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 
 	"github.com/mergeway/mergeway/fault"
-	"github.com/mergeway/mergeway/search/cmaes"
 )
 
 // With gives the spec of a search with some of its fields changed. changes is a
@@ -53,7 +52,7 @@ func (s Search) undefaulted() Spec {
 	if spec.DensityRange == DefaultDensityRange() {
 		spec.DensityRange = Range{}
 	}
-	if spec.Population == cmaes.DefaultPopulation(len(s.Parameters)) {
+	if k, ok := spec.Optimizer.kind(); ok && spec.Population == k.population(len(s.Parameters)) {
 		spec.Population = 0
 	}
 	return spec

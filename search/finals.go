@@ -71,7 +71,11 @@ func (x *runner) finalists() []Finalist {
 	if len(chosen) == 0 {
 		return nil
 	}
-	mean, err := x.space.Recipe(x.record.Optimizer.Mean())
+	guess := x.record.Optimizer.Guess()
+	if guess == nil {
+		return chosen
+	}
+	mean, err := x.space.Recipe(guess)
 	if err != nil {
 		return chosen // no valid recipe in the middle: then it is no candidate
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/merge"
-	"github.com/mergeway/mergeway/search/cmaes"
 )
 
 // Parameter is one coordinate of a genome: what it means in a recipe.
@@ -23,6 +22,8 @@ type Parameter struct {
 	// Low and High are the values that the coordinates 0 and 1 stand for.
 	Low  float64 `json:"low"`
 	High float64 `json:"high"` // its largest value
+	// Levels is how many values it can take, evenly spaced from Low to High; 0: any.
+	Levels int `json:"levels,omitempty"`
 }
 
 // Value is what a coordinate stands for in a recipe. Coordinates outside the unit
@@ -41,6 +42,10 @@ const (
 // decimals is how finely a recipe's numbers are written. CMA-ES could tell
 // finer steps apart, but no model can.
 const decimals = 1e4
+
+// MaxParameters is the most parameters of a space. Not every optimizer can search
+// that many.
+const MaxParameters = 8192
 
 // Space is the parameter space of a search: it turns genomes, points of the
 // unit cube, into recipes and back.
@@ -66,8 +71,8 @@ func NewSpace(spec Spec, layers int) (*Space, error) {
 	if len(s.parameters) == 0 {
 		return nil, fault.Bad("weight_range", "there is nothing to search: every range is a single value")
 	}
-	if len(s.parameters) > cmaes.MaxDim {
-		return nil, fault.Bad("groups", "%d parameters: at most %d can be searched at once; choose coarser groups or fewer sources", len(s.parameters), cmaes.MaxDim)
+	if len(s.parameters) > MaxParameters {
+		return nil, fault.Bad("groups", "%d parameters: at most %d can be searched at once; choose coarser groups or fewer sources", len(s.parameters), MaxParameters)
 	}
 	return s, nil
 }
@@ -90,6 +95,15 @@ func (s *Space) Dim() int { return len(s.parameters) }
 
 // Parameters tells what each coordinate of a genome means.
 func (s *Space) Parameters() []Parameter { return slices.Clone(s.parameters) }
+
+// levels is by coordinate how many values it can take; 0: any.
+func (s *Space) levels() []int {
+	out := make([]int, s.Dim())
+	for i, p := range s.parameters {
+		out[i] = p.Levels
+	}
+	return out
+}
 
 // Recipe is the recipe that a genome stands for. Coordinates outside the unit
 // cube are clipped to it.

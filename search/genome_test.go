@@ -63,7 +63,7 @@ func TestSpaceHasAParameterForEachSourceGroupAndKind(t *testing.T) {
 	}
 	_, err := NewSpace(Spec{Task: "t", Base: "b", Sources: []string{"s"}, WeightRange: Range{1, 1}}, 2)
 	assert.Equal(t, fault.Invalid, fault.CodeOf(err))
-	_, err = NewSpace(Spec{Task: "t", Base: "b", Sources: []string{"s"}, Groups: merge.Blocks}, 5000)
+	_, err = NewSpace(Spec{Task: "t", Base: "b", Sources: []string{"s"}, Groups: merge.Blocks}, 8200)
 	assert.Equal(t, fault.Invalid, fault.CodeOf(err), "too many parameters")
 }
 

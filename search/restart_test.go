@@ -91,13 +91,7 @@ func TestASearchGoesOnAfterAnAbruptEnd(t *testing.T) {
 			id := w.launchUntil(t, small(), at.split, at.n)
 			before := w.lab.questions("")
 
-			// What a process leaves behind that is killed now.
-			data, err := os.ReadFile(w.path)
-			require.NoError(t, err)
-			path := filepath.Join(t.TempDir(), "state.db")
-			require.NoError(t, os.WriteFile(path, data, 0o600))
-
-			later := openWorld(t, path, w.tasks, newFakeLab())
+			later := w.afterKill(t)
 			later.done(t, id)
 			sameJSON(t, want, later.found(t, id))
 			requireGapless(t, later.listen(t, id, 0), 1)

@@ -2,14 +2,12 @@ package search
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/merge"
-	"github.com/mergeway/mergeway/search/cmaes"
 )
 
 // Fitness says what a search maximises.
@@ -62,11 +60,13 @@ type Spec struct {
 	// of every range.
 	Start *merge.Recipe `json:"start,omitempty"`
 
-	// Population is the number of candidates in a generation. Default:
-	// 4 + floor(3 ln n) for n parameters.
+	// Optimizer is the way to search. Default: CMA-ES.
+	Optimizer OptimizerSpec `json:"optimizer"`
+	// Population is the number of candidates in a generation. Default: the
+	// optimizer's; of CMA-ES 4 + floor(3 ln n) for n parameters.
 	Population int `json:"population"`
-	// Sigma is the first standard deviation, as a share of each range. Default:
-	// 1/6.
+	// Sigma is the first standard deviation of CMA-ES, as a share of each range.
+	// Default: 1/6.
 	Sigma float64 `json:"sigma"`
 	// Seed decides everything that is random in the search.
 	Seed uint64 `json:"seed"`
@@ -125,6 +125,7 @@ func (s Spec) WithDefaults() Spec {
 		setDefault(&s.DensityRange, DefaultDensityRange())
 	}
 	setDefault(&s.Sigma, DefaultSigma)
+	s.Optimizer = s.Optimizer.withDefaults()
 	setDefault(&s.Fitness, Accuracy)
 	setDefault(&s.Trials, DefaultTrials)
 	setDefault(&s.Minutes, DefaultMinutes)
@@ -172,6 +173,9 @@ func (s Spec) Validate() error {
 		return fault.Bad("method", "%q finds the weights of its sources by itself: there is nothing to search", string(s.Method))
 	}
 	if err := s.validateRanges(); err != nil {
+		return err
+	}
+	if err := s.Optimizer.validate(); err != nil {
 		return err
 	}
 	for _, n := range []struct {
@@ -280,21 +284,4 @@ func (s Spec) average() merge.Recipe {
 		r.Sources = append(r.Sources, merge.Source{Model: name, Weight: merge.Numbers(1)})
 	}
 	return r
-}
-
-// optimizer starts the search that the spec describes.
-func (s Spec) optimizer(space *Space) (*cmaes.Optimizer, error) {
-	mean, err := space.Start()
-	if err != nil {
-		return nil, err
-	}
-	o := cmaes.Options{
-		Dim: space.Dim(), Mean: mean, Sigma: s.Sigma, Population: s.Population, Seed: s.Seed,
-		Lower: make([]float64, space.Dim()), Upper: slices.Repeat([]float64{1}, space.Dim()),
-	}
-	x, err := cmaes.New(o)
-	if err != nil {
-		return nil, fmt.Errorf("start the optimizer: %w", err)
-	}
-	return x, nil
 }

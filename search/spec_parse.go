@@ -58,6 +58,20 @@ func ParseSpec(data []byte) (Spec, error) {
 	return spec, nil
 }
 
+// ParseOptimizerOptions reads the options of an optimizer from JSON, strictly.
+func ParseOptimizerOptions(data []byte) (OptimizerOptions, error) {
+	var o OptimizerOptions
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&o); err != nil {
+		return o, explain(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return o, fault.New(fault.Invalid, "something follows the JSON object")
+	}
+	return o, nil
+}
+
 // readRange takes a list of two numbers, if there is one.
 func readRange(param string, list []*float64, into *Range) error {
 	switch {

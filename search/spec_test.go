@@ -22,7 +22,8 @@ func TestParseSpecFillsInDefaults(t *testing.T) {
 	assert.Equal(t, Spec{
 		Name: "sums", Task: "sums", Base: "base", Sources: []string{"ja"},
 		Method: merge.TaskArithmetic, Groups: merge.Halves, WeightRange: Range{0, 1.5},
-		Sigma: 1.0 / 6, Fitness: Accuracy, Trials: 200, Minutes: 60, ValidateTop: 10,
+		Optimizer: OptimizerSpec{Name: CMAES, Options: OptimizerOptions{Covariance: "full"}},
+		Sigma:     1.0 / 6, Fitness: Accuracy, Trials: 200, Minutes: 60, ValidateTop: 10,
 	}, spec)
 
 	spec, err = ParseSpec([]byte(`{"task":"sums","base":"base","sources":["ja"],"method":"dare_ties","start":{"method":"linear","sources":[{"model":"ja","weight":1}]}}`))
@@ -36,6 +37,7 @@ func TestSpecsRoundTrip(t *testing.T) {
 		"name":"n","task":"sums","base":"base","sources":["ja","math"],"method":"ties","groups":"blocks",
 		"weight_range":[-1,2],"density_range":[0.5,0.9],"shared_density":true,"normalize":true,"dtype":"float32",
 		"start":{"method":"linear","sources":[{"model":"ja","weight":1}]},
+		"optimizer":{"name":"cma_es","options":{"restarts":"bipop","max_restarts":3,"levels":[5,0,7]}},
 		"population":8,"sigma":0.3,"seed":18446744073709551615,"fitness":"shaped","sample_size":20,
 		"trials":100,"minutes":0.5,"validate_top":3,"alias":"winner"}`))
 	require.NoError(t, err)

@@ -13,22 +13,22 @@ func TestTrialsAreTheCandidatesOfAnOptimizerThatIsToldTheirFitness(t *testing.T)
 	require.NoError(t, err)
 	opt, err := s.Spec.optimizer(space)
 	require.NoError(t, err)
-	var genomes [][]float64
-	var fitness []float64
+	var generation []Scored
 	for _, x := range w.tried(t, s.ID) {
 		require.Equal(t, opt.Candidate(x.Index), x.Genome)
 		recipe, err := space.Recipe(x.Genome)
 		require.NoError(t, err)
 		sameJSON(t, recipe, x.Recipe)
-		genomes, fitness = append(genomes, x.Genome), append(fitness, -x.Score.Accuracy) // it minimises
+		generation = append(generation, Scored{Genome: x.Genome, Fitness: x.Score.Accuracy})
 		if x.Ends != nil {
-			require.NoError(t, opt.Tell(genomes, fitness))
-			genomes, fitness = nil, nil
+			opt, err = opt.Told(generation)
+			require.NoError(t, err)
+			generation = nil
 			require.InDelta(t, opt.Sigma(), x.Ends.Sigma, 0)
 		}
 	}
 	require.InDelta(t, opt.Sigma(), s.Progress.Sigma, 0)
-	mean, err := space.Recipe(opt.Mean())
+	mean, err := space.Recipe(opt.Guess())
 	require.NoError(t, err)
 	sameJSON(t, mean, s.Finalists[len(s.Finalists)-1].Recipe)
 }

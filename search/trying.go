@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
@@ -60,7 +59,7 @@ func (x *runner) exhausted() string {
 	case x.elapsed() >= seconds(60*spec.Minutes):
 		return "minutes"
 	case x.index() == 0:
-		return string(x.record.Optimizer.ShouldStop())
+		return x.record.Optimizer.ShouldStop()
 	}
 	return ""
 }
@@ -165,15 +164,12 @@ func (x *runner) keep(ctx context.Context, t Trial) error {
 		return nil
 	}
 	generation := append(slices.Clone(x.trials[len(x.trials)-t.Index:]), t)
-	xs, fitness := make([][]float64, len(generation)), make([]float64, len(generation))
+	scored := make([]Scored, len(generation))
 	for i, g := range generation {
-		xs[i], fitness[i] = g.Genome, -g.Fitness
-		if g.Score == nil {
-			fitness[i] = math.NaN()
-		}
+		scored[i] = Scored{Genome: g.Genome, Fitness: g.Fitness, Failed: g.Score == nil}
 	}
-	opt := x.record.Optimizer.Clone()
-	if err := opt.Tell(xs, fitness); err != nil {
+	opt, err := x.record.Optimizer.Told(scored)
+	if err != nil {
 		return fmt.Errorf("generation %d: %w", t.Generation, err)
 	}
 	t.Ends = summarize(generation, opt.Sigma())
@@ -232,13 +228,16 @@ func (x *runner) count() { x.record.Search = x.record.Search.counted(x.trials) }
 
 // failedGenerations counts the latest generations of which every trial failed.
 func (x *runner) failedGenerations() int {
-	size := x.record.Optimizer.Population()
 	n := 0
-	for end := len(x.trials); end >= size; end -= size {
-		if slices.ContainsFunc(x.trials[end-size:end], func(t Trial) bool { return t.Score != nil }) {
+	for end := len(x.trials); end > 0; n++ {
+		begin := end - 1
+		for begin > 0 && x.trials[begin-1].Generation == x.trials[end-1].Generation {
+			begin--
+		}
+		if slices.ContainsFunc(x.trials[begin:end], func(t Trial) bool { return t.Score != nil }) {
 			break
 		}
-		n++
+		end = begin
 	}
 	return n
 }
