@@ -76,6 +76,12 @@ func (c *Catalog) digest(r merge.Recipe) (string, error) {
 	return r.Digest(digests)
 }
 
+// Digests are those of the models that a recipe names, over their contents as they
+// are now. A model that is not there is a fault.NotFound.
+func (c *Catalog) Digests(_ context.Context, r merge.Recipe) (map[string]string, error) {
+	return c.digests(r)
+}
+
 // digests are those of the models that a recipe names.
 func (c *Catalog) digests(r merge.Recipe) (map[string]string, error) {
 	digests := map[string]string{}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -116,6 +117,27 @@ func (c *Catalog) source(name string) (*source, error) {
 		c.sources[name] = s
 	}
 	return s, nil
+}
+
+// SourceDigests are the digests of all sources' contents, by name; it reads all
+// weights, once. A source that can't be read is left out.
+func (c *Catalog) SourceDigests(ctx context.Context) (map[string]string, error) {
+	all, err := c.scan()
+	if err != nil {
+		return nil, err
+	}
+	digests := map[string]string{}
+	for _, f := range all {
+		if err := ctx.Err(); err != nil {
+			return nil, fault.Wrap(err, fault.Cancelled, "read the models")
+		}
+		if s, err := c.source(f.name); err == nil {
+			if digest, err := s.readDigest(); err == nil {
+				digests[f.name] = digest
+			}
+		}
+	}
+	return digests, nil
 }
 
 // readConfig gives the source's configuration.

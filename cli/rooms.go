@@ -27,6 +27,7 @@ type settings struct {
 	RedisWait  time.Duration
 	ClaimTTL   time.Duration
 	ReplyBytes int
+	WorkerTTL  time.Duration
 	Backend    string
 	Budget     byteSize
 	TTL        time.Duration

@@ -91,12 +91,16 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 		return err
 	}
 	tasks := task.NewLibrary(s.Tasks, task.Loader{})
-	searches, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: tasks, ClaimTTL: s.ClaimTTL, ReplyBytes: s.ReplyBytes, Logger: r.log})
+	lab, err := s.openLab(ctx, r, version)
+	if err != nil {
+		return fmt.Errorf("join the workers: %w", err)
+	}
+	searches, err := search.NewService(search.Options{Store: r.store, Lab: lab, Tasks: tasks, ClaimTTL: s.ClaimTTL, ReplyBytes: s.ReplyBytes, Logger: r.log})
 	if err != nil {
 		return err
 	}
 	g, err := gateway.New(gateway.Options{
-		Catalog: r.catalog, Engine: r.engine, Searches: searches, Tasks: tasks, Logger: r.log,
+		Catalog: r.catalog, Engine: r.engine, Searches: searches, Tasks: tasks, Workers: workersOf(lab), Logger: r.log,
 		Limits: s.Limits, Version: version, DefaultModel: s.DefaultModel, Responses: r.store, ExportsDir: s.Exports,
 		APIKeys: s.APIKeys, Keys: ring, Quota: limiter, OpenAccess: s.OpenAccess, ClientLimits: s.ClientLimits,
 		AllowedOrigins: s.AllowedOrigins, AllowedHosts: s.AllowedHosts,

@@ -12,6 +12,7 @@ import (
 	"github.com/mergeway/mergeway/gateway"
 	"github.com/mergeway/mergeway/quota"
 	"github.com/mergeway/mergeway/search"
+	"github.com/mergeway/mergeway/search/fleet"
 )
 
 // serveSettings are the settings of the gateway. Its flags are the one description
@@ -33,6 +34,7 @@ type serveSettings struct {
 	Exports        string
 	DrainTime      time.Duration
 	Limits         gateway.Limits
+	WorkersOnly    bool
 }
 
 // defaultAddr is for this machine only.
@@ -53,6 +55,10 @@ func (s *serveSettings) flags() *pflag.FlagSet {
 	})
 	config.Section(f, "Access", s.bindAccess)
 	s.settings.bind(f, "info")
+	s.bindFleet(f)
+	config.Section(f, stateSection, func(f *pflag.FlagSet) {
+		f.BoolVar(&s.WorkersOnly, "workers-only", false, "leave this gateway's device to its users while there are workers (mergeway worker) that try the candidates of searches")
+	})
 	config.Section(f, modelsSection, func(f *pflag.FlagSet) {
 		f.Var(&s.Warm, "warm", "models to load and compile for at start, separated by commas; they stay loaded")
 		f.StringVar(&s.DefaultModel, "default-model", "", "whose tokenizer /tokenize and its kin use for who names no model; none: that which all sources have in common")
@@ -116,6 +122,8 @@ func (s *serveSettings) check(flags *pflag.FlagSet) error {
 		return blame(flags, fault.Bad("drain-timeout", "drain-timeout can't be negative"))
 	case s.RedisWait < 0:
 		return blame(flags, fault.Bad("redis-wait", "redis-wait can't be negative"))
+	case s.WorkerTTL < fleet.MinTTL:
+		return blame(flags, fault.Bad("worker-ttl", "worker-ttl is %v: at least %v", s.WorkerTTL, fleet.MinTTL))
 	case s.ClaimTTL < search.MinClaimTTL:
 		return blame(flags, fault.Bad("claim-ttl", "claim-ttl is %v: at least %v", s.ClaimTTL, search.MinClaimTTL))
 	}

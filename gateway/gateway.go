@@ -86,6 +86,7 @@ type Options struct {
 	Engine   Engine
 	Searches Searches
 	Tasks    Tasks
+	Workers  Workers      // none if nil
 	Grammars Grammars     // a constrain.Compiler with its default limits if nil
 	Logger   *slog.Logger // slog.Default if nil
 	Limits   Limits       // DefaultLimits if zero
@@ -136,6 +137,7 @@ type Gateway struct {
 	engine   Engine
 	searches Searches
 	tasks    Tasks
+	workers  Workers
 	grammars Grammars
 	log      *slog.Logger
 	limits   Limits
@@ -197,7 +199,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, fault.New(fault.Internal, "a gateway needs a catalog, an engine, a search service, tasks, keys and a store of responses")
 	}
 	g := &Gateway{
-		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks, grammars: o.Grammars,
+		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks, workers: o.Workers, grammars: o.Grammars,
 		log: o.Logger, limits: o.Limits, version: o.Version, parts: o.Parts,
 		observer: o.Observer, tracer: o.Tracer, metrics: o.Metrics, prompts: o.LogPrompts,
 		guard: newGuard(o), keys: o.Keys, quota: o.Quota, defaultModel: o.DefaultModel, responses: o.Responses,

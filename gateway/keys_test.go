@@ -133,7 +133,7 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 		"GET /v1/keys": keys.Manage, "POST /v1/keys": keys.Manage, "DELETE /v1/keys/:id": keys.Manage,
 		"GET /v1/searches": keys.Search, "POST /v1/searches": keys.Search, "GET /v1/searches/:id": keys.Search, "GET /v1/searches/:id/trials": keys.Search,
 		"GET /v1/searches/:id/events": keys.Search, "POST /v1/searches/:id/cancel": keys.Search,
-		"GET /v1/searches/:id/plot.svg":             keys.Search,
+		"GET /v1/workers": keys.Search, "GET /v1/searches/:id/plot.svg": keys.Search,
 		"GET /v1/searches/:id/trials/:trial/recipe": keys.Search, "POST /v1/searches/:id/pause": keys.Search, "POST /v1/searches/:id/resume": keys.Search,
 		"GET /v1/searches/:id/trials/:trial/samples": keys.Search,
 		"POST /v1/searches/:id/clone":                keys.Search, "POST /v1/searches/:id/promote": keys.Search,

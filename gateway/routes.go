@@ -88,6 +88,7 @@ func (g *Gateway) routes() *gin.Engine {
 	quick.GET("/tasks", g.handle(g.listTasks))
 	quick.POST("/searches", g.handle(g.createSearch))
 	quick.GET("/searches", g.handle(g.listSearches))
+	quick.GET("/workers", g.handle(g.listWorkers))
 	quick.GET("/searches/:id", g.handle(g.getSearch))
 	quick.GET("/searches/:id/trials", g.handle(g.listTrials))
 	quick.GET("/searches/:id/trials/:trial/recipe", g.handle(g.getTrialRecipe))

@@ -19,7 +19,7 @@ func scopeOf(method, route string) keys.Scope {
 	switch {
 	case under(route, "/v1/keys", "/v1/exports"):
 		return keys.Manage
-	case under(route, "/v1/searches"):
+	case under(route, "/v1/searches", "/v1/workers"):
 		return keys.Search
 	case under(route, "/v1/models", "/v1/recipes", "/v1/aliases"):
 		if reads {

@@ -41,6 +41,9 @@ var _ Lab = (*CatalogLab)(nil)
 // NewCatalogLab makes a Lab of a catalog and an engine.
 func NewCatalogLab(c Catalog, e Engine) *CatalogLab { return &CatalogLab{catalog: c, engine: e} }
 
+// Width implements [Lab]: one device, one candidate.
+func (l *CatalogLab) Width(context.Context) int { return 1 }
+
 // Fit implements [Lab].
 func (l *CatalogLab) Fit(ctx context.Context, r merge.Recipe) (layers int, err error) {
 	config, err := l.catalog.Fit(ctx, r)

@@ -34,6 +34,8 @@ type fakeLab struct {
 	before func(ctx context.Context, q question) error
 	// publishing is called before each publication.
 	publishing func(ctx context.Context) error
+	// width is how many candidates can be tried at once; 0 means one.
+	width int
 
 	mu        sync.Mutex
 	asked     []question
@@ -49,6 +51,8 @@ func newFakeLab() *fakeLab {
 		return math.Hypot(weights[0]-1.1, weights[1]-0.4) < 1.2/float64(n+1)
 	}}
 }
+
+func (l *fakeLab) Width(context.Context) int { return max(1, l.width) }
 
 func (l *fakeLab) Fit(_ context.Context, r merge.Recipe) (int, error) {
 	for _, name := range r.Models() {

@@ -12,6 +12,8 @@ import (
 // Lab makes models and lets them answer problems: all that a search needs of
 // the rooms below it. [CatalogLab] is the real one.
 type Lab interface {
+	// Width is how many candidates can be tried at once just now; at least one.
+	Width(ctx context.Context) int
 	// Fit checks that the models of a recipe exist and can be merged, and gives
 	// their number of blocks.
 	Fit(ctx context.Context, r merge.Recipe) (layers int, err error)
@@ -30,11 +32,11 @@ type Lab interface {
 // Evaluation is what a Lab found out about a model.
 type Evaluation struct {
 	// Outcomes has the verdict on each problem, in their order.
-	Outcomes []task.Outcome
+	Outcomes []task.Outcome `json:"outcomes"`
 	// Merge and Answer are the time it took to make the model and to let it
 	// answer.
-	Merge  time.Duration
-	Answer time.Duration
+	Merge  time.Duration `json:"merge"`
+	Answer time.Duration `json:"answer"`
 }
 
 // Evaluate scores a model that has a name on a split of a task. limit, if not

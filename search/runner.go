@@ -44,8 +44,9 @@ type runner struct {
 	trials []Trial
 	task   *task.Task
 	space  *Space
-	seen   map[string]int // recipe and problems → number of the trial
-	began  time.Time      // when trials began, less the time spent on earlier ones
+	seen   map[string]int  // recipe and problems → number of the trial
+	began  time.Time       // when trials began, less the time spent on earlier ones
+	ahead  *crowd[verdict] // the generation's candidates, if several are tried at once; nil else
 
 	mu       sync.Mutex
 	snapshot Search // what the store has

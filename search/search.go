@@ -1,7 +1,6 @@
 package search
 
 import (
-	"math"
 	"slices"
 	"time"
 
@@ -146,9 +145,10 @@ func (s Search) clone() Search {
 func (s Search) counted(trials []Trial) Search {
 	p := &s.Progress
 	p.Trials, p.Failures, p.Duplicates, p.Best = len(trials), 0, 0, nil
-	var worked float64
 	for _, t := range trials {
-		worked += t.MergeSeconds + t.AnswerSeconds
+		if t.Event > s.LastEvent { // after the last checkpoint
+			p.Seconds += t.MergeSeconds + t.AnswerSeconds
+		}
 		if t.DuplicateOf != nil {
 			p.Duplicates++
 		}
@@ -158,7 +158,6 @@ func (s Search) counted(trials []Trial) Search {
 			p.Best = &Best{Trial: t.Number, Fitness: t.Fitness, Score: *t.Score}
 		}
 	}
-	p.Seconds = math.Max(p.Seconds, worked) // trials after the last checkpoint count too
 	s.LastEvent = max(s.LastEvent, lastEvent(trials))
 	return s
 }

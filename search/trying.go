@@ -32,6 +32,7 @@ func (x *runner) try(ctx context.Context) error {
 		return err
 	}
 	x.began = time.Now().Add(-seconds(x.record.Progress.Seconds))
+	defer x.disperse()
 	for {
 		if x.index() == 0 && x.failedGenerations() >= hopeless {
 			return fault.New(fault.Internal, "no candidate of the last %d generations could be scored; the last one: %s", hopeless, x.lastFailure())
@@ -76,17 +77,25 @@ func (x *runner) index() int {
 	return n
 }
 
+// proposal is what the optimizer proposes as candidate index of its generation:
+// the trial before it is tried, or the reason why it can't be.
+func (x *runner) proposal(index int) (Trial, error) {
+	opt := x.record.Optimizer
+	t := Trial{
+		Number: len(x.trials) + index - x.index(), Generation: opt.Generation(), Index: index,
+		Event: x.record.LastEvent + 1,
+	}
+	t.Genome = opt.Candidate(index)
+	recipe, err := x.space.Recipe(t.Genome)
+	t.Recipe = recipe
+	return t, err
+}
+
 // candidate evaluates the next candidate. What goes wrong with it is its
 // failure; only the end of ctx is an error.
 func (x *runner) candidate(ctx context.Context) (Trial, error) {
-	opt, spec := x.record.Optimizer, x.record.Spec
-	t := Trial{
-		Number: len(x.trials), Generation: opt.Generation(), Index: x.index(),
-		Event: x.record.LastEvent + 1,
-	}
-	t.Genome = opt.Candidate(t.Index)
-	recipe, err := x.space.Recipe(t.Genome)
-	t.Recipe = recipe
+	spec := x.record.Spec
+	t, err := x.proposal(x.index())
 	if err != nil {
 		t.Failure = err.Error()
 		t.At = x.keeper.now()
@@ -98,10 +107,7 @@ func (x *runner) candidate(ctx context.Context) (Trial, error) {
 		t.At = x.keeper.now()
 		return t, nil
 	}
-	problems := sample(x.task.Problems(task.Search), spec.SampleSize, spec.Seed, t.Generation)
-	e, err := x.evaluate(ctx, "evaluate a candidate", len(problems), func() (Evaluation, error) {
-		return x.lab.Evaluate(ctx, recipe, x.task, problems)
-	})
+	e, err := x.verdict(ctx, t)
 	if ctx.Err() != nil {
 		return t, context.Cause(ctx)
 	}
@@ -113,7 +119,7 @@ func (x *runner) candidate(ctx context.Context) (Trial, error) {
 	}
 	score := task.Summarize(e.Outcomes)
 	t.Score, t.Fitness, t.Outcomes = &score, spec.Fitness.of(score), letters(e.Outcomes)
-	if t.samples, err = task.EncodeSamples(task.Samples(problems, e.Outcomes), x.replyBytes); err != nil {
+	if t.samples, err = task.EncodeSamples(task.Samples(x.problems(t), e.Outcomes), x.replyBytes); err != nil {
 		x.log.Error("the samples of a trial can't be kept", "trial", t.Number, "error", err)
 	}
 	return t, nil
@@ -186,6 +192,7 @@ func (x *runner) keep(ctx context.Context, t Trial) error {
 	}
 	x.record = next
 	x.accept(t)
+	x.disperse()
 	x.log.Info("generation ended", "generation", t.Generation, "trials", len(x.trials), "of", spec.Trials,
 		"best", t.Ends.Best, "mean", t.Ends.Mean, "sigma", t.Ends.Sigma)
 	return nil
