@@ -89,7 +89,7 @@ func (c *Catalog) describeParts(card *Card) error {
 		digests[name] = part.Digest
 		card.Parts = append(card.Parts, part)
 	}
-	now, err := r.Digest(digests) // fails where one is gone
+	now, err := c.identify(r, digests) // fails where one is gone
 	card.Changed = err != nil || now != card.Digest
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/infer/lru"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/store"
 )
@@ -72,6 +73,7 @@ type Catalog struct {
 
 	residents *residents
 	makings   makings
+	words     *lru.Cache[string, *mergedWords]
 
 	mu      sync.Mutex         // also orders what begins against Close
 	sources map[string]*source // those that were asked for, by name
@@ -103,7 +105,7 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 	}
 	c := &Catalog{
 		dev: o.Device, executor: o.Executor, store: o.Store, dir: o.ModelsDir, log: o.Logger, now: o.Now, observer: o.Observer,
-		sources: map[string]*source{},
+		sources: map[string]*source{}, words: lru.New[string, *mergedWords](maxMergedWords),
 	}
 	c.residents = newResidents(o.Memory, o.Now, func(r *resident) {
 		c.executor.Forget(r.model.Weights)

@@ -54,9 +54,18 @@ func (c *Catalog) Export(ctx context.Context, id string, o ExportOptions) error 
 	if err != nil {
 		return err
 	}
+	if r, err = c.withVocabulary(r); err != nil {
+		return within(err, "recipe %s", stored.ID)
+	}
+	lender := parent
+	if r.Vocabulary != nil {
+		if lender, err = c.source(r.Vocabulary.Lender); err != nil {
+			return err
+		}
+	}
 	err = device.Try("export "+stored.ID, func() error {
 		return c.executor.Export(ctx, o.Dir, r, lease.Model.Weights, merge.ExportOptions{
-			Parent: parent.dir, Replace: o.Replace, Progress: o.Progress,
+			Parent: parent.dir, Lender: lender.dir, Replace: o.Replace, Progress: o.Progress,
 			Card: merge.Card{Digests: digests, Scores: o.Scores},
 		})
 	})

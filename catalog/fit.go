@@ -20,7 +20,7 @@ func (c *Catalog) Fit(ctx context.Context, r merge.Recipe) (checkpoint.Config, e
 }
 
 // fit is Fit that also gives the recipe in the plainest form that it has for
-// these models.
+// these models, with their vocabulary if it merges by token.
 func (c *Catalog) fit(_ context.Context, r merge.Recipe) (merge.Recipe, checkpoint.Config, error) {
 	refused := func(err error) (merge.Recipe, checkpoint.Config, error) { return r, checkpoint.Config{}, err }
 	if err := r.Validate(); err != nil {
@@ -51,12 +51,31 @@ func (c *Catalog) fit(_ context.Context, r merge.Recipe) (merge.Recipe, checkpoi
 		}
 		configs[name] = models[name].Config
 	}
-	countTokens(sources, models)
+	if r.Tokenizer == nil {
+		countTokens(sources, models)
+	} else if err := readVocabularies(sources, models); err != nil {
+		return refused(err)
+	}
 	r = r.Settle(configs)
 	if err := merge.Fit(r, models); err != nil {
 		return refused(err)
 	}
+	r, err := c.withVocabulary(r)
+	if err != nil {
+		return refused(err)
+	}
 	return r, r.Config(configs), nil
+}
+
+// readVocabularies reads the tokens of all models.
+func readVocabularies(sources map[string]*source, models map[string]merge.Described) (err error) {
+	for name, d := range models {
+		if d.Vocabulary, err = sources[name].readVocabulary(); err != nil {
+			return err
+		}
+		models[name] = d
+	}
+	return nil
 }
 
 // noSources says what isn't there.

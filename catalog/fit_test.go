@@ -48,7 +48,7 @@ func TestFitLooksIntoTheFiles(t *testing.T) {
 	require.ErrorAs(t, err, &m)
 	require.Len(t, m.Problems, 2, "%v", m)
 	assert.Equal(t, `"a" has no tensor lm_head.weight, which its config asks for`, m.Problems[0].Message)
-	assert.Equal(t, `vocab_size of "b" is 40, of "base" 24; "b" has 33 tokens, and 7 rows to spare; "base" has 24 tokens`, m.Problems[1].Message)
+	assert.Contains(t, m.Problems[1].Message, `vocab_size of "b" is 40, of "base" 24; "b" has 33 tokens, and 7 rows to spare; "base" has 24 tokens; with "tokenizer"`)
 
 	require.NoError(t, os.WriteFile(filepath.Join(w.path("a"), checkpoint.WeightsFile), []byte("short"), 0o644))
 	_, err = w.Fit(t.Context(), blend(1, 1))

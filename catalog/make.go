@@ -97,6 +97,15 @@ func mergedBytes(r merge.Recipe, held dtypes.DType, models map[string]checkpoint
 	return weightBytes(r.Config(models), held)
 }
 
+// alignedBytes is the memory that a merge takes besides its models, to bring their
+// embeddings into one order.
+func alignedBytes(r merge.Recipe, models map[string]checkpoint.Config) int64 {
+	if r.Vocabulary == nil {
+		return 0
+	}
+	return r.Vocabulary.AlignedBytes(models[r.Parent()])
+}
+
 // fill makes weights that bytes are reserved for; if it fails, in whatever way, the
 // bytes go back.
 func (c *Catalog) fill(bytes int64, work func() (*infer.Weights, error)) (w *infer.Weights, err error) {
@@ -146,7 +155,7 @@ func (c *Catalog) unchanged(r merge.Recipe, stored store.Recipe) (map[string]str
 	if err != nil {
 		return nil, within(err, "recipe %s", stored.ID)
 	}
-	now, err := r.Digest(digests)
+	now, err := c.identify(r, digests)
 	if err != nil {
 		return nil, within(err, "recipe %s", stored.ID)
 	}
@@ -175,17 +184,25 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check 
 	if err := check(); err != nil {
 		return nil, 0, err
 	}
-	bytes := mergedBytes(r, parent.Weights.DType(), configs)
-	if err := c.residents.memory.Reserve(bytes); err != nil {
+	tok, template := parent.Tokenizer, parent.Template
+	if r.Tokenizer != nil {
+		var err error
+		if tok, template, err = c.wordsOf(r); err != nil {
+			return nil, 0, within(err, "the words of %s", name)
+		}
+	}
+	bytes, aligned := mergedBytes(r, parent.Weights.DType(), configs), alignedBytes(r, configs)
+	if err := c.residents.memory.Reserve(bytes + aligned); err != nil {
 		return nil, 0, within(err, "%s has no room", name)
 	}
+	defer c.residents.memory.Release(aligned)
 	began := time.Now()
 	w, err := c.fill(bytes, func() (*infer.Weights, error) { return c.executor.Merge(ctx, r, sources) })
 	if err != nil {
 		return nil, 0, err
 	}
 	c.noteMerge(name, began, false)
-	return &infer.Model{Name: name, Weights: w, Tokenizer: parent.Tokenizer, Template: parent.Template}, bytes, nil
+	return &infer.Model{Name: name, Weights: w, Tokenizer: tok, Template: template}, bytes, nil
 }
 
 // noteMerge notes how long a merge took, and whether its models were read meanwhile.

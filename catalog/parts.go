@@ -110,7 +110,7 @@ func (c *Catalog) allFit(r merge.Recipe) (bool, error) {
 		}
 		need += weightBytes(config, dtype)
 	}
-	need += mergedBytes(r, held, configs)
+	need += mergedBytes(r, held, configs) + alignedBytes(r, configs)
 	total, _ := c.residents.memory.Usage()
 	return need <= total, nil
 }

@@ -73,7 +73,7 @@ func (c *Catalog) digest(r merge.Recipe) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return r.Digest(digests)
+	return c.identify(r, digests)
 }
 
 // Digests are those of the models that a recipe names, over their contents as they

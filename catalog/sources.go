@@ -100,7 +100,8 @@ type source struct {
 	digest    string
 	tensors   tensorList
 
-	wordsDigest string // of the files that the words are read from
+	wordsDigest  string // of the files that the words are read from
+	tokensDigest string // of the one with the tokens
 }
 
 // source gives the source of a name.
@@ -197,7 +198,7 @@ func (s *source) readDigest() (string, error) {
 func (s *source) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.config, s.tokenizer, s.template, s.digest, s.wordsDigest = nil, nil, nil, "", ""
+	s.config, s.tokenizer, s.template, s.digest, s.wordsDigest, s.tokensDigest = nil, nil, nil, "", "", ""
 }
 
 // reload drops what was read of files that have changed since. It is for who is
@@ -231,7 +232,7 @@ func (s *source) refresh() bool {
 	if now == s.version {
 		return false
 	}
-	s.config, s.tokenizer, s.template, s.digest, s.wordsDigest, s.version = nil, nil, nil, "", "", now
+	s.config, s.tokenizer, s.template, s.digest, s.wordsDigest, s.tokensDigest, s.version = nil, nil, nil, "", "", "", now
 	return true
 }
 

@@ -39,11 +39,12 @@ func (c *Catalog) mergeParts(ctx context.Context, name string, r merge.Recipe, h
 		configs[name] = m.Config()
 	}
 	bytes = mergedBytes(r, parent.DType(), configs)
-	feed, o, err := c.reserveFeed(bytes, p.feed)
+	aligned := alignedBytes(r, configs)
+	feed, o, err := c.reserveFeed(bytes+aligned, p.feed)
 	if err != nil {
-		return nil, 0, p.held, within(err, "%s has no room: it needs %d bytes, and %d more to read its sources unit by unit", name, bytes, p.feed)
+		return nil, 0, p.held, within(err, "%s has no room: it needs %d bytes, and %d more to read its sources unit by unit", name, bytes+aligned, p.feed)
 	}
-	defer c.residents.memory.Release(feed)
+	defer c.residents.memory.Release(feed + aligned)
 	o.Progress = progress
 	began := time.Now()
 	w, err := c.fill(bytes, func() (*infer.Weights, error) { return c.executor.MergeFrom(ctx, r, p.models, o) })

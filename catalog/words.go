@@ -12,6 +12,7 @@ import (
 	"github.com/mergeway/mergeway/infer/chat"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/tokenizer"
+	"github.com/mergeway/mergeway/merge"
 )
 
 // Words is what a model reads and writes text with.
@@ -24,7 +25,7 @@ type Words struct {
 
 // Words gives what the model of a name reads and writes text with. The model is
 // not made for it: a source's words lie in its folder, and a recipe has those of
-// its parent.
+// its parent, or by its tokenizer others that are made of its models' files.
 func (c *Catalog) Words(ctx context.Context, name string) (Words, error) {
 	what, err := c.resolve(ctx, name)
 	if err != nil {
@@ -33,22 +34,51 @@ func (c *Catalog) Words(ctx context.Context, name string) (Words, error) {
 	if m := c.residents.ready(what.key()); m != nil { // whatever has become of its folder
 		return Words{Entry: what.entry, Config: m.Weights.Config(), Tokenizer: m.Tokenizer, Template: m.Template}, nil
 	}
-	s := what.source
-	if s == nil {
-		r, err := ReadRecipe(*what.recipe)
-		if err != nil {
-			return Words{}, err
-		}
-		if s, err = c.source(r.Parent()); err != nil {
-			return Words{}, within(err, "the parent of recipe %s", what.recipe.ID)
-		}
-	}
 	w := Words{Entry: what.entry}
-	if w.Config, err = s.readConfig(); err != nil {
+	if what.source != nil {
+		err = what.source.readInto(&w)
+		return w, err
+	}
+	r, err := ReadRecipe(*what.recipe)
+	if err != nil {
 		return Words{}, err
 	}
+	if err := c.readRecipeWords(r, &w); err != nil {
+		return Words{}, within(err, "the words of recipe %s", what.recipe.ID)
+	}
+	return w, nil
+}
+
+// readRecipeWords fills in the words of a recipe's model, and its configuration.
+// They are its parent's unless the recipe says otherwise.
+func (c *Catalog) readRecipeWords(r merge.Recipe, w *Words) error {
+	if r.Tokenizer == nil {
+		s, err := c.source(r.Parent())
+		if err != nil {
+			return err
+		}
+		return s.readInto(w)
+	}
+	r, err := c.withVocabulary(r)
+	if err != nil {
+		return err
+	}
+	configs, err := c.configs(r)
+	if err != nil {
+		return err
+	}
+	w.Config = r.Config(configs)
+	w.Tokenizer, w.Template, err = c.wordsOf(r)
+	return err
+}
+
+// readInto fills in a source's words.
+func (s *source) readInto(w *Words) (err error) {
+	if w.Config, err = s.readConfig(); err != nil {
+		return err
+	}
 	w.Tokenizer, w.Template, err = s.readWords()
-	return w, err
+	return err
 }
 
 // maxAlike is how many sources are compared: reading more tokenizers than that
@@ -110,7 +140,21 @@ func (s *source) readWordsDigest() (string, error) {
 		}
 		fmt.Fprintf(h, "%s %d\n", name, len(data))
 		h.Write(data)
+		if name == tokenizer.File {
+			sum := sha256.Sum256(data)
+			s.tokensDigest = digestPrefix + hex.EncodeToString(sum[:])
+		}
 	}
 	s.wordsDigest = hex.EncodeToString(h.Sum(nil))
 	return s.wordsDigest, nil
+}
+
+// readTokensDigest gives the hash over the file with the tokens.
+func (s *source) readTokensDigest() (string, error) {
+	if _, err := s.readWordsDigest(); err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tokensDigest, nil
 }

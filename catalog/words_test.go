@@ -15,6 +15,7 @@ func TestWordsNeedNoWeights(t *testing.T) {
 	id := w.keep("half", blend(0.5, 0.5))
 	w.alias("best", id)
 	require.NoError(t, os.Remove(w.path("base", "model.safetensors")), "not even in the folder")
+	require.NoError(t, os.RemoveAll(w.path("b")), "nor any but the parent")
 	own, err := w.Words(t.Context(), "base")
 	require.NoError(t, err)
 	require.Equal(t, tinyConfig(), own.Config)

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +16,7 @@ import (
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/infer/tokenizer"
 	"github.com/mergeway/mergeway/merge"
 )
 
@@ -48,15 +51,37 @@ func (s *mergeSettings) open(dev *device.Device, recipe merge.Recipe, say, progr
 		held[name] = dev.ComputeDType(infer.StoredDType(folder))
 	}
 	recipe = recipe.Settle(configs)
-	j.recipe = recipe
+	if recipe.Tokenizer != nil {
+		if err := readVocabularies(j.folders, described); err != nil {
+			return nil, err
+		}
+	}
 	if err := merge.Fit(recipe, described); err != nil {
 		return nil, err
 	}
+	if recipe.Vocabulary, err = merge.NewVocabulary(recipe, described); err != nil {
+		return nil, err
+	}
+	j.recipe = recipe
 	if err := merge.CheckPlace(s.Out, s.Force); err != nil {
 		return nil, err
 	}
 	j.plan = merge.NewPlan(recipe, described, held)
 	return j, nil
+}
+
+// readVocabularies reads what tokens the models have. One without a tokenizer.json
+// is what the check of the recipe reports.
+func readVocabularies(folders map[string]*checkpoint.Folder, described map[string]merge.Described) error {
+	for name, d := range described {
+		var err error
+		d.Vocabulary, err = tokenizer.LoadVocabulary(folders[name].Dir())
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("model %q: %w", name, err)
+		}
+		described[name] = d
+	}
+	return nil
 }
 
 // close closes the folders.
@@ -103,6 +128,9 @@ func (j *mergeJob) run(ctx context.Context) error {
 	options := merge.ExportOptions{
 		Parent: j.folders[j.recipe.Parent()].Dir(), ShardBytes: int64(j.settings.Shard),
 		NoTokenizer: j.settings.NoWords, NoCard: j.settings.NoCard, Replace: j.settings.Force,
+	}
+	if v := j.recipe.Vocabulary; v != nil {
+		options.Lender = j.folders[v.Lender].Dir()
 	}
 	if !options.NoCard {
 		if options.Card.Digests, err = j.digests(ctx); err != nil {

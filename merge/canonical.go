@@ -18,6 +18,7 @@ func (r Recipe) normal() Recipe {
 		return r
 	}
 	r = r.withDefaults()
+	r.Tokenizer = r.Tokenizer.normal(r.Parent())
 	if len(r.Slices) > 0 {
 		return r.normalSlices()
 	}
@@ -136,6 +137,9 @@ func (r Recipe) canonical() map[string]any {
 	}
 	if r.Method.Random() {
 		object["seed"] = r.Seed
+	}
+	if r.Tokenizer != nil {
+		object["tokenizer"] = r.Tokenizer
 	}
 	return object
 }

@@ -82,6 +82,12 @@
 // of a source see the name that its tensor has in the source, those of the whole
 // merge the name in the merged model; gradients are spread over the slice.
 //
+// # Vocabularies
+//
+// Models whose vocabularies differ are merged token by token where the recipe has
+// a [Tokenizer]: embeddings and heads are first brought into one order, in which
+// models that lack a token are given a row for it. See [Vocabulary].
+//
 // # How it is computed
 //
 // Inputs are widened to float32 and everything is computed there. Differences and
@@ -137,6 +143,7 @@
 //   - normalize, rescale and lambda are the same in all tensors.
 //   - In slices the head is merged of all sources of the last one. mergekit leaves
 //     out those beyond the number that the first slice has.
+//   - Vocabularies: see [Vocabulary].
 //   - Where neither dtype nor out_dtype is given the result is bfloat16, whatever
 //     the sources are.
 package merge

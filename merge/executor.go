@@ -3,11 +3,14 @@ package merge
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device"
 )
@@ -100,6 +103,9 @@ func prepare(r Recipe, models map[string]Model) (job, checkpoint.Config, error) 
 	if err := CheckFit(r, configs); err != nil {
 		return job{}, checkpoint.Config{}, err
 	}
+	if (r.Tokenizer == nil) != (r.Vocabulary == nil) {
+		return job{}, checkpoint.Config{}, fault.New(fault.Internal, "a recipe with a tokenizer comes with its vocabulary, and no other does")
+	}
 	r = r.normal()
 	config := r.Config(configs)
 	config.DType = newProgram(r, methods[r.Method]).round
@@ -125,6 +131,12 @@ func newPartJob(p part, held dtypes.DType, models map[string]Model) partJob {
 	}
 	for i, s := range p.recipe.Sources {
 		j.sources = append(j.sources, j.take(models[s.Model], p.shift(i)))
+	}
+	if v := p.recipe.Vocabulary; v != nil && slices.ContainsFunc(p.params, arch.Param.ByToken) {
+		j.vocabulary = v
+		for _, name := range v.models {
+			j.words = append(j.words, j.takeWords(name, models[name]))
+		}
 	}
 	return j
 }

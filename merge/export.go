@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -24,27 +23,14 @@ import (
 // folder that has it is one that Export has written.
 const RecipeFile = "mergeway_recipe.json"
 
-// wordFiles are taken over from the parent as they are: what turns text into
-// tokens.
-var wordFiles = []string{
-	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-	"tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja",
-}
-
-// templatesFolder holds chat templates beside the usual one, for tools for instance.
-const templatesFolder = "additional_chat_templates"
-
-// Bounds on what is taken over.
-const (
-	maxParentFile = 256 << 20 // bytes of a file
-	maxTemplates  = 32        // files in templatesFolder
-)
-
 // ExportOptions say how a model is written.
 type ExportOptions struct {
 	// Parent is the folder of the recipe's parent, whose configuration and
 	// tokenizer the model has.
 	Parent string
+	// Lender is the folder of the model that lends the tokenizer, if not the parent;
+	// see [Vocabulary].
+	Lender string
 	// ShardBytes is the size beyond which weights are divided into files;
 	// checkpoint.DefaultShardBytes if 0.
 	ShardBytes int64
@@ -89,7 +75,7 @@ func (x *Executor) Export(ctx context.Context, dir string, r Recipe, w *infer.We
 // exportFiles writes all files; each is synced to disk before the next.
 func (x *Executor) exportFiles(ctx context.Context, to *exportPlace, r Recipe, body []byte, w *infer.Weights, o ExportOptions) error {
 	dtype := newProgram(r.normal(), methods[r.Method]).round
-	files, err := parentFiles(o)
+	files, err := lentFiles(r.Vocabulary, o)
 	if err != nil {
 		return err
 	}
@@ -97,7 +83,7 @@ func (x *Executor) exportFiles(ctx context.Context, to *exportPlace, r Recipe, b
 	if !o.NoCard {
 		files["README.md"] = o.Card.page(filepath.Base(to.dir), r, body, w.Config().NumHiddenLayers)
 	}
-	if files[checkpoint.ConfigFile], err = exportedConfig(o.Parent, r, w.Config(), dtype); err != nil {
+	if files[checkpoint.ConfigFile], err = exportedConfig(o, r, w.Config(), dtype); err != nil {
 		return err
 	}
 	if err := x.exportWeights(ctx, to.making, w, dtype, o); err != nil {
@@ -125,34 +111,6 @@ func unavailable(err error, format string, args ...any) error {
 		return fault.Wrap(err, fault.Unavailable, "the disk is full")
 	}
 	return fault.Wrap(err, fault.Unavailable, format, args...)
-}
-
-// parentFiles reads what is taken over from the parent, by its path in the folder.
-func parentFiles(o ExportOptions) (map[string][]byte, error) {
-	names := []string{checkpoint.GenerationConfigFile}
-	if !o.NoTokenizer {
-		names = append(names, wordFiles...)
-		templates, err := filepath.Glob(filepath.Join(o.Parent, templatesFolder, "*.jinja"))
-		if err != nil || len(templates) > maxTemplates {
-			return nil, fault.New(fault.Damaged, "%s holds more than %d templates", templatesFolder, maxTemplates)
-		}
-		for _, path := range templates {
-			names = append(names, templatesFolder+"/"+filepath.Base(path))
-		}
-	}
-	files := map[string][]byte{}
-	for _, name := range names {
-		folder, file := filepath.Split(filepath.FromSlash(name))
-		data, err := checkpoint.ReadSmall(filepath.Join(o.Parent, folder), file, maxParentFile)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		files[name] = data
-	}
-	return files, nil
 }
 
 // exportWeights writes the weights, a tensor at a time, so that no more than one

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/gomlx/compute/dtypes"
 
@@ -17,15 +18,23 @@ const windowLayersKey = "max_window_layers"
 
 // exportedConfig is the parent's config.json, whatever it holds, with the dtype
 // of the merged weights. Of a model that has other blocks than its parent, it
-// says which.
-func exportedConfig(parentDir string, r Recipe, c checkpoint.Config, dtype dtypes.DType) ([]byte, error) {
-	data, err := checkpoint.ReadSmall(parentDir, checkpoint.ConfigFile, maxParentFile)
+// says which, and of one with another vocabulary how large that is.
+func exportedConfig(o ExportOptions, r Recipe, c checkpoint.Config, dtype dtypes.DType) ([]byte, error) {
+	data, err := checkpoint.ReadSmall(o.Parent, checkpoint.ConfigFile, maxLentFile)
 	if err != nil {
 		return nil, err
 	}
-	var config map[string]json.RawMessage
-	if err := json.Unmarshal(data, &config); err != nil {
-		return nil, fault.Wrap(err, fault.Damaged, "%s does not parse", checkpoint.ConfigFile)
+	config, err := members(checkpoint.ConfigFile, data)
+	if err != nil {
+		return nil, err
+	}
+	if r.Vocabulary != nil {
+		config["vocab_size"] = json.RawMessage(strconv.Itoa(c.VocabSize))
+	}
+	if o.lends() {
+		if err := takeTokenIDs(config, o.Lender, checkpoint.ConfigFile); err != nil {
+			return nil, err
+		}
 	}
 	key := "torch_dtype"
 	if _, newer := config["dtype"]; newer { // transformers 5
@@ -38,10 +47,9 @@ func exportedConfig(parentDir string, r Recipe, c checkpoint.Config, dtype dtype
 			return nil, err
 		}
 	}
-	if data, err = json.MarshalIndent(config, "", "  "); err != nil {
+	if data, err = indented(config); err != nil {
 		return nil, err
 	}
-	data = append(data, '\n')
 	if stacked {
 		err = sameBlocks(data, c)
 	}

@@ -244,7 +244,7 @@ func TestAConfigSaysWhichBlocksHaveAWindow(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), data, 0o644))
 		merged := c
 		merged.NumHiddenLayers, merged.SlidingLayers = 5, []bool{true, false, true, true, false}
-		written, err := exportedConfig(dir, frankenstein(), merged, dtypes.BFloat16)
+		written, err := exportedConfig(ExportOptions{Parent: dir}, frankenstein(), merged, dtypes.BFloat16)
 		if !fits {
 			require.Equal(t, fault.Unfit, fault.CodeOf(err))
 			require.ErrorContains(t, err, "block 1 sees 0 positions")

@@ -9,6 +9,7 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/tokenizer"
 )
 
 // Described is what is known of a model before its weights are read.
@@ -19,6 +20,9 @@ type Described struct {
 	// Tokens is how many rows of its embedding its tokenizer has words for; 0 if
 	// that is not known.
 	Tokens int
+	// Vocabulary is what its tokenizer knows; nil if nothing is known of it. Recipes
+	// with a [Tokenizer] need it.
+	Vocabulary *tokenizer.Vocabulary
 }
 
 // configurations are those of models.
@@ -75,10 +79,23 @@ func Fit(r Recipe, models map[string]Described) error {
 			report.numbers(r, parent.Config)
 		}
 	}
-	if len(report.Problems) == 0 {
+	if r.Tokenizer != nil && known(r, models) {
+		report.vocabulary(r, models)
+	}
+	return report.unfit()
+}
+
+// known tells whether anything is known of the models' vocabularies.
+func known(r Recipe, models map[string]Described) bool {
+	return slices.ContainsFunc(r.Models(), func(name string) bool { return models[name].Vocabulary != nil })
+}
+
+// unfit is the report as an error; nil if there are no problems.
+func (m *Misfit) unfit() error {
+	if len(m.Problems) == 0 {
 		return nil
 	}
-	return fault.Wrap(&report, fault.Unfit, "these models can't be merged")
+	return fault.Wrap(m, fault.Unfit, "these models can't be merged")
 }
 
 // traits are what merged models must have in common. What belongs to the ends of
@@ -141,13 +158,13 @@ func (m *Misfit) differences(r Recipe, a string, da Described, b string, db Desc
 			continue
 		}
 		va, vb := t.of(da.Config), t.of(db.Config)
-		if va == vb {
+		if va == vb || t.kind == KindVocabulary && r.Tokenizer != nil {
 			continue
 		}
 		why := ""
 		switch t.kind {
 		case KindVocabulary:
-			why = rows(db, b) + rows(da, a)
+			why = rows(db, b) + rows(da, a) + byTokenHint
 		case KindHead:
 			tied, own := a, b
 			if db.Config.TieWordEmbeddings {
@@ -158,6 +175,9 @@ func (m *Misfit) differences(r Recipe, a string, da Described, b string, db Desc
 		m.add(t.kind, b, t.name, "%s of %q is %v, of %q %v%s", t.name, b, vb, a, va, why)
 	}
 }
+
+// byTokenHint is what to write to merge models of different vocabularies.
+const byTokenHint = `; with "tokenizer": {"source": "union"} in the recipe, or "base" to leave out what the base has not (tokenizer_source in YAML), they are merged token by token`
 
 // rows tells what the rows of an embedding are for, if that is known.
 func rows(d Described, name string) string {

@@ -29,6 +29,9 @@ type partJob struct {
 	sources []operand // in the order of recipe.Sources
 	feeds   []feed    // of the operands that are not on the device
 	program program   // what all units run
+
+	vocabulary *Vocabulary // nil: tensors have the same rows in all models
+	words      []operand   // its models
 }
 
 // fed reports whether a model is not on the device.
@@ -75,6 +78,29 @@ func (j *partJob) take(m Model, shift int) operand {
 	}
 	return o
 }
+
+// takeWords gives the operand that a model of the vocabulary is; one that is not
+// merged is added, for the sake of its rows.
+func (j *partJob) takeWords(name string, m Model) operand {
+	if j.program.base && name == j.recipe.Base {
+		return j.base
+	}
+	for i, s := range j.recipe.Sources {
+		if s.Model == name {
+			return j.sources[i]
+		}
+	}
+	o := j.take(m, 0)
+	for t, p := range j.params {
+		if !p.ByToken() {
+			o.numbers[t] = notFed
+		}
+	}
+	return o
+}
+
+// notFed is the number of a tensor that is not needed.
+const notFed = -1
 
 // unit is a run of tensors that are merged in one call: those of one block, or
 // of an end of the model. Blocks have the same shapes, so they share one
@@ -171,6 +197,11 @@ func (x *Executor) runUnit(ctx context.Context, j job, u unit) ([]*tensors.Tenso
 
 // runPart is runUnit for the part that the unit is of.
 func (x *Executor) runPart(ctx context.Context, j partJob, u unit) ([]*tensors.Tensor, error) {
+	j, free, err := x.align(j, u)
+	defer free()
+	if err != nil {
+		return nil, err
+	}
 	integers, err := x.maskArguments(ctx, j, u)
 	if err != nil {
 		return nil, err

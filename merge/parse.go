@@ -21,7 +21,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 	if len(data) > MaxRecipeBytes {
 		return Recipe{}, fault.New(fault.TooLarge, "a recipe of %d bytes: at most %d", len(data), MaxRecipeBytes)
 	}
-	top, err := object(data, "", "method", "base_model", "sources", "slices", "path", "groups", "normalize", "lambda", "rescale", "consensus", "seed", "span", "parameters", "dtype")
+	top, err := object(data, "", "method", "base_model", "sources", "slices", "path", "groups", "normalize", "lambda", "rescale", "consensus", "seed", "span", "parameters", "dtype", "tokenizer")
 	if err != nil {
 		return Recipe{}, err
 	}
@@ -42,6 +42,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 		top.read("span", &r.Span),
 		top.readParameters(&r.Parameters),
 		top.read("dtype", &r.DType),
+		top.readTokenizer(&r.Tokenizer),
 		top.read("sources", &list),
 		top.read("slices", &stack),
 		top.read("path", &hops),
@@ -104,6 +105,11 @@ type fields struct {
 // as they are written, if any are given, and must not come twice; nothing may
 // follow the object.
 func object(data []byte, at string, known ...string) (fields, error) {
+	return objectOf(maxKeys, data, at, known...)
+}
+
+// objectOf is object for one of that many keys at the most.
+func objectOf(most int, data []byte, at string, known ...string) (fields, error) {
 	f := fields{at: at, members: make(map[string]json.RawMessage, len(known))}
 	whole := at
 	if whole == "" {
@@ -126,8 +132,8 @@ func object(data []byte, at string, known ...string) (fields, error) {
 		if len(known) > 0 && !slices.Contains(known, key) {
 			return f, fault.Bad(f.path(key), "unknown key %q in %s: known are %s", key, whole, strings.Join(known, ", "))
 		}
-		if len(f.members) == maxKeys || len(key) > MaxName {
-			return f, fault.Bad(at, "more than %d keys, or one of more than %d bytes, in %s", maxKeys, MaxName, whole)
+		if len(f.members) == most || len(key) > MaxName {
+			return f, fault.Bad(at, "more than %d keys, or one of more than %d bytes, in %s", most, MaxName, whole)
 		}
 		if f.has(key) {
 			return f, fault.Bad(f.path(key), "key %q comes twice in %s", key, whole)

@@ -122,6 +122,9 @@ func (r Recipe) Stacked() (field string, blocks int) {
 func (r Recipe) Config(models map[string]checkpoint.Config) checkpoint.Config {
 	r = r.normal()
 	c := models[r.Parent()]
+	if v := r.Vocabulary; v != nil {
+		c = v.config(c, models[v.Lender])
+	}
 	blocks := r.blocks()
 	if blocks == nil {
 		return c
@@ -163,7 +166,7 @@ func (r Recipe) Settle(models map[string]checkpoint.Config) Recipe {
 	for i := range alone.Sources {
 		alone.Sources[i].LayerRange = Range{}
 	}
-	if alone.Base = plain.Base; alone.Validate() != nil {
+	if alone.Base, alone.Tokenizer = plain.Base, plain.Tokenizer; alone.Validate() != nil {
 		return r // its base is none of the models that it merges
 	}
 	return alone

@@ -7,7 +7,7 @@ type Plan struct {
 	Tensors int              // of the merged model
 	Read    map[string]int64 // bytes of weights in the files of each model
 	Written int64            // bytes of weights in the merged model's files
-	Device  int64            // bytes of the device's memory: all models and the merged one
+	Device  int64            // bytes of the device's memory: all models and the merged one, and what it takes to align vocabularies
 	Staging int64            // bytes of host memory at most while the weights are written
 	// Ranking is how many bytes of host memory the rankings of the sources' entries
 	// take at most, for methods that keep entries by magnitude.
@@ -43,6 +43,9 @@ func NewPlan(r Recipe, models map[string]Described, held map[string]dtypes.DType
 			p.Read[name] += stored[name][t.Name]
 			p.Device += t.StoredBytes()
 		}
+	}
+	if v := r.Vocabulary; v != nil {
+		p.Device += v.AlignedBytes(merged)
 	}
 	if c.sparsify == magnitude || c.sparsify == outliers || c.sparsify == rankBernoulli {
 		ranked := len(r.Sources)

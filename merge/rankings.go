@@ -32,6 +32,7 @@ type rankingKey struct {
 	source, base *infer.Weights // by identity
 	tensors      [2]int         // their numbers
 	kind         rankingKind
+	vocabulary   string // that the rows are in the order of; empty: their own
 }
 
 // rankingKind is one of two ways to rank entries.
@@ -48,6 +49,9 @@ func (x *Executor) ranking(j partJob, tensor, source int, kind rankingKind) ([]u
 	from, base := j.sources[source], j.base
 	stay := from.owner != nil && base.owner != nil
 	key := rankingKey{source: from.owner, base: base.owner, tensors: [2]int{from.number(tensor), base.number(tensor)}, kind: kind}
+	if j.vocabulary != nil && j.params[tensor].ByToken() {
+		key.vocabulary = j.vocabulary.digest
+	}
 	if stay {
 		if order, ok := x.rankings.get(key); ok {
 			return order, nil

@@ -51,6 +51,14 @@ type Recipe struct {
 	// DType is what the merged weights are rounded to, once: "bfloat16",
 	// "float16" or "float32".
 	DType string `json:"dtype"`
+	// Tokenizer says which tokens the merged model has; nil: those of its parent, in
+	// the rows in which all models have them.
+	Tokenizer *Tokenizer `json:"tokenizer,omitempty"`
+
+	// Vocabulary is what the Tokenizer makes of the models' vocabularies, as
+	// [NewVocabulary] works it out; the executor needs it if there is a Tokenizer. It
+	// is no part of the canonical form.
+	Vocabulary *Vocabulary `json:"-"`
 
 	// Layers is how many blocks the models are said to have, by slices that cover
 	// them all; 0 if nothing is said. [CheckFit] compares. It adds nothing to what

@@ -19,6 +19,9 @@ type feed struct {
 // freed with free, also beside an error.
 func (f feed) upload(ctx context.Context, u unit) error {
 	for t := u.from; t < u.to; t++ {
+		if f.number(t) == notFed {
+			continue
+		}
 		var err error
 		if f.tensors[t], err = f.model.Upload(ctx, f.number(t)); err != nil {
 			return err

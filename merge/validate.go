@@ -63,6 +63,9 @@ func (r Recipe) Validate() error {
 			return err
 		}
 	}
+	if err := r.Tokenizer.validate(r.Models()); err != nil {
+		return err
+	}
 	if len(r.Slices) > 0 {
 		return r.validateSlices(c)
 	}

@@ -162,34 +162,6 @@ func (d *yamlReader) readExtension() error {
 	return nil
 }
 
-// readTokenizer accepts the tokenizer that the merged model has anyway.
-func (d *yamlReader) readTokenizer() error {
-	n := d.top.get("tokenizer_source")
-	if t := d.top.get("tokenizer"); t != nil {
-		if n != nil {
-			return t.wrong("give either tokenizer or tokenizer_source")
-		}
-		if err := t.known("source"); err != nil {
-			return err
-		}
-		if n = t.get("source"); n == nil {
-			return t.wrong(`the source is missing: "base" is supported`)
-		}
-	}
-	if n == nil {
-		return nil
-	}
-	source, err := n.text()
-	if err != nil {
-		return err
-	}
-	parent := d.doc.Recipe.Parent()
-	if source != "base" && source != parent {
-		return n.wrong("%q is not supported: the merged model has the tokenizer of %q", source, parent)
-	}
-	return nil
-}
-
 // placed says of an error about a field of the recipe where in the text it is.
 func (d *yamlReader) placed(err error) error {
 	var f *fault.Error

@@ -2,7 +2,6 @@ package merge
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -41,6 +40,7 @@ func (r Recipe) YAML(name string, layers func() (int, error)) ([]byte, error) {
 	}
 	w.line(0, "dtype: float32")
 	w.line(0, "out_dtype: %s", r.DType)
+	w.tokenizer(r.Tokenizer)
 	w.extension(r)
 	return w.out.Bytes(), nil
 }
@@ -213,6 +213,6 @@ func yamlText(s string) string {
 			return s
 		}
 	}
-	quoted, _ := json.Marshal(s) // text always can be
+	quoted, _ := marshal(s) // text always can be
 	return string(quoted)
 }

@@ -45,6 +45,9 @@ func (p Param) In(block int) Param {
 	return p
 }
 
+// ByToken tells whether the tensor has a row for each token.
+func (p Param) ByToken() bool { return p.Name == embeddingName || p.Name == headName }
+
 // Names of the tensors outside the blocks.
 const (
 	embeddingName = "model.embed_tokens.weight"

@@ -4,14 +4,15 @@ import (
 	"cmp"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/lru"
 )
 
 // Compiler makes grammars and keeps the recent ones. It is safe for concurrent
 // use.
 type Compiler struct {
 	limits       Limits
-	vocabularies *lru[vocabularyKey, *vocabulary]
-	grammars     *lru[grammarKey, *Grammar]
+	vocabularies *lru.Cache[vocabularyKey, *vocabulary]
+	grammars     *lru.Cache[grammarKey, *Grammar]
 }
 
 // grammarKey is what makes two grammars the same. It holds on to a vocabulary:
@@ -27,8 +28,8 @@ func NewCompiler(limits Limits) *Compiler {
 	limits = limits.orDefault()
 	return &Compiler{
 		limits:       limits,
-		vocabularies: newLRU[vocabularyKey, *vocabulary](limits.Vocabularies),
-		grammars:     newLRU[grammarKey, *Grammar](limits.Grammars),
+		vocabularies: lru.New[vocabularyKey, *vocabulary](limits.Vocabularies),
+		grammars:     lru.New[grammarKey, *Grammar](limits.Grammars),
 	}
 }
 
@@ -44,11 +45,11 @@ func (c *Compiler) Compile(v Vocabulary, s Spec) (*Grammar, error) {
 	if err != nil {
 		return nil, err
 	}
-	vocabulary, err := c.vocabularies.get(v.key(), func() (*vocabulary, error) { return newVocabulary(param, v) })
+	vocabulary, err := c.vocabularies.Get(v.key(), func() (*vocabulary, error) { return newVocabulary(param, v) })
 	if err != nil {
 		return nil, err
 	}
-	return c.grammars.get(grammarKey{vocabulary, s.Kind, s.Text}, func() (*Grammar, error) {
+	return c.grammars.Get(grammarKey{vocabulary, s.Kind, s.Text}, func() (*Grammar, error) {
 		g, err := newGrammar(vocabulary, param, c.limits, text)
 		if err != nil {
 			return nil, c.blame(v, s, err)

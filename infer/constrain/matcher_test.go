@@ -221,8 +221,8 @@ func TestOneGrammarServesManySequences(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.Equal(t, 1, c.grammars.len())
-	require.Equal(t, 1, c.vocabularies.len())
+	require.Equal(t, 1, c.grammars.Len())
+	require.Equal(t, 1, c.vocabularies.Len())
 }
 
 // Native memory is given back by Close, and by the garbage collector for who

@@ -261,6 +261,9 @@ func (v *Vocabulary) with(tokens []AddedToken) *Vocabulary {
 		a.ID, out.ids[a.Content] = id, id
 		out.added = append(out.added, a)
 	}
+	if len(out.added) == len(v.added) {
+		return v
+	}
 	slices.SortStableFunc(out.added, func(a, b AddedToken) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }

@@ -1,13 +1,14 @@
-package constrain
+// Package lru keeps what takes long to make, as much of it as is told.
+package lru
 
 import (
 	"container/list"
 	"sync"
 )
 
-// lru keeps the most recently used of the things that it made. Those that it
+// Cache keeps the most recently used of the things that it made. Those that it
 // drops are the garbage collector's once nobody holds them.
-type lru[K comparable, V any] struct {
+type Cache[K comparable, V any] struct {
 	mu    sync.Mutex
 	max   int
 	order *list.List // of *entry[K, V], the most recently used first
@@ -21,13 +22,14 @@ type entry[K comparable, V any] struct {
 	err   error
 }
 
-func newLRU[K comparable, V any](max int) *lru[K, V] {
-	return &lru[K, V]{max: max, order: list.New(), byKey: map[K]*list.Element{}}
+// New is a cache of at most so many things.
+func New[K comparable, V any](max int) *Cache[K, V] {
+	return &Cache[K, V]{max: max, order: list.New(), byKey: map[K]*list.Element{}}
 }
 
-// get gives what is kept by key, or what is made. Whoever asks meanwhile waits
+// Get gives what is kept by key, or what is made. Whoever asks meanwhile waits
 // for the one that makes it. What failed is not kept.
-func (c *lru[K, V]) get(key K, make func() (V, error)) (V, error) {
+func (c *Cache[K, V]) Get(key K, make func() (V, error)) (V, error) {
 	e := c.entry(key)
 	e.once.Do(func() { e.value, e.err = make() })
 	if e.err != nil {
@@ -36,7 +38,7 @@ func (c *lru[K, V]) get(key K, make func() (V, error)) (V, error) {
 	return e.value, e.err
 }
 
-func (c *lru[K, V]) entry(key K) *entry[K, V] {
+func (c *Cache[K, V]) entry(key K) *entry[K, V] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at, ok := c.byKey[key]; ok {
@@ -52,7 +54,7 @@ func (c *lru[K, V]) entry(key K) *entry[K, V] {
 	return e
 }
 
-func (c *lru[K, V]) drop(e *entry[K, V]) {
+func (c *Cache[K, V]) drop(e *entry[K, V]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at, ok := c.byKey[e.key]; ok && at.Value.(*entry[K, V]) == e {
@@ -61,7 +63,8 @@ func (c *lru[K, V]) drop(e *entry[K, V]) {
 	}
 }
 
-func (c *lru[K, V]) len() int {
+// Len is how many things are kept.
+func (c *Cache[K, V]) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.order.Len()

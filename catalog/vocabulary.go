@@ -1,0 +1,175 @@
+package catalog
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/tokenizer"
+	"github.com/mergeway/mergeway/merge"
+)
+
+// mergedWords is what a recipe with a tokenizer of its own reads and writes text
+// with, and which rows that gives its weights.
+type mergedWords struct {
+	vocabulary *merge.Vocabulary
+	tokenizer  *tokenizer.Tokenizer
+	template   *chat.Template
+}
+
+// maxMergedWords is how many of them are kept: they take some megabytes, and for
+// a large vocabulary some seconds to make. Whoever uses one that is dropped goes on
+// with it.
+const maxMergedWords = 16
+
+// withVocabulary gives the recipe with the vocabulary of its models, if it needs
+// that.
+func (c *Catalog) withVocabulary(r merge.Recipe) (merge.Recipe, error) {
+	if r.Tokenizer == nil {
+		return r, nil
+	}
+	w, err := c.mergedWords(r)
+	if err != nil {
+		return r, err
+	}
+	r.Vocabulary = w.vocabulary
+	return r, nil
+}
+
+// wordsOf gives what the model of a recipe reads and writes text with.
+func (c *Catalog) wordsOf(r merge.Recipe) (*tokenizer.Tokenizer, *chat.Template, error) {
+	if r.Tokenizer != nil {
+		w, err := c.mergedWords(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		return w.tokenizer, w.template, nil
+	}
+	s, err := c.source(r.Parent())
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.readWords()
+}
+
+// mergedWords gives the words of a recipe with a tokenizer of its own. Recipes of
+// the same models and the same tokenizer share them.
+func (c *Catalog) mergedWords(r merge.Recipe) (*mergedWords, error) {
+	h := sha256.New()
+	said, err := json.Marshal(r.Tokenizer)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "writing a tokenizer")
+	}
+	fmt.Fprintf(h, "%s\n%q %q\n", said, r.Base, r.Parent())
+	for _, name := range r.Models() {
+		s, err := c.source(name)
+		if err != nil {
+			return nil, err
+		}
+		config, err := s.readConfig()
+		if err != nil {
+			return nil, err
+		}
+		digest, err := s.readWordsDigest()
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(h, "%q %d %d %v %s\n", name, config.VocabSize, config.BOSTokenID, config.EOSTokenIDs, digest)
+	}
+	return c.words.Get(hex.EncodeToString(h.Sum(nil)), func() (*mergedWords, error) { return c.mergeWords(r) })
+}
+
+// mergeWords makes them.
+func (c *Catalog) mergeWords(r merge.Recipe) (*mergedWords, error) {
+	models := map[string]merge.Described{}
+	for _, name := range r.Models() {
+		s, err := c.source(name)
+		if err != nil {
+			return nil, err
+		}
+		d := merge.Described{}
+		if d.Config, err = s.readConfig(); err != nil {
+			return nil, err
+		}
+		if d.Vocabulary, err = s.readVocabulary(); err != nil {
+			return nil, err
+		}
+		models[name] = d
+	}
+	vocabulary, err := merge.NewVocabulary(r, models)
+	if err != nil {
+		return nil, err
+	}
+	w := &mergedWords{vocabulary: vocabulary}
+	lender, err := c.source(vocabulary.Lender)
+	if err != nil {
+		return nil, err
+	}
+	if !vocabulary.Changed {
+		w.tokenizer, w.template, err = lender.readWords()
+		return w, err
+	}
+	data, err := vocabulary.Tokens.JSON()
+	if err != nil {
+		return nil, err
+	}
+	if w.tokenizer, err = tokenizer.LoadAs(lender.dir, data); err != nil {
+		return nil, lender.damaged(err)
+	}
+	if w.template, err = chat.Load(lender.dir, w.tokenizer); err != nil {
+		return nil, lender.damaged(err)
+	}
+	return w, nil
+}
+
+// readVocabulary gives the tokens that the source's tokenizer knows.
+func (s *source) readVocabulary() (*tokenizer.Vocabulary, error) {
+	v, err := tokenizer.LoadVocabulary(s.dir)
+	if err != nil {
+		return nil, s.damaged(err)
+	}
+	return v, nil
+}
+
+// configs gives the configurations of a recipe's models.
+func (c *Catalog) configs(r merge.Recipe) (map[string]checkpoint.Config, error) {
+	configs := map[string]checkpoint.Config{}
+	for _, name := range r.Models() {
+		s, err := c.source(name)
+		if err != nil {
+			return nil, err
+		}
+		if configs[name], err = s.readConfig(); err != nil {
+			return nil, err
+		}
+	}
+	return configs, nil
+}
+
+// identify is the digest of a recipe, given those of its models. Where it merges
+// by token, what the models' tokens are is part of what they are.
+func (c *Catalog) identify(r merge.Recipe, digests map[string]string) (string, error) {
+	if r.Tokenizer == nil {
+		return r.Digest(digests)
+	}
+	withTokens := map[string]string{}
+	for name, digest := range digests {
+		if digest == "" {
+			continue // it is gone
+		}
+		s, err := c.source(name)
+		if err != nil {
+			return "", err
+		}
+		tokens, err := s.readTokensDigest()
+		if err != nil {
+			return "", err
+		}
+		withTokens[name] = digest + " tokens " + tokens
+	}
+	return r.Digest(withTokens)
+}
