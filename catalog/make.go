@@ -186,10 +186,11 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check 
 	}
 	tok, template := parent.Tokenizer, parent.Template
 	if r.Tokenizer != nil {
-		var err error
-		if tok, template, err = c.wordsOf(r); err != nil {
+		words, err := c.mergedWords(r)
+		if err != nil {
 			return nil, 0, within(err, "the words of %s", name)
 		}
+		tok, template = words.tokenizer, words.template
 	}
 	bytes, aligned := mergedBytes(r, parent.Weights.DType(), configs), alignedBytes(r, configs)
 	if err := c.residents.memory.Reserve(bytes + aligned); err != nil {

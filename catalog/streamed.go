@@ -33,6 +33,13 @@ func (c *Catalog) mergeParts(ctx context.Context, name string, r merge.Recipe, h
 	if err := check(); err != nil {
 		return nil, 0, p.held, err
 	}
+	if r.Tokenizer != nil {
+		words, err := c.mergedWords(r)
+		if err != nil {
+			return nil, 0, p.held, within(err, "the words of %s", name)
+		}
+		p.tokenizer, p.template = words.tokenizer, words.template
+	}
 	parent := p.models[r.Parent()]
 	configs := map[string]checkpoint.Config{}
 	for name, m := range p.models {

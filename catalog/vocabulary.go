@@ -40,22 +40,6 @@ func (c *Catalog) withVocabulary(r merge.Recipe) (merge.Recipe, error) {
 	return r, nil
 }
 
-// wordsOf gives what the model of a recipe reads and writes text with.
-func (c *Catalog) wordsOf(r merge.Recipe) (*tokenizer.Tokenizer, *chat.Template, error) {
-	if r.Tokenizer != nil {
-		w, err := c.mergedWords(r)
-		if err != nil {
-			return nil, nil, err
-		}
-		return w.tokenizer, w.template, nil
-	}
-	s, err := c.source(r.Parent())
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.readWords()
-}
-
 // mergedWords gives the words of a recipe with a tokenizer of its own. Recipes of
 // the same models and the same tokenizer share them.
 func (c *Catalog) mergedWords(r merge.Recipe) (*mergedWords, error) {

@@ -139,6 +139,8 @@ func TestVocabulariesAreMergedInLittleRoom(t *testing.T) {
 	card, err := tight.Card(t.Context(), streamed.Entry.ID)
 	require.NoError(t, err)
 	require.True(t, card.Made.Streamed)
+	require.Equal(t, []int32{3, 24}, streamed.Model.Tokenizer.Encode("w3 extra", true))
+	require.Equal(t, lease.Model.Weights.Config(), streamed.Model.Weights.Config())
 }
 
 func TestFitTellsWhatIsWrongWithVocabularies(t *testing.T) {

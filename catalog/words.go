@@ -59,7 +59,7 @@ func (c *Catalog) readRecipeWords(r merge.Recipe, w *Words) error {
 		}
 		return s.readInto(w)
 	}
-	r, err := c.withVocabulary(r)
+	words, err := c.mergedWords(r)
 	if err != nil {
 		return err
 	}
@@ -67,9 +67,9 @@ func (c *Catalog) readRecipeWords(r merge.Recipe, w *Words) error {
 	if err != nil {
 		return err
 	}
-	w.Config = r.Config(configs)
-	w.Tokenizer, w.Template, err = c.wordsOf(r)
-	return err
+	r.Vocabulary = words.vocabulary
+	w.Config, w.Tokenizer, w.Template = r.Config(configs), words.tokenizer, words.template
+	return nil
 }
 
 // readInto fills in a source's words.
