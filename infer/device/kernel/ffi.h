@@ -102,9 +102,9 @@ struct call {
 void *ffi_failure(const struct call *call, int code, const char *message);
 
 // share_out computes all parts of some work, on this thread and on XLA's others that
-// are free, and gives what the handler returns. The work is copied. Those that take
-// less than some microseconds in all (`small`) stay on this thread.
-void *share_out(const struct call *call, size_t parts, int small, void (*part)(const void *work, size_t part),
+// are free, and gives what the handler returns. The work is copied. The cost is what
+// all of it takes, in units of some 5 ps.
+void *share_out(const struct call *call, size_t parts, double cost, void (*part)(const void *work, size_t part),
                 const void *work, size_t size);
 
 #endif

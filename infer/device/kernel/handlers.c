@@ -62,9 +62,6 @@ static void *refuse(const struct call *call, const char *message) { return ffi_f
 
 // --- handlers --------------------------------------------------------------------
 
-// Work of fewer multiplications than this is done before another thread is awake.
-#define SMALL 1e5
-
 // multiply is the handler of products: x [..., in], weights [out, in] and, if the
 // finish asks for one, an addend like y.
 static void *multiply(struct call *call, enum finish finish) {
@@ -91,7 +88,9 @@ static void *multiply(struct call *call, enum finish finish) {
         p.addend = addend->data;
     }
     if (rows_of(y) != p.rows || last(y) != columns) return refuse(call, "a product's result has another shape");
-    return share_out(call, product_parts(&p), (double)p.rows * p.in * columns < SMALL, product_part, &p, sizeof p);
+    if (finish != SIDE_BY_SIDE && finish != ADDED) columns *= 2;
+    // To read a weight takes as long as to multiply it with 8 rows.
+    return share_out(call, product_parts(&p), (8. + p.rows) * p.in * columns, product_part, &p, sizeof p);
 }
 
 static void *side_by_side(struct call *call) { return multiply(call, SIDE_BY_SIDE); }
@@ -120,7 +119,7 @@ static void *attend(struct call *call) {
         .groups = keys->dims[1], .columns = keys->dims[2], .column = *(const int32_t *)column->data,
         .scale = settings[0], .cap = settings[1], .window = (int64_t)settings[2],
     };
-    return share_out(call, attention_parts(&a), (double)rows_of(q) * a.columns * a.width < SMALL, attention_part, &a, sizeof a);
+    return share_out(call, attention_parts(&a), 5. * rows_of(q) * a.columns * a.width, attention_part, &a, sizeof a);
 }
 
 // norm is the handler of RMSNorm: x [..., width], weight [width], and epsilon and
@@ -135,7 +134,7 @@ static void *norm(struct call *call) {
     struct norm n = {
         .x = x->data, .weight = weight->data, .y = y->data, .rows = rows_of(x), .width = last(x), .epsilon = settings[0], .offset = settings[1],
     };
-    return share_out(call, norm_parts(&n), (double)n.rows * n.width < SMALL, norm_part, &n, sizeof n);
+    return share_out(call, norm_parts(&n), 30. * n.rows * n.width, norm_part, &n, sizeof n);
 }
 
 // --- the plugin: named after XLA's pjrt_c_api_ffi_extension.h ------------------------

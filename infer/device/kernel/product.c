@@ -113,30 +113,37 @@ AVX512 static void tiles(size_t rows, size_t columns, enum source source, const 
 #undef TILE
 }
 
-// block multiplies up to ROWS rows of x by up to PRODUCT_COLUMNS of the weight,
-// over a depth of up to DEPTH.
-AVX512 static void block(size_t rows, size_t columns, const uint16_t *x, const uint16_t *weight, size_t in, size_t depth,
-                         float (*to)[PRODUCT_COLUMNS], bool start) {
-    _Alignas(64) uint16_t copy[DEPTH * TILE_COLUMNS];
+// block multiplies up to ROWS rows of x by up to TILE_COLUMNS of the weight, over a
+// depth of up to DEPTH.
+INLINE void block(size_t rows, size_t columns, const uint16_t *x, const uint16_t *weight, size_t in, size_t depth,
+                  uint16_t *copy, float (*to)[PRODUCT_COLUMNS], bool start) {
     const size_t sharing = (rows + TILE_ROWS - 1) / TILE_ROWS; // tiles, each part of the weight
     const size_t share = (TILE_COLUMNS + sharing - 1) / sharing;
-    for (size_t j = 0, width; j < columns; j += width) {
-        width = columns - j < TILE_COLUMNS ? 1 : TILE_COLUMNS;
-        const uint16_t *part = weight + j * in;
-        size_t asked = 0; // asking for what lies past the weight's end does nothing
-        for (size_t i = 0; i < rows; i += TILE_ROWS) {
-            enum source source = sharing == 1 ? MATRIX : i == 0 ? MATRIX_TO_COPY : COPY;
-            struct soon soon = {part + (TILE_COLUMNS + asked) * in, least(share, TILE_COLUMNS - asked)};
-            asked += soon.rows;
-            tiles(least(TILE_ROWS, rows - i), width, source, x + i * in, part, in, depth, copy, soon,
-                  (float (*)[PRODUCT_COLUMNS])(to[i] + j), start);
-        }
+    size_t asked = 0; // asking for what lies past the weight's end does nothing
+    for (size_t i = 0; i < rows; i += TILE_ROWS) {
+        enum source source = sharing == 1 ? MATRIX : i == 0 ? MATRIX_TO_COPY : COPY;
+        struct soon soon = {weight + (TILE_COLUMNS + asked) * in, least(share, TILE_COLUMNS - asked)};
+        asked += soon.rows;
+        tiles(least(TILE_ROWS, rows - i), columns, source, x + i * in, weight, in, depth, copy, soon, to + i, start);
     }
 }
 
-// sums multiplies up to ROWS rows of x by up to PRODUCT_COLUMNS of a weight.
-INLINE void sums(size_t rows, size_t columns, const uint16_t *x, const uint16_t *weight, size_t in, float (*to)[PRODUCT_COLUMNS]) {
-    for (size_t k = 0; k < in; k += DEPTH) block(rows, columns, x + k, weight + k, in, least(DEPTH, in - k), to, k == 0);
+// sums multiplies up to ROWS rows of x by up to PRODUCT_COLUMNS of a weight. What a
+// weight's part is multiplied with stays in the cache while the next one is read. A
+// tile's rows do so whole: then each row of the weight is read from end to end, which
+// is how memory gives most, and what the processor foresees by itself.
+AVX512 static void sums(size_t rows, size_t columns, const uint16_t *x, const uint16_t *weight, size_t in,
+                        float (*to)[PRODUCT_COLUMNS]) {
+    _Alignas(64) uint16_t copy[DEPTH * TILE_COLUMNS];
+    const size_t reach = rows <= TILE_ROWS ? in : DEPTH;
+    for (size_t from = 0; from < in; from += reach) {
+        for (size_t j = 0, width; j < columns; j += width) {
+            width = columns - j < TILE_COLUMNS ? 1 : TILE_COLUMNS;
+            for (size_t k = from; k < from + reach && k < in; k += DEPTH)
+                block(rows, width, x + k, weight + j * in + k, in, least(DEPTH, in - k), copy,
+                      (float (*)[PRODUCT_COLUMNS])(to[0] + j), k == 0);
+        }
+    }
 }
 
 // gelu is x · Φ(x), where Φ(x) is taken for (1 + tanh(√(2/π)·(x + 0.044715·x³))) / 2,

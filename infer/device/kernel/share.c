@@ -8,6 +8,9 @@
 
 #include "ffi.h"
 
+// Work that costs less is done before another thread is awake: some 15 µs.
+#define SHARED_FROM 3e6
+
 // A job is work that threads take parts of. It outlives the call for those of XLA's
 // threads that only get to it when nothing is left to do.
 struct job {
@@ -49,7 +52,8 @@ static void call_help(const struct call *call, struct job *job) {
     int64_t threads = 1;
     struct threads_args count = {.size = sizeof count, .context = call->context, .threads = &threads};
     if (!succeeded(call->api, call->api->threads(&count))) return;
-    for (int64_t i = 1; i < threads && i < (int64_t)job->parts; i++) {
+    const int64_t helpers = (threads < (int64_t)job->parts ? threads : (int64_t)job->parts) - 1;
+    for (int64_t i = 0; i < helpers; i++) {
         struct schedule_args args = {.size = sizeof args, .context = call->context, .task = help, .data = job};
         atomic_fetch_add(&job->holders, 1);
         if (!succeeded(call->api, call->api->schedule(&args))) return leave(job);
@@ -61,9 +65,9 @@ void *ffi_failure(const struct call *call, int code, const char *message) {
     return call->api->error_create(&args);
 }
 
-void *share_out(const struct call *call, size_t parts, int small, void (*part)(const void *work, size_t part),
+void *share_out(const struct call *call, size_t parts, double cost, void (*part)(const void *work, size_t part),
                 const void *work, size_t size) {
-    if (small || parts < 2) {
+    if (cost < SHARED_FROM || parts < 2) {
         for (size_t i = 0; i < parts; i++) part(work, i);
         return NULL;
     }
