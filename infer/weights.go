@@ -43,6 +43,7 @@ func NewWeights(c checkpoint.Config, dev *device.Device, all []*tensors.Tensor) 
 		w.byName[p.Name] = t
 		w.bytes += t.ByteSize()
 	}
+	dev.UseLargePages(all...)
 	return w, nil
 }
 

@@ -36,6 +36,7 @@ func BenchmarkStep(b *testing.B) {
 				return graph.ConvertDType(graph.MulScalar(graph.Sin(n), 0.02), dtypes.BFloat16)
 			})
 			require.NoError(b, err)
+			dev.UseLargePages(w)
 			weights = append(weights, w)
 		}
 		for _, size := range []struct{ rows, tokens int }{{1, 1}, {4, 1}, {32, 1}, {1, 512}} {
