@@ -23,8 +23,8 @@ func worded(t *Tokenizer) Recipe {
 
 func pointer[T any](v T) *T { return &v }
 
-// rich is a tokenizer with everything that can be said.
-func rich() *Tokenizer {
+// richTokenizer is a tokenizer with everything that can be said.
+func richTokenizer() *Tokenizer {
 	return &Tokenizer{
 		Source: "x", PadToMultipleOf: 64,
 		Tokens: map[string]TokenRow{
@@ -45,7 +45,7 @@ func TestATokenizerHasOneCanonicalForm(t *testing.T) {
 		"union":   {[]*Tokenizer{{}, {Source: "union"}, {Source: "union", Tokens: map[string]TokenRow{}, PadToMultipleOf: 1}}, `{"source":"union"}`},
 		"base":    {[]*Tokenizer{{Source: "base"}, {Source: "b"}}, `{"source":"base"}`},
 		"another": {[]*Tokenizer{{Source: "x", PadToMultipleOf: 8}}, `{"source":"x","pad_to_multiple_of":8}`},
-		"rich": {[]*Tokenizer{rich()}, `{"source":"x","tokens":{"1":{"source":{"kind":"model_token","model":"b","token_id":0}},` +
+		"rich": {[]*Tokenizer{richTokenizer()}, `{"source":"x","tokens":{"1":{"source":{"kind":"model_token","model":"b","token_id":0}},` +
 			`"<&>: \"ü\"\n":{"source":{"kind":"zero"}},"<new>":{},"<|im_start|>":{"source":"y","force":true},` +
 			`"yes":{"source":{"kind":"model_token","model":"b","token":"</s>"}}},"pad_to_multiple_of":64}`},
 	} {
@@ -82,7 +82,7 @@ func TestATokenizerHasOneCanonicalForm(t *testing.T) {
 func TestATokenizerIsPartOfTheDigest(t *testing.T) {
 	digests := map[string]string{"b": "1", "x": "2", "y": "3"}
 	seen := map[string]bool{}
-	for _, tokenizer := range []*Tokenizer{nil, {Source: "union"}, {Source: "base"}, {Source: "x"}, {Source: "x", PadToMultipleOf: 2}, rich()} {
+	for _, tokenizer := range []*Tokenizer{nil, {Source: "union"}, {Source: "base"}, {Source: "x"}, {Source: "x", PadToMultipleOf: 2}, richTokenizer()} {
 		digest, err := worded(tokenizer).Digest(digests)
 		require.NoError(t, err)
 		require.False(t, seen[digest])

@@ -150,9 +150,10 @@ func written() map[string]Recipe {
 	multislerp.Normalize = false
 	stock := toyRecipe(ModelStock)
 	stock.Span = SpanRows
+	blocks.Tokenizer = &Tokenizer{Source: "union"}
 	return map[string]Recipe{"slerp": slerp, "nuslerp": nuslerp, "multislerp": multislerp, "model-stock": stock,
 		"breadcrumbs": toyRecipe(Breadcrumbs), "della": toyRecipe(DELLA), "karcher": toyRecipe(Karcher), "passthrough": toyRecipe(Passthrough), "slices": turning(), "stack": frankenstein(),
-		"sce": toyRecipe(SCE), "fusion": toyRecipe(ArceeFusion), "ramplus": toyRecipe(RAMPlusTL), "rich": rich, "ends": ends, "blocks": blocks, "linear": linear("b", 1, "a", 2), "linear-lends": lends}
+		"sce": toyRecipe(SCE), "fusion": toyRecipe(ArceeFusion), "ramplus": toyRecipe(RAMPlusTL), "rich": rich, "ends": ends, "blocks": blocks, "linear": linear("b", 1, "a", 2), "linear-lends": lends, "tokenizer": worded(richTokenizer())}
 }
 
 func TestYAMLIsWritten(t *testing.T) {

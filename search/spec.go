@@ -56,6 +56,8 @@ type Spec struct {
 	// Rescale and DType are the recipes'; the method's defaults if empty.
 	Rescale string `json:"rescale,omitempty"`
 	DType   string `json:"dtype,omitempty"` // of the merged weights
+	// Tokenizer says which tokens merges of models of different vocabularies have.
+	Tokenizer *merge.Tokenizer `json:"tokenizer,omitempty"`
 	// Start is a recipe of the same sources to begin from. Default: the middle
 	// of every range.
 	Start *merge.Recipe `json:"start,omitempty"`
@@ -257,7 +259,7 @@ func (s Spec) example() merge.Recipe {
 // recipe is a recipe of the spec's kind without numbers.
 func (s Spec) recipe() merge.Recipe {
 	r := merge.NewRecipe(s.Method)
-	r.Base, r.Groups, r.Normalize = s.Base, s.Groups, s.Normalize
+	r.Base, r.Groups, r.Normalize, r.Tokenizer = s.Base, s.Groups, s.Normalize, s.Tokenizer
 	if s.Rescale != "" {
 		r.Rescale = s.Rescale
 	}
@@ -276,7 +278,7 @@ func (s Spec) recipe() merge.Recipe {
 // average is the plain average of the sources, the merge that needs no search.
 func (s Spec) average() merge.Recipe {
 	r := merge.NewRecipe(merge.Linear)
-	r.Base = s.Base
+	r.Base, r.Tokenizer = s.Base, s.Tokenizer
 	if s.DType != "" {
 		r.DType = s.DType
 	}

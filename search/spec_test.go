@@ -39,6 +39,7 @@ func TestSpecsRoundTrip(t *testing.T) {
 		"start":{"method":"linear","sources":[{"model":"ja","weight":1}]},
 		"optimizer":{"name":"cma_es","options":{"restarts":"bipop","max_restarts":3,"levels":[5,0,7]}},
 		"population":8,"sigma":0.3,"seed":18446744073709551615,"fitness":"shaped","sample_size":20,
+		"tokenizer":{"source":"union","tokens":{"<x>":{"source":"ja"},"<y>":{"source":{"kind":"zero"},"force":true}}},
 		"trials":100,"minutes":0.5,"validate_top":3,"alias":"winner"}`))
 	require.NoError(t, err)
 	data, err := json.Marshal(spec)
@@ -47,6 +48,8 @@ func TestSpecsRoundTrip(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, spec, again)
 	assert.Equal(t, uint64(math.MaxUint64), spec.Seed)
+	assert.Same(t, spec.Tokenizer, spec.example().Tokenizer, "every candidate has it")
+	assert.Same(t, spec.Tokenizer, spec.average().Tokenizer, "and what it is held against")
 }
 
 func TestBadSpecsNameTheFieldAtFault(t *testing.T) {
@@ -99,6 +102,8 @@ func TestBadSpecsNameTheFieldAtFault(t *testing.T) {
 		"negative seed":           {with("seed", "-1"), "seed"},
 		"bad start":               {with("start", `{"method":"linear","sources":[]}`), "start.sources"},
 		"unknown field in start":  {with("start", `{"method":"linear","weight":1}`), "start.weight"},
+		"unknown tokenizer":       {with("tokenizer", `{"source":"nobody"}`), "tokenizer.source"},
+		"row of nobody":           {with("tokenizer", `{"tokens":{"a":{"source":"nobody"}}}`), "tokenizer.tokens.a.source"},
 		"density zero":            {`{"task":"sums","base":"base","sources":["ja"],"method":"ties","density_range":[0,1]}`, "density_range"},
 	} {
 		t.Run(name, func(t *testing.T) {
