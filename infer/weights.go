@@ -91,8 +91,22 @@ func upload(dev *device.Device, info checkpoint.TensorInfo, data []byte, compute
 			return err
 		}
 		defer device.Free(t)
-		out, err = graph.CallOnce(dev.Backend(), func(x *graph.Node) *graph.Node { return graph.ConvertDType(x, compute) }, t)
-		return err
+		all, err := graph.CallOnceN(dev.Backend(), func(x *graph.Node) []*graph.Node {
+			return []*graph.Node{graph.ConvertDType(x, compute), graph.Const(x.Graph(), true)}
+		}, t)
+		if err != nil {
+			return err
+		}
+		// The second is read to wait for the first: whoever looks at it in memory does
+		// not ask the device whether it is there.
+		_, err = tensors.CopyFlatData[bool](all[1])
+		device.Free(all[1])
+		if err != nil {
+			device.Free(all[0])
+			return err
+		}
+		out = all[0]
+		return nil
 	})
 	if err != nil {
 		return nil, fault.Wrap(err, device.CodeOf(err), "tensor %q", info.Name)

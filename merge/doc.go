@@ -90,9 +90,10 @@
 //
 // # How it is computed
 //
-// Inputs are widened to float32 and everything is computed there. Differences and
-// sums carry their rounding error along in a second float32, so that the only
-// rounding that counts is the last one, to the recipe's dtype. From this follow
+// Inputs are widened to float32. What is compared, votes and magnitudes, is computed
+// there. Sums are carried in float64, or, of a weighted sum that is rounded to half
+// precision, in float32, as θ₀ − θ₀·Σ fₖ + Σ fₖ·θₖ with the factors fₖ = λ·sₖ·wₖ·rₖ·mₖ/N:
+// the only rounding that counts is the last one, to the recipe's dtype. From this follow
 // some properties that tests hold: with all weights zero the merge is the base;
 // one source of weight 1 and density 1 is that source, to the last bit; the order
 // of the sources means nothing (they are merged in order of name).
@@ -102,9 +103,13 @@
 // A method is one graph over the tensors of one layer, and everything in which
 // the candidates of a search differ is an argument of it: a search compiles while
 // it makes its first candidate, and then never again ([Executor.Compilations]
-// counts). What is kept of a tensor by magnitude is known from one look-up in a
-// ranking of its entries, sorted once for each source (see [DefaultRankingBytes]);
-// ranks within rows are kept in the same way.
+// counts). On processors with AVX-512, weighted sums of up to four sources that are
+// rounded to bfloat16 run in a kernel of our own, in one pass over memory (package
+// onepass), with the same results as the graph, bit for bit. What is kept of a tensor
+// by magnitude is known from the size of one entry, which is found from a count of all
+// entries by size, made once for each source, and one more look; where there is no
+// such kernel, from a ranking of all entries (see [DefaultRankingBytes]); ranks within
+// rows are kept in the same way.
 // What is kept by draw is a pure function of (seed, source, tensor, position), so
 // a recipe means the same mask on every machine; candidates of one search share
 // the seed and with it their luck, which makes them easier to compare.

@@ -13,6 +13,7 @@ import (
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/merge/onepass"
 )
 
 // Executor merges models on a device. It keeps what later merges can use again:
@@ -22,6 +23,8 @@ type Executor struct {
 	dev      *device.Device
 	programs programs
 	rankings rankings
+	ratios   ratios
+	onePass  bool // the kernel of package onepass can be used
 }
 
 // NewExecutor makes an executor for models on the device.
@@ -30,6 +33,7 @@ func NewExecutor(dev *device.Device) *Executor {
 		dev:      dev,
 		programs: programs{dev: dev},
 		rankings: rankings{budget: DefaultRankingBytes},
+		onePass:  dev.SharesMemory() && onepass.Supported(),
 	}
 }
 
@@ -143,7 +147,10 @@ func newPartJob(p part, held dtypes.DType, models map[string]Model) partJob {
 
 // Forget drops what is kept about the weights. To be called when a source is
 // freed; rankings of weights that are gone would only take space.
-func (x *Executor) Forget(w *infer.Weights) { x.rankings.forget(w) }
+func (x *Executor) Forget(w *infer.Weights) {
+	x.rankings.forget(w)
+	x.ratios.forget(w)
+}
 
 // Compilations counts the programs compiled so far. A search whose candidates
 // differ in weights, densities and seeds only doesn't move it.

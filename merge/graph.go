@@ -29,7 +29,7 @@ type program struct {
 // After them come, if a program draws by rank, the ranks: uint32 [size] of each
 // source of each tensor.
 const (
-	argFloats   = iota // float32 [1 + tensors * perTensor]: lambda; of each tensor the weights, the scales, the shared parameters
+	argFloats   = iota // float64 [tensors * perTensor]: of each tensor the factors, the votes, the weights, the shared parameters: see floatArguments
 	argIntegers        // uint32 [tensors * sources * perMask]: see maskArguments
 	argTensors
 )
@@ -39,7 +39,7 @@ const (
 const perMask = 5
 
 // perTensor is how many numbers a tensor takes in argFloats.
-func (p program) perTensor() int { return 2*p.sources + p.shared }
+func (p program) perTensor() int { return 3*p.sources + p.shared }
 
 // build is the graph: the merged tensors, in the shapes and the dtype in which
 // the sources came, and one more scalar, for waiting until it has run.
@@ -86,88 +86,82 @@ func flat(tensors []*graph.Node) []*graph.Node {
 }
 
 // merge is the one core of all weighted sums: tensor t of the unit, given and
-// returned as float32 [size].
+// returned as float32 [size]. The sum of θ₀ and its differences is computed as
+// θ₀ − θ₀·Σ fₖ + Σ fₖ·θₖ, in which a source is not lost where it is much smaller than
+// the base. Package onepass computes the same, in the same order.
 func (p program) merge(flat []*graph.Node, args arguments, t int, dims []int) *graph.Node {
-	var sum twoFloat
-	parts := make([]twoFloat, p.sources) // what each source has to say in each entry
+	var base *graph.Node
+	differences, sources := flat, flat // without a base they are what the sources have to say
 	if p.base {
-		sum = twoFloat{hi: flat[0]}
-		for i, source := range flat[1:] {
-			parts[i] = difference(source, flat[0])
-		}
-	} else {
-		sum = twoFloat{hi: graph.ZerosLike(flat[0])}
-		for i, source := range flat {
-			parts[i] = twoFloat{hi: source}
+		base, sources = flat[0], flat[1:]
+		differences = make([]*graph.Node, p.sources)
+		for i, source := range sources {
+			differences[i] = graph.Sub(source, base)
 		}
 	}
-	for i := range parts {
-		parts[i] = p.thin(parts[i], args, t, i, dims)
+	heard := make([]*graph.Node, p.sources)  // bool [size], nil where all entries are
+	scales := make([]*graph.Node, p.sources) // float32, nil for 1
+	for i, d := range differences {
+		heard[i], scales[i] = p.thin(d, args, t, i, dims)
 	}
-	shares := p.shares(parts, args, t)
-	for i, part := range parts {
-		sum = sum.plus(part, graph.Mul(shares[i], args.lambda()))
+	if p.consensus != everyone {
+		p.elect(differences, heard, scales, args, t)
 	}
-	return sum.value()
+	var all, sum *graph.Node
+	shares := p.shares(heard, scales, args, t)
+	for _, share := range shares {
+		all = plus(all, share)
+	}
+	if p.base {
+		base = p.carried(base)
+		sum = graph.Sub(base, graph.Mul(base, all))
+	}
+	for i, source := range sources {
+		sum = plus(sum, graph.Mul(p.carried(source), shares[i]))
+	}
+	return narrow(sum)
 }
 
-// thin drops the entries of a difference that the method does not keep, and
-// rescales the others.
-func (p program) thin(d twoFloat, args arguments, t, source int, dims []int) twoFloat {
-	var keep *graph.Node // bool [size]
-	scale := args.scale(t, source)
+// thin says which entries of a difference the method keeps, bool [size] or nil for
+// all of them, and how it rescales these beside what the factors hold: float32
+// [size], a scalar, or nil.
+func (p program) thin(d *graph.Node, args arguments, t, source int, dims []int) (keep, scale *graph.Node) {
 	integer := func(i int) *graph.Node { return args.integer(t, source, i) }
 	switch p.sparsify {
 	case magnitude:
-		keep = largest(d.hi, integer(0))
+		keep = largest(d, integer(0))
 	case outliers:
-		keep = between(d.hi, integer(0), integer(1), integer(2))
+		keep = between(d, integer(0), integer(1), integer(2))
 	case bernoulli:
-		keep = drawn(d.hi, integer(0), integer(1), integer(2))
+		keep = drawn(d, integer(0), integer(1), integer(2))
 	case rankBernoulli:
 		limits := rankLimits(args.ranks[t*p.sources+source], dims, integer(2), integer(3))
-		keep = drawn(d.hi, integer(0), integer(1), limits)
+		keep = drawn(d, integer(0), integer(1), limits)
 		if p.rescale == RescaleDensity {
 			scale = inverse(limits)
 		}
 	default:
-		return d
+		return nil, nil
 	}
 	switch p.rescale {
 	case RescaleL1:
-		scale = ratio(d.hi, keep, graph.Abs, func(sum *graph.Node) *graph.Node { return sum })
+		scale = ratio(d, keep, graph.Abs, func(sum *graph.Node) *graph.Node { return sum })
 	case RescaleL2:
-		scale = ratio(d.hi, keep, graph.Square, graph.Sqrt)
+		scale = ratio(d, keep, graph.Square, graph.Sqrt)
 	}
-	return d.where(keep).times(scale)
+	return keep, scale
 }
 
-// ratio is a norm before dropping over the norm after it, and 1 where either is
-// next to nothing. The sums are carried in float64.
-func ratio(d, keep *graph.Node, of, norm func(*graph.Node) *graph.Node) *graph.Node {
-	size := of(graph.ConvertDType(d, dtypes.Float64))
-	before := norm(graph.ReduceAllSum(size))
-	after := norm(graph.ReduceAllSum(graph.Where(keep, size, graph.ZerosLike(size))))
-	tiny := graph.Const(d.Graph(), 1e-7)
-	defined := graph.And(graph.GreaterOrEqual(before, tiny), graph.GreaterOrEqual(after, tiny))
-	quotient := graph.Where(defined, graph.Div(before, graph.Max(after, tiny)), graph.OnesLike(before))
-	return graph.ConvertDType(quotient, dtypes.Float32)
-}
-
-// shares are the factors that the sources' entries are summed with: float32
-// scalars, or [size] where the sources are not all heard.
-func (p program) shares(parts []twoFloat, args arguments, t int) []*graph.Node {
-	shares := make([]*graph.Node, p.sources)
-	for i := range shares {
-		shares[i] = args.weight(t, i)
-	}
-	if p.consensus == everyone {
-		return shares // normalised beforehand: the divisor is the same in every entry
-	}
+// elect leaves of the entries that are kept those whose source is heard: whose sign
+// is that of the sum of all votes. Votes are float32.
+func (p program) elect(differences, heard, scales []*graph.Node, args arguments, t int) {
 	votes := make([]*graph.Node, p.sources)
 	var total *graph.Node
-	for i, part := range parts {
-		votes[i] = graph.Mul(part.hi, shares[i])
+	for i, d := range differences {
+		votes[i] = graph.Mul(d, scaled(narrow(args.vote(t, i)), scales[i]))
+		if heard[i] != nil {
+			votes[i] = graph.Where(heard[i], votes[i], graph.ZerosLike(votes[i]))
+		}
 		vote := votes[i]
 		if p.consensus == signOfCount {
 			vote = graph.Sign(vote)
@@ -176,19 +170,71 @@ func (p program) shares(parts []twoFloat, args arguments, t int) []*graph.Node {
 	}
 	zero := graph.ZerosLike(total)
 	positive := graph.GreaterOrEqual(total, zero) // a tie elects plus, as in mergekit
-	var divisor *graph.Node
 	for i, vote := range votes {
-		agrees := graph.Where(positive, graph.GreaterThan(vote, zero), graph.LessThan(vote, zero))
-		shares[i] = graph.Where(agrees, graph.BroadcastToDims(shares[i], zero.Shape().Dimensions...), zero)
-		divisor = plus(divisor, shares[i])
+		heard[i] = graph.Where(positive, graph.GreaterThan(vote, zero), graph.LessThan(vote, zero))
+	}
+}
+
+// shares are what the sources are multiplied with: scalars, or [size] where not all
+// are heard.
+func (p program) shares(heard, scales []*graph.Node, args arguments, t int) []*graph.Node {
+	shares := make([]*graph.Node, p.sources)
+	var divisor *graph.Node
+	for i := range shares {
+		share, weight := p.carried(args.factor(t, i)), p.carried(args.weight(t, i))
+		if scales[i] != nil {
+			share = scaled(share, p.carried(scales[i]))
+		}
+		if heard[i] != nil {
+			share, weight = where(heard[i], share), where(heard[i], weight)
+		}
+		shares[i], divisor = share, plus(divisor, weight)
 	}
 	if p.normalize {
-		divisor = graph.Where(graph.Equal(divisor, zero), graph.OnesLike(zero), divisor)
+		divisor = graph.Where(graph.Equal(divisor, graph.ZerosLike(divisor)), graph.OnesLike(divisor), divisor)
 		for i := range shares {
 			shares[i] = graph.Div(shares[i], divisor)
 		}
 	}
 	return shares
+}
+
+// carried gives numbers the dtype in which sums are carried, which has at least 13
+// bits more than the result.
+func (p program) carried(x *graph.Node) *graph.Node {
+	if p.round == dtypes.Float32 {
+		return wide(x)
+	}
+	return narrow(x)
+}
+
+// scaled multiplies a factor with a scale, if there is one.
+func scaled(factor, scale *graph.Node) *graph.Node {
+	if scale == nil {
+		return factor
+	}
+	return graph.Mul(factor, scale)
+}
+
+// where gives x, a scalar or [size], in some entries and zero in the others.
+func where(condition, x *graph.Node) *graph.Node {
+	x = graph.BroadcastToDims(x, condition.Shape().Dimensions...)
+	return graph.Where(condition, x, graph.ZerosLike(x))
+}
+
+// tinyNorm is what a norm has to be at least to be divided by, as in mergekit.
+const tinyNorm = 1e-7
+
+// ratio is a norm before dropping over the norm after it, and 1 where either is
+// next to nothing. The sums are carried in float64.
+func ratio(d, keep *graph.Node, of, norm func(*graph.Node) *graph.Node) *graph.Node {
+	size := of(graph.ConvertDType(d, dtypes.Float64))
+	before := norm(graph.ReduceAllSum(size))
+	after := norm(graph.ReduceAllSum(graph.Where(keep, size, graph.ZerosLike(size))))
+	tiny := graph.Const(d.Graph(), tinyNorm)
+	defined := graph.And(graph.GreaterOrEqual(before, tiny), graph.GreaterOrEqual(after, tiny))
+	quotient := graph.Where(defined, graph.Div(before, graph.Max(after, tiny)), graph.OnesLike(before))
+	return graph.ConvertDType(quotient, dtypes.Float32)
 }
 
 // arguments gives names to the numbers in a program's first two arguments.
@@ -198,13 +244,11 @@ type arguments struct {
 	ranks            []*graph.Node
 }
 
-func (a arguments) lambda() *graph.Node         { return pick(a.floats, 0) }
-func (a arguments) weight(t, i int) *graph.Node { return pick(a.floats, 1+t*a.perTensor()+i) }
-func (a arguments) scale(t, i int) *graph.Node  { return pick(a.floats, 1+t*a.perTensor()+a.sources+i) }
-func (a arguments) number(t, i int) *graph.Node {
-	return pick(a.floats, 1+t*a.perTensor()+2*a.sources+i)
-}
-func (a arguments) zero() *graph.Node { return pick(a.integers, perMask-1) }
+func (a arguments) factor(t, i int) *graph.Node { return pick(a.floats, t*a.perTensor()+i) }
+func (a arguments) vote(t, i int) *graph.Node   { return pick(a.floats, t*a.perTensor()+a.sources+i) }
+func (a arguments) weight(t, i int) *graph.Node { return pick(a.floats, t*a.perTensor()+2*a.sources+i) }
+func (a arguments) number(t, i int) *graph.Node { return pick(a.floats, t*a.perTensor()+3*a.sources+i) }
+func (a arguments) zero() *graph.Node           { return pick(a.integers, perMask-1) }
 
 func (a arguments) integer(t, source, i int) *graph.Node {
 	return pick(a.integers, (t*a.sources+source)*perMask+i)

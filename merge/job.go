@@ -209,12 +209,16 @@ func (x *Executor) runPart(ctx context.Context, j partJob, u unit) ([]*tensors.T
 	if err := cancelled(ctx); err != nil {
 		return nil, err
 	}
+	floats := j.floatArguments(u)
+	if out, ok, err := x.passUnit(ctx, j, u, floats, integers); ok || err != nil {
+		return out, err
+	}
 	ranks, err := x.rankArguments(ctx, j, u)
 	defer func() { device.Free(ranks...) }()
 	if err != nil {
 		return nil, err
 	}
-	args := []any{j.floatArguments(u), integers}
+	args := []any{floats, integers}
 	for t := u.from; t < u.to; t++ {
 		if j.program.base {
 			args = append(args, j.base.tensors[t])
@@ -241,11 +245,12 @@ func (x *Executor) runPart(ctx context.Context, j partJob, u unit) ([]*tensors.T
 	return out[:last], nil
 }
 
-// floatArguments are lambda and, for each tensor, the weights, the factors that
-// make up for what is dropped, and the parameters of the whole merge. A divisor
-// that is the same in every entry is divided by here.
-func (j partJob) floatArguments(u unit) []float32 {
-	out := []float32{float32(j.recipe.Lambda)}
+// floatArguments are, for each tensor: what each source's difference is multiplied
+// with in the sum; with what it votes; its weight in the divisor; and the parameters
+// of the whole merge. In the first two are the weights, and what makes up for what
+// is dropped; in the first are lambda and a divisor that is the same in all entries.
+func (j partJob) floatArguments(u unit) []float64 {
+	var out []float64
 	for t := u.from; t < u.to; t++ {
 		divisor := 1.0
 		if j.recipe.Normalize && j.choices.sums() && j.choices.consensus == everyone {
@@ -253,18 +258,19 @@ func (j partJob) floatArguments(u unit) []float32 {
 				divisor = sum
 			}
 		}
+		var factors, votes, weights []float64
 		for i, s := range j.recipe.Sources {
-			out = append(out, float32(s.Weight.at(j.input(t, i), 0)/divisor))
-		}
-		for i, s := range j.recipe.Sources {
-			scale := 1.0
-			if j.recipe.Rescale == RescaleDensity {
+			weight, scale := s.Weight.at(j.input(t, i), 0), 1.0
+			if j.program.rescale == "" && j.recipe.Rescale == RescaleDensity {
 				scale = 1 / s.Density.at(j.input(t, i), 1)
 			}
-			out = append(out, float32(scale))
+			factors = append(factors, j.recipe.Lambda*weight*scale/divisor)
+			votes = append(votes, weight*scale)
+			weights = append(weights, weight)
 		}
+		out = slices.Concat(out, factors, votes, weights)
 		for _, q := range j.choices.shared {
-			out = append(out, float32(j.recipe.Parameters[q.name].at(j.places[t], q.fallback)))
+			out = append(out, j.recipe.Parameters[q.name].at(j.places[t], q.fallback))
 		}
 	}
 	return out
@@ -293,17 +299,20 @@ func (x *Executor) maskArguments(ctx context.Context, j partJob, u unit) ([]uint
 				if err := cancelled(ctx); err != nil {
 					return nil, err
 				}
-				order, err := x.ranking(j, t, i, byMagnitude)
-				if err != nil {
+				size := j.sources[i].tensors[t].Shape().Size()
+				skip, keep := 0, keepCount(density, size)
+				if j.choices.sparsify == outliers {
+					skip = min(int(s.own(j, outlierShare, t, i)*float64(size)), size-keep)
+				}
+				var err error
+				if mask[0], err = x.pivot(ctx, j, t, i, skip+keep-1); err != nil {
 					return nil, err
 				}
-				skip, keep := 0, keepCount(density, len(order))
-				if j.choices.sparsify == outliers {
-					skip = min(int(s.own(j, outlierShare, t, i)*float64(len(order))), len(order)-keep)
-				}
-				mask[0] = order[skip+keep-1]
 				if skip > 0 {
-					mask[1], mask[2] = 1, order[skip-1]
+					mask[1] = 1
+					if mask[2], err = x.pivot(ctx, j, t, i, skip-1); err != nil {
+						return nil, err
+					}
 				}
 			case bernoulli:
 				key := maskKey(j.recipe.Seed, s.Model, j.places[t].name)

@@ -250,8 +250,10 @@ func TestResultsAreRoundedOnce(t *testing.T) {
 		r.DType = "bfloat16"
 		got := runJob(t, x, toyJob(t, r, models))
 		for i := range exact {
-			for e, v := range exact[i] {
-				require.Equal(t, bfloat16.FromFloat32(v).Float32(), got[i][e], "%s: tensor %d entry %d", m, i, e)
+			for e, v := range exact[i] { // weighted sums are carried in float32, and may round to either side of a middle
+				error := max(1, float32(math.Abs(float64(v)))) / (1 << 21)
+				require.LessOrEqual(t, bfloat16.FromFloat32(v-error).Float32(), got[i][e], "%s: tensor %d entry %d", m, i, e)
+				require.GreaterOrEqual(t, bfloat16.FromFloat32(v+error).Float32(), got[i][e], "%s: tensor %d entry %d", m, i, e)
 			}
 		}
 		r.DType = "float16"
@@ -418,6 +420,7 @@ func TestTiesAmongMagnitudesKeepNoMoreThanAsked(t *testing.T) {
 
 func TestRankingsAreKeptWithinTheBudgetAndForgotten(t *testing.T) {
 	x := newExecutor(t)
+	x.onePass = false // orders of all entries, not counts
 	models := toys(8)
 	r := toyRecipe(TIES)
 	r.Sources[2].Density = Numbers(0.5)

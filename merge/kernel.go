@@ -59,43 +59,43 @@ func (o operands) restore(x *graph.Node) *graph.Node {
 	return x
 }
 
-// parameter is one of the merge's own numbers, as a float32 scalar.
+// parameter is one of the merge's own numbers, as a float64 scalar.
 func (o operands) parameter(name string) *graph.Node {
 	return o.number(o.t, slices.Index(o.names, name))
 }
 
-// parts are what the sources differ by from the base, or all of them without one.
-func (o operands) parts() []twoFloat {
-	parts := make([]twoFloat, len(o.sources))
+// parts are what the sources differ by from the base, or all of them without one:
+// float32, for what is compared and measured. Sums are made of the sources.
+func (o operands) parts() []*graph.Node {
+	parts := make([]*graph.Node, len(o.sources))
 	for i, x := range o.sources {
-		parts[i] = twoFloat{hi: x}
-		if o.base != nil {
-			parts[i] = difference(x, o.base)
+		if parts[i] = x; o.base != nil {
+			parts[i] = graph.Sub(x, o.base)
 		}
 	}
 	return parts
 }
 
-// sum adds the parts, each with its factor, to the base if there is one. A factor
-// is float32, of a shape that fits.
-func (o operands) sum(parts []twoFloat, factors []*graph.Node) *graph.Node {
-	total := twoFloat{hi: o.base}
-	if o.base == nil {
-		total.hi = graph.ZerosLike(o.sources[0])
+// sum adds what the sources differ by from the base, each with its factor, to the
+// base if there is one: float32, carried in float64, as base·(1 − Σ fₖ) + Σ fₖ·xₖ. A
+// factor is float64, of a shape that fits.
+func (o operands) sum(factors []*graph.Node) *graph.Node {
+	var sum, all *graph.Node
+	for i, x := range o.sources {
+		sum, all = plus(sum, graph.Mul(wide(x), factors[i])), plus(all, factors[i])
 	}
-	for i, part := range parts {
-		total = total.plus(part, factors[i])
+	if o.base != nil {
+		sum = graph.Add(graph.Mul(wide(o.base), graph.OneMinus(all)), sum)
 	}
-	return total.value()
+	return narrow(sum)
 }
 
 // nearSwap takes over what the source has where it is close to the base: an
 // entry moves by its difference, but by no more than about t.
 func nearSwap(o operands) *graph.Node {
-	d := difference(o.sources[0], o.base)
-	size := graph.MaxScalar(graph.Abs(d.hi), 1e-6)
+	size := graph.MaxScalar(graph.Abs(wide(o.parts()[0])), 1e-6)
 	share := graph.ClipScalar(graph.Div(o.parameter("t"), size), 0, 1)
-	return o.sum([]twoFloat{d}, []*graph.Node{share})
+	return o.sum([]*graph.Node{share})
 }
 
 // sce weighs each source by the energy of its difference from the base, and hears
@@ -106,14 +106,14 @@ func sce(o operands) *graph.Node {
 	if o.selects {
 		keep := o.varied(parts)
 		for i := range parts {
-			parts[i] = parts[i].where(keep)
+			parts[i] = where(keep, parts[i])
 		}
 	}
 	energies := make([]*graph.Node, len(parts))
 	var total, energy *graph.Node
 	for i, part := range parts {
-		energies[i] = graph.ReduceAllMean(graph.Square(wide(part.hi)))
-		total, energy = plus(total, part.hi), plus(energy, energies[i])
+		energies[i] = graph.ReduceAllMean(graph.Square(wide(part)))
+		total, energy = plus(total, part), plus(energy, energies[i])
 	}
 	zero := graph.ZerosLike(total)
 	positive := graph.GreaterOrEqual(total, zero)
@@ -122,34 +122,34 @@ func sce(o operands) *graph.Node {
 	for i, part := range parts {
 		weight := graph.Where(graph.LessThan(energy, graph.Const(o.floats.Graph(), 1e-6)),
 			graph.Const(o.floats.Graph(), 1/float64(len(parts))), graph.Div(energies[i], energy))
-		agrees := graph.Where(positive, graph.GreaterThan(part.hi, zero), graph.LessThan(part.hi, zero))
-		shares[i] = graph.Where(agrees, graph.BroadcastToDims(narrow(weight), zero.Shape().Dimensions...), zero)
+		agrees := graph.Where(positive, graph.GreaterThan(part, zero), graph.LessThan(part, zero))
+		shares[i] = where(agrees, weight)
 		divisor = plus(divisor, shares[i])
 	}
 	divisor = graph.MaxScalar(divisor, 1e-6)
 	for i := range shares {
 		shares[i] = graph.Div(shares[i], divisor)
 	}
-	return o.sum(parts, shares)
+	return o.sum(shares)
 }
 
 // varied says in which entries the variance between parts is among the largest:
 // a share, select_topk, of the entries in which there is any.
-func (o operands) varied(parts []twoFloat) *graph.Node {
+func (o operands) varied(parts []*graph.Node) *graph.Node {
 	g := o.floats.Graph()
 	var mean, variance *graph.Node
 	for _, part := range parts {
-		mean = plus(mean, part.hi)
+		mean = plus(mean, part)
 	}
 	mean = graph.DivScalar(mean, float64(len(parts)))
 	for _, part := range parts {
-		variance = plus(variance, graph.Square(graph.Sub(part.hi, mean)))
+		variance = plus(variance, graph.Square(graph.Sub(part, mean)))
 	}
 	variance = graph.DivScalar(variance, float64(len(parts)))
 	flat := graph.Reshape(variance, variance.Shape().Size())
 	some := graph.GreaterThan(flat, graph.ZerosLike(flat))
 	count := narrow(graph.ReduceAllSum(graph.ConvertDType(some, dtypes.Float64)))
-	keep := graph.ConvertDType(graph.Mul(count, o.parameter("select_topk")), dtypes.Int32)
+	keep := graph.ConvertDType(graph.Mul(count, narrow(o.parameter("select_topk"))), dtypes.Int32)
 	none := graph.LessOrEqual(keep, graph.Const(g, int32(0)))
 	last := graph.MaxScalar(graph.AddScalar(keep, -1), 0)
 	pivot := graph.Reshape(graph.DynamicSlice(descending(flat), []*graph.Node{last}, []int{1}))
@@ -165,50 +165,47 @@ func arceeFusion(o operands) *graph.Node {
 	source, base := graph.Softmax(wide(o.sources[0]), -1), graph.Softmax(wide(o.base), -1)
 	source, base = graph.AddScalar(source, 1e-8), graph.AddScalar(base, 1e-8)
 	divergence := graph.ReduceAndKeep(graph.Mul(source, graph.Log(graph.Div(source, base))), graph.ReduceSum, -1)
-	d := difference(o.sources[0], o.base)
-	importance := narrow(graph.Mul(graph.Abs(wide(d.hi)), divergence))
+	importance := narrow(graph.Mul(graph.Abs(wide(o.parts()[0])), divergence))
 	size := importance.Shape().Size()
 	sorted := graph.Sort(graph.Reshape(importance, size), 0, true)
 	quartile := func(i int) *graph.Node { return pick(sorted, i*(size-1)/4) }
 	threshold := graph.Add(quartile(2), graph.MulScalar(graph.Sub(quartile(3), quartile(1)), 1.5))
-	kept := d.where(graph.GreaterOrEqual(importance, threshold))
-	return o.sum([]twoFloat{kept}, []*graph.Node{graph.ScalarOne(o.floats.Graph(), dtypes.Float32)})
+	return o.sum([]*graph.Node{wide(graph.GreaterOrEqual(importance, threshold))})
 }
 
 // ram averages what several sources have changed, and takes over what only one
 // has.
 func ram(o operands) *graph.Node {
-	parts := o.parts()
-	changed, counts := o.changed(parts)
-	return o.sum(parts, ramShares(changed, counts, nil))
+	changed, counts := o.changed()
+	return o.sum(ramShares(changed, counts, nil))
 }
 
 // ramPlus is ram that strengthens what only one source has changed, by how much
 // of its changes it shares with others.
 func ramPlus(o operands) *graph.Node {
-	parts := o.parts()
-	changed, counts := o.changed(parts)
+	changed, counts := o.changed()
 	one := graph.OnesLike(counts)
-	strengths := make([]*graph.Node, len(parts))
-	for i := range parts {
+	strengths := make([]*graph.Node, len(changed))
+	for i := range changed {
 		number := func(of *graph.Node) *graph.Node {
 			return graph.ReduceAllSum(graph.ConvertDType(graph.And(changed[i], of), dtypes.Float64))
 		}
 		shared, alone := number(graph.GreaterThan(counts, one)), number(graph.Equal(counts, one))
-		overlap := graph.Div(shared, graph.Max(alone, wide(o.parameter("epsilon"))))
-		overlap = graph.Min(overlap, wide(o.parameter("alpha")))
-		strengths[i] = graph.OnePlus(graph.Mul(o.parameter("r"), narrow(overlap)))
+		overlap := graph.Div(shared, graph.Max(alone, o.parameter("epsilon")))
+		overlap = graph.Min(overlap, o.parameter("alpha"))
+		strengths[i] = graph.OnePlus(graph.Mul(o.parameter("r"), overlap))
 	}
-	return o.sum(parts, ramShares(changed, counts, strengths))
+	return o.sum(ramShares(changed, counts, strengths))
 }
 
 // changed says which entries each source has changed, and counts in how many
-// sources each is: float32.
-func (o operands) changed(parts []twoFloat) (changed []*graph.Node, counts *graph.Node) {
-	for _, part := range parts {
-		far := graph.GreaterThan(graph.Abs(part.hi), o.parameter("epsilon"))
+// sources each is: float64.
+func (o operands) changed() (changed []*graph.Node, counts *graph.Node) {
+	epsilon := narrow(o.parameter("epsilon"))
+	for _, part := range o.parts() {
+		far := graph.GreaterThan(graph.Abs(part), epsilon)
 		changed = append(changed, far)
-		counts = plus(counts, graph.ConvertDType(far, dtypes.Float32))
+		counts = plus(counts, wide(far))
 	}
 	return changed, counts
 }

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"context"
 	"sync"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -9,22 +10,31 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/merge/onepass"
 )
 
 // DefaultRankingBytes is how much host memory an executor spends on rankings
 // unless told otherwise.
 const DefaultRankingBytes = 4 << 30
 
-// rankings remembers in which order the entries of a difference rank by
-// magnitude, so that a search over densities sorts each tensor once. A ranking
-// takes four bytes an entry, in host memory. When the budget is full, any ones
+// rankings remembers how the entries of a difference rank by magnitude, so that a
+// search over densities looks once at each tensor. In the order of all entries a
+// ranking takes four bytes an entry, in host memory; as a count of them by size
+// (package onepass) next to nothing. When the budget is full, any ones
 // make place: the tensors of a model are visited in circles, for which dropping
 // the least recently used would drop exactly what is needed next.
 type rankings struct {
 	mu     sync.Mutex
 	budget int64
 	bytes  int64
-	known  map[rankingKey][]uint32
+	known  map[rankingKey]ranked
+}
+
+// ranked is one of them, with its size.
+type ranked struct {
+	order   []uint32         // nil for counts
+	counted *onepass.Ranking // nil for an order
+	bytes   int64
 }
 
 // rankingKey says whose difference from whom is ranked, in which tensor, and how.
@@ -35,17 +45,39 @@ type rankingKey struct {
 	vocabulary   string // that the rows are in the order of; empty: their own
 }
 
-// rankingKind is one of two ways to rank entries.
+// rankingKind is one of the ways to rank entries.
 type rankingKind int
 
 const (
 	byMagnitude rankingKind = iota // the positions of all, largest first
+	bySize                         // how many there are of each size
 	inRows                         // the rank of each in its row, smallest first
 )
 
-// ranking gives how the entries of a source's difference from the base rank. It
-// is remembered for weights that stay: a merge looks at each tensor once.
+// ranking gives how the entries of a source's difference from the base rank.
 func (x *Executor) ranking(j partJob, tensor, source int, kind rankingKind) ([]uint32, error) {
+	found, err := x.remembered(j, tensor, source, kind, func() (ranked, error) {
+		order, err := x.rank(j.sources[source].tensors[tensor], j.base.tensors[tensor], kind)
+		return ranked{order: order, bytes: int64(4 * len(order))}, err
+	})
+	return found.order, err
+}
+
+// counted gives how many entries of a source's difference there are of each size.
+func (x *Executor) counted(ctx context.Context, j partJob, tensor, source int, sizes onepass.Sizes) (*onepass.Ranking, error) {
+	found, err := x.remembered(j, tensor, source, bySize, func() (ranked, error) {
+		counted, err := onepass.Rank(ctx, sizes)
+		if err != nil {
+			return ranked{}, cancelled(ctx)
+		}
+		return ranked{counted: counted, bytes: counted.Bytes()}, nil
+	})
+	return found.counted, err
+}
+
+// remembered gives a ranking that is known, or makes it. It is remembered for weights
+// that stay: a merge looks at each tensor once.
+func (x *Executor) remembered(j partJob, tensor, source int, kind rankingKind, rank func() (ranked, error)) (ranked, error) {
 	from, base := j.sources[source], j.base
 	stay := from.owner != nil && base.owner != nil
 	key := rankingKey{source: from.owner, base: base.owner, tensors: [2]int{from.number(tensor), base.number(tensor)}, kind: kind}
@@ -53,15 +85,15 @@ func (x *Executor) ranking(j partJob, tensor, source int, kind rankingKind) ([]u
 		key.vocabulary = j.vocabulary.digest
 	}
 	if stay {
-		if order, ok := x.rankings.get(key); ok {
-			return order, nil
+		if known, ok := x.rankings.get(key); ok {
+			return known, nil
 		}
 	}
-	order, err := x.rank(from.tensors[tensor], base.tensors[tensor], kind)
+	made, err := rank()
 	if err == nil && stay {
-		x.rankings.put(key, order)
+		x.rankings.put(key, made)
 	}
-	return order, err
+	return made, err
 }
 
 // rank sorts on the device.
@@ -87,15 +119,15 @@ func (x *Executor) rank(source, base *tensors.Tensor, kind rankingKind) ([]uint3
 	return order, nil
 }
 
-func (r *rankings) get(key rankingKey) ([]uint32, bool) {
+func (r *rankings) get(key rankingKey) (ranked, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	order, ok := r.known[key]
-	return order, ok
+	known, ok := r.known[key]
+	return known, ok
 }
 
-func (r *rankings) put(key rankingKey, order []uint32) {
-	size := int64(4 * len(order))
+func (r *rankings) put(key rankingKey, made ranked) {
+	size := made.bytes
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.drop(key) // someone may have been faster
@@ -109,9 +141,9 @@ func (r *rankings) put(key rankingKey, order []uint32) {
 		r.drop(other)
 	}
 	if r.known == nil {
-		r.known = make(map[rankingKey][]uint32)
+		r.known = make(map[rankingKey]ranked)
 	}
-	r.known[key] = order
+	r.known[key] = made
 	r.bytes += size
 }
 
@@ -136,6 +168,6 @@ func (r *rankings) forgetAll() {
 
 // drop removes one; the caller holds the lock.
 func (r *rankings) drop(key rankingKey) {
-	r.bytes -= int64(4 * len(r.known[key]))
+	r.bytes -= r.known[key].bytes
 	delete(r.known, key)
 }

@@ -10,25 +10,29 @@ import (
 // products, in float64, and once for the sum; what is between works on a few
 // numbers for each vector, whatever the method.
 
-// products are those of each two parts, vector by vector: float64
+// products are those of each two parts (float64), vector by vector: float64
 // [vectors, parts, parts].
-func products(parts []twoFloat) *graph.Node {
+func products(parts []*graph.Node) *graph.Node {
 	n := len(parts)
-	exact := make([]*graph.Node, n)
-	for i, p := range parts {
-		exact[i] = wide(p.hi)
-		if p.lo != nil {
-			exact[i] = graph.Add(exact[i], wide(p.lo))
-		}
-	}
 	all := make([]*graph.Node, n*n) // each [vectors]
 	for i := range n {
 		for j := range i + 1 {
-			all[i*n+j] = graph.ReduceSum(graph.Mul(exact[i], exact[j]), -1)
+			all[i*n+j] = graph.ReduceSum(graph.Mul(parts[i], parts[j]), -1)
 			all[j*n+i] = all[i*n+j]
 		}
 	}
 	return graph.Reshape(graph.Stack(all, -1), -1, n, n)
+}
+
+// exact are the parts in float64, where next to nothing is lost of a difference.
+func (o operands) exact() []*graph.Node {
+	parts := make([]*graph.Node, len(o.sources))
+	for i, x := range o.sources {
+		if parts[i] = wide(x); o.base != nil {
+			parts[i] = graph.Sub(parts[i], wide(o.base))
+		}
+	}
+	return parts
 }
 
 // lengths are those of the vectors: float64 [vectors, parts].
@@ -88,38 +92,36 @@ func arc(t, cosine, straight *graph.Node) *graph.Node {
 }
 
 // combine is the sum of the parts with the factors of each vector: [vectors, parts].
-func (o operands) combine(parts []twoFloat, factors *graph.Node) *graph.Node {
-	each := make([]*graph.Node, len(parts))
-	for i := range parts {
-		each[i] = narrow(column(factors, i))
+func (o operands) combine(factors *graph.Node) *graph.Node {
+	each := make([]*graph.Node, len(o.sources))
+	for i := range each {
+		each[i] = column(factors, i)
 	}
-	return o.sum(parts, each)
+	return o.sum(each)
 }
 
 // slerp goes from the base to the source along the circle through both.
 func slerp(o operands) *graph.Node {
-	parts := []twoFloat{{hi: o.base}, {hi: o.sources[0]}}
-	o.base = nil
-	p := products(parts)
+	o.base, o.sources = nil, []*graph.Node{o.base, o.sources[0]}
+	p := products(o.exact())
 	long := lengths(p)
 	long = graph.Where(graph.GreaterThan(long, graph.Const(p.Graph(), 1e-8)), long, graph.OnesLike(long))
 	cosine := graph.ClipScalar(graph.Div(column(column(p, 1), 0), graph.Mul(column(long, 0), column(long, 1))), -1, 1)
 	straight := graph.GreaterThan(graph.Abs(cosine), graph.Const(p.Graph(), 0.9995))
-	return o.combine(parts, arc(wide(o.parameter("t")), cosine, straight))
+	return o.combine(arc(o.parameter("t"), cosine, straight))
 }
 
 // nuslerp goes from the one source to the other, as far as their weights say;
 // with a base between their differences from it.
 func nuslerp(o operands) *graph.Node {
-	parts := o.parts()
-	p := products(parts)
-	one := wide(o.weight(o.t, 1))
-	sum := graph.Add(wide(o.weight(o.t, 0)), one)
+	p := products(o.exact())
+	one := o.weight(o.t, 1)
+	sum := graph.Add(o.weight(o.t, 0), one)
 	t := graph.Where(graph.LessThan(graph.Abs(sum), graph.Const(p.Graph(), 1e-6)), graph.Const(p.Graph(), 0.5), graph.Div(one, sum))
 	long := graph.MaxScalar(lengths(p), 1e-7)
 	cosine := graph.ClipScalar(graph.Div(column(column(p, 1), 0), graph.Mul(column(long, 0), column(long, 1))), -1, 1)
 	straight := graph.LessOrEqual(graph.OneMinus(graph.Square(cosine)), graph.Const(p.Graph(), 1e-16))
-	return o.combine(parts, arc(t, cosine, straight))
+	return o.combine(arc(t, cosine, straight))
 }
 
 // multislerp is the weighted mean of the directions, found in the plane that
@@ -129,14 +131,13 @@ func multislerp(o operands) *graph.Node {
 	if len(o.sources) == 1 {
 		return o.sources[0]
 	}
-	parts := o.parts()
-	p := products(parts)
+	p := products(o.exact())
 	long := lengths(p)
 	weights := o.weights(p)
 	if o.normalize {
 		weights = graph.Div(weights, total(weights))
 	}
-	eps := wide(o.parameter("eps"))
+	eps := o.parameter("eps")
 	shrink := graph.Inverse(graph.Add(long, eps)) // to about unit length
 	p = graph.Mul(p, outer(shrink))
 	size := length(p, weights)
@@ -146,7 +147,7 @@ func multislerp(o operands) *graph.Node {
 	turn := graph.Add(length(p, tangent), eps)
 	factors := graph.Add(graph.Mul(mean, graph.Cos(turn)), graph.Mul(tangent, graph.Div(graph.Sin(turn), turn)))
 	factors = graph.Mul(graph.Mul(factors, shrink), total(graph.Mul(weights, long)))
-	return o.combine(parts, graph.Where(graph.BroadcastToDims(lost, weights.Shape().Dimensions...), weights, factors))
+	return o.combine(graph.Where(graph.BroadcastToDims(lost, weights.Shape().Dimensions...), weights, factors))
 }
 
 // weights are those of the sources, as often as there are vectors: float64
@@ -154,7 +155,7 @@ func multislerp(o operands) *graph.Node {
 func (o operands) weights(products *graph.Node) *graph.Node {
 	all := make([]*graph.Node, len(o.sources))
 	for i := range all {
-		all[i] = wide(o.weight(o.t, i))
+		all[i] = o.weight(o.t, i)
 	}
 	return graph.BroadcastToDims(graph.InsertAxes(graph.Stack(all, 0), 0), products.Shape().Dimensions[:2]...)
 }
@@ -167,10 +168,9 @@ func karcher(o operands) *graph.Node {
 	if n == 1 {
 		return o.sources[0]
 	}
-	parts := o.parts()
-	p := products(parts)
+	p := products(o.exact())
 	g := p.Graph()
-	tol := wide(o.parameter("tol"))
+	tol := o.parameter("tol")
 	long := lengths(p)
 	there := graph.GreaterThan(long, tol)
 	shrink := graph.Where(there, graph.Inverse(graph.Where(there, long, graph.OnesLike(long))), graph.ZerosLike(long))
@@ -201,7 +201,7 @@ func karcher(o operands) *graph.Node {
 		mean = choose(done, mean, next)
 	}
 	scale := graph.DivScalar(total(long), float64(n))
-	return o.combine(parts, graph.Mul(graph.Mul(mean, shrink), scale))
+	return o.combine(graph.Mul(graph.Mul(mean, shrink), scale))
 }
 
 // choose is Where with one condition for each row: [vectors, 1].
@@ -213,8 +213,7 @@ func choose(condition, yes, no *graph.Node) *graph.Node {
 // more their differences from the base point the same way.
 func modelStock(o operands) *graph.Node {
 	n := len(o.sources)
-	parts := o.parts()
-	p := products(parts)
+	p := products(o.exact())
 	long := lengths(p)
 	cosines := graph.ClipScalar(graph.Div(p, graph.MaxScalar(outer(long), 1e-6)), -1, 1)
 	var sum *graph.Node
@@ -228,5 +227,5 @@ func modelStock(o operands) *graph.Node {
 	singular := graph.LessThan(graph.Abs(divisor), graph.Const(p.Graph(), 1e-6))
 	share := graph.Div(cosine, graph.Where(singular, graph.OnesLike(divisor), divisor)) // n·cos/(…), of the mean: 1/n each
 	share = graph.Where(singular, graph.ZerosLike(share), share)
-	return o.combine(parts, graph.BroadcastToDims(share, long.Shape().Dimensions...))
+	return o.combine(graph.BroadcastToDims(share, long.Shape().Dimensions...))
 }

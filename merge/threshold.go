@@ -45,7 +45,7 @@ func between(x, pivot, skips, skipped *graph.Node) *graph.Node {
 // search ever sorts.
 func ranking(base, source *graph.Node) *graph.Node {
 	operands := flat([]*graph.Node{base, source})
-	return descending(graph.Abs(difference(operands[1], operands[0]).hi))
+	return descending(graph.Abs(graph.Sub(operands[1], operands[0])))
 }
 
 // descending orders the positions of values [size] that are not negative: the
@@ -68,10 +68,8 @@ func rowRanking(base, source *graph.Node) *graph.Node {
 		columns = dims[len(dims)-1]
 	}
 	rows := base.Shape().Size() / columns
-	wide := func(x *graph.Node) *graph.Node {
-		return graph.ConvertDType(graph.Reshape(x, rows, columns), dtypes.Float32)
-	}
-	bits := graph.Bitcast(graph.Abs(difference(wide(source), wide(base)).hi), dtypes.Uint32)
+	inRows := func(x *graph.Node) *graph.Node { return narrow(graph.Reshape(x, rows, columns)) }
+	bits := graph.Bitcast(graph.Abs(graph.Sub(inRows(source), inRows(base))), dtypes.Uint32)
 	position := graph.Iota(base.Graph(), shapes.Make(dtypes.Uint64, rows, columns), 1)
 	key := graph.BitwiseOr(graph.BitwiseShiftLeftScalar(graph.ConvertDType(bits, dtypes.Uint64), uint64(32)), position)
 	return graph.Reshape(graph.ConvertDType(graph.Sort(key, 1, true), dtypes.Uint32), rows*columns)
