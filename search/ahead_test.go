@@ -67,7 +67,7 @@ func TestAStoppedSearchWithSeveralCandidatesUnderWayGoesOn(t *testing.T) {
 			w = w.reopen(t)
 			w.done(t, id)
 			sameJSON(t, want, w.found(t, id))
-			requireAskedOnce(t, w.lab.questions(""), 3)
+			requireAskedOnce(t, w.lab.questions(""), small().Population)
 		})
 	}
 }

@@ -34,8 +34,10 @@ type Store interface {
 // of a store.Search.
 type record struct {
 	Search
-	// Layers is the number of blocks of the models, which fixes the space.
-	Layers int `json:"layers"`
+	// Layers is the number of blocks of the models, which fixes the space. Where a
+	// path is searched they are Depths, one for each of [Spec.pathModels].
+	Layers int   `json:"layers"`
+	Depths []int `json:"depths,omitempty"`
 	// TaskDigest is the content of the task when the search began.
 	TaskDigest string `json:"task_digest"`
 	// Optimizer has been told every finished generation and nothing else.
@@ -62,6 +64,14 @@ func (r *record) UnmarshalJSON(data []byte) error {
 	var err error
 	r.Optimizer, err = r.Spec.Optimizer.restore(wire.Optimizer)
 	return err
+}
+
+// depths are the numbers of blocks that the space is made of.
+func (r record) depths() []int {
+	if len(r.Depths) > 0 {
+		return r.Depths
+	}
+	return []int{r.Layers}
 }
 
 // replay gives all events of a search from what the store has.

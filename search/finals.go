@@ -155,6 +155,9 @@ func (x *runner) table() []Row {
 	spec := x.record.Spec
 	rows := []Row{{Role: RoleBase, Name: spec.Base}}
 	for _, name := range spec.Sources {
+		if name == spec.Base { // of a path
+			continue
+		}
 		rows = append(rows, Row{Role: RoleSource, Name: name})
 	}
 	return append(rows, Row{Role: RoleAverage, Name: string(RoleAverage)}, Row{Role: RoleWinner, Name: string(RoleWinner)})

@@ -32,7 +32,7 @@ func FuzzParseSpec(f *testing.F) {
 		rewritten, err := json.Marshal(again)
 		require.NoError(t, err)
 		require.Equal(t, string(written), string(rewritten))
-		space, err := NewSpace(spec, 2)
+		space, err := NewSpace(spec, []int{2})
 		if err != nil {
 			require.Equal(t, fault.Invalid, fault.CodeOf(err))
 			return

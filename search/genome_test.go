@@ -17,7 +17,7 @@ func space(t *testing.T, layers int, change func(*Spec)) *Space {
 	if change != nil {
 		change(&spec)
 	}
-	s, err := NewSpace(spec.WithDefaults(), layers)
+	s, err := NewSpace(spec.WithDefaults(), []int{layers})
 	require.NoError(t, err)
 	return s
 }
@@ -61,9 +61,9 @@ func TestSpaceHasAParameterForEachSourceGroupAndKind(t *testing.T) {
 	} {
 		assert.Equal(t, c.want, labels(space(t, 2, c.change)), name)
 	}
-	_, err := NewSpace(Spec{Task: "t", Base: "b", Sources: []string{"s"}, WeightRange: Range{1, 1}}, 2)
+	_, err := NewSpace(Spec{Task: "t", Base: "b", Sources: []string{"s"}, WeightRange: Range{1, 1}}, []int{2})
 	assert.Equal(t, fault.Invalid, fault.CodeOf(err))
-	_, err = NewSpace(Spec{Task: "t", Base: "b", Sources: []string{"s"}, Groups: merge.Blocks}, 8200)
+	_, err = NewSpace(Spec{Task: "t", Base: "b", Sources: []string{"s"}, Groups: merge.Blocks}, []int{8200})
 	assert.Equal(t, fault.Invalid, fault.CodeOf(err), "too many parameters")
 }
 

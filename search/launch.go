@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/search/task"
 )
 
@@ -75,7 +76,7 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 	if n := t.Count(task.Search); spec.SampleSize > n {
 		return record{}, fault.Bad("sample_size", "the task has %d search problems, not %d", n, spec.SampleSize)
 	}
-	layers, err := s.lab.Fit(ctx, spec.example())
+	depths, err := s.depths(ctx, spec)
 	if err != nil {
 		return record{}, err
 	}
@@ -84,7 +85,7 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 			return record{}, err
 		}
 	}
-	space, err := NewSpace(spec, layers)
+	space, err := NewSpace(spec, depths)
 	if err != nil {
 		return record{}, err
 	}
@@ -99,10 +100,32 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 			ID: newID(), State: Queued, Spec: spec, Parameters: space.Parameters(),
 			CreatedAt: now, Progress: Progress{Sigma: opt.Sigma()}, LastEvent: 1,
 		},
-		Layers: layers, TaskDigest: t.Digest, Optimizer: opt,
+		Layers: depths[0], TaskDigest: t.Digest, Optimizer: opt,
 		Milestones: []Event{{Number: 1, At: now, Type: StateChanged, State: Queued}},
 	}
+	if spec.Path != nil {
+		r.Depths = depths
+	}
 	return r, nil
+}
+
+// depths checks that the models of a spec are there and fit, and gives their
+// numbers of blocks, as [NewSpace] wants them.
+func (s *Service) depths(ctx context.Context, spec Spec) ([]int, error) {
+	layers, err := s.lab.Fit(ctx, spec.example())
+	if err != nil || spec.Path == nil {
+		return []int{layers}, err
+	}
+	var depths []int
+	for _, name := range spec.pathModels() {
+		alone := merge.NewRecipe(merge.Linear)
+		alone.Sources = []merge.Source{{Model: name, Weight: merge.Numbers(1)}}
+		if layers, err = s.lab.Fit(ctx, alone); err != nil {
+			return nil, err
+		}
+		depths = append(depths, layers)
+	}
+	return depths, nil
 }
 
 // newID names a search.

@@ -68,7 +68,7 @@ func TestEveryOptimizerIsAFunctionOfItsState(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			spec := small(change).WithDefaults()
 			require.NoError(t, spec.Validate())
-			space, err := NewSpace(spec, 4)
+			space, err := NewSpace(spec, []int{4})
 			require.NoError(t, err)
 			opt, err := spec.optimizer(space)
 			require.NoError(t, err)

@@ -125,7 +125,7 @@ func (x *runner) prepare(ctx context.Context) error {
 	if x.task.Digest != x.record.TaskDigest {
 		return fault.New(fault.Conflict, "the task %q has changed since the search began: scores from before and after can't be compared", x.task.Name)
 	}
-	if x.space, err = NewSpace(x.record.Spec, x.record.Layers); err != nil {
+	if x.space, err = NewSpace(x.record.Spec, x.record.depths()); err != nil {
 		return err
 	}
 	if x.record.Optimizer == nil {

@@ -42,9 +42,13 @@ type Spec struct {
 	// Method is the way of merging. Default: "task_arithmetic".
 	Method merge.Method `json:"method"`
 	// Groups says how finely layers are grouped. Default: "halves".
-	Groups merge.Grouping `json:"groups"`
+	Groups merge.Grouping `json:"groups,omitempty"`
+	// Path searches for a path through the layers of the models instead: weights stay
+	// as they are. Then method is "dataflow", base lends embeddings, head and
+	// tokenizer, and what is said of weights doesn't apply.
+	Path *PathSpec `json:"path,omitempty"`
 	// WeightRange bounds every weight. Default: 0 to 1.5.
-	WeightRange Range `json:"weight_range"`
+	WeightRange Range `json:"weight_range,omitzero"`
 	// DensityRange bounds every density. Default: 0.1 to 1, in methods that drop
 	// entries; the others take none.
 	DensityRange Range `json:"density_range,omitzero"`
@@ -120,11 +124,17 @@ const (
 // Population stays 0, until the number of parameters is known.
 func (s Spec) WithDefaults() Spec {
 	setDefault(&s.Name, s.Task)
-	setDefault(&s.Method, DefaultMethod)
-	setDefault(&s.Groups, DefaultGroups)
-	setDefault(&s.WeightRange, DefaultWeightRange())
-	if s.Method.Sparsifies() {
-		setDefault(&s.DensityRange, DefaultDensityRange())
+	if s.Path != nil || s.Method == merge.Dataflow {
+		setDefault(&s.Method, merge.Dataflow)
+		setDefault(&s.Path, &PathSpec{})
+		s.Path = s.Path.withDefaults()
+	} else {
+		setDefault(&s.Method, DefaultMethod)
+		setDefault(&s.Groups, DefaultGroups)
+		setDefault(&s.WeightRange, DefaultWeightRange())
+		if s.Method.Sparsifies() {
+			setDefault(&s.DensityRange, DefaultDensityRange())
+		}
 	}
 	setDefault(&s.Sigma, DefaultSigma)
 	s.Optimizer = s.Optimizer.withDefaults()
@@ -171,11 +181,17 @@ func (s Spec) Validate() error {
 	if s.Fitness != Accuracy && s.Fitness != Shaped {
 		return fault.Bad("fitness", "unknown fitness %q: it is one of %s, %s", string(s.Fitness), Accuracy, Shaped)
 	}
-	if !s.Method.Weighs() {
+	if s.Path != nil {
+		if err := s.validatePath(); err != nil {
+			return err
+		}
+	} else if !s.Method.Weighs() {
 		return fault.Bad("method", "%q finds the weights of its sources by itself: there is nothing to search", string(s.Method))
 	}
-	if err := s.validateRanges(); err != nil {
-		return err
+	if s.Path == nil {
+		if err := s.validateRanges(); err != nil {
+			return err
+		}
 	}
 	if err := s.Optimizer.validate(); err != nil {
 		return err
@@ -249,6 +265,13 @@ func (s Spec) validateRanges() error {
 
 // example is a recipe of the spec's kind, to check what recipes check.
 func (s Spec) example() merge.Recipe {
+	if s.Path != nil {
+		r := merge.Recipe{Method: merge.Dataflow, Base: s.Base}
+		for _, name := range s.pathModels() {
+			r.Path = append(r.Path, merge.Hop{Model: name})
+		}
+		return r
+	}
 	r := s.recipe()
 	for i := range r.Sources {
 		r.Sources[i].Weight = merge.Numbers(1)
@@ -282,7 +305,11 @@ func (s Spec) average() merge.Recipe {
 	if s.DType != "" {
 		r.DType = s.DType
 	}
-	for _, name := range s.Sources {
+	models := s.Sources
+	if s.Path != nil {
+		models = s.pathModels()
+	}
+	for _, name := range models {
 		r.Sources = append(r.Sources, merge.Source{Model: name, Weight: merge.Numbers(1)})
 	}
 	return r

@@ -27,6 +27,7 @@ func ParseSpec(data []byte) (Spec, error) {
 		// recipes have their own parser.
 		WeightRange  []*float64      `json:"weight_range"`
 		DensityRange []*float64      `json:"density_range"`
+		Path         json.RawMessage `json:"path"`
 		Start        json.RawMessage `json:"start"`
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -43,6 +44,10 @@ func ParseSpec(data []byte) (Spec, error) {
 		readRange("density_range", wire.DensityRange, &spec.DensityRange),
 	); err != nil {
 		return Spec{}, err
+	}
+	var err error
+	if spec.Path, err = parsePath(wire.Path); err != nil {
+		return Spec{}, within("path", err)
 	}
 	if len(wire.Start) > 0 && string(wire.Start) != "null" {
 		r, err := merge.ParseRecipe(wire.Start)
@@ -70,6 +75,25 @@ func ParseOptimizerOptions(data []byte) (OptimizerOptions, error) {
 		return o, fault.New(fault.Invalid, "something follows the JSON object")
 	}
 	return o, nil
+}
+
+// parsePath reads a PathSpec, if there is one.
+func parsePath(data json.RawMessage) (*PathSpec, error) {
+	if len(data) == 0 || string(data) == "null" {
+		return nil, nil
+	}
+	type plain PathSpec
+	var wire struct {
+		plain
+		ScaleRange []*float64 `json:"scale_range"`
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&wire); err != nil {
+		return nil, explain(err)
+	}
+	p := PathSpec(wire.plain)
+	return &p, readRange("scale_range", wire.ScaleRange, &p.ScaleRange)
 }
 
 // readRange takes a list of two numbers, if there is one.

@@ -9,7 +9,7 @@ import (
 func TestTrialsAreTheCandidatesOfAnOptimizerThatIsToldTheirFitness(t *testing.T) {
 	w := newWorld(t)
 	s := w.done(t, w.launch(t, small()))
-	space, err := NewSpace(s.Spec, 4)
+	space, err := NewSpace(s.Spec, []int{4})
 	require.NoError(t, err)
 	opt, err := s.Spec.optimizer(space)
 	require.NoError(t, err)
