@@ -34,6 +34,8 @@ type fakeLab struct {
 	before func(ctx context.Context, q question) error
 	// publishing is called before each publication.
 	publishing func(ctx context.Context) error
+	// gone says which models are not there.
+	gone func(name string) bool
 	// width is how many candidates can be tried at once; 0 means one.
 	width int
 
@@ -56,7 +58,7 @@ func (l *fakeLab) Width(context.Context) int { return max(1, l.width) }
 
 func (l *fakeLab) Fit(_ context.Context, r merge.Recipe) (int, error) {
 	for _, name := range r.Models() {
-		if name == "stranger" {
+		if name == "stranger" || l.gone != nil && l.gone(name) {
 			return 0, fault.New(fault.NotFound, "there is no model %q", name)
 		}
 	}
@@ -78,6 +80,14 @@ func (l *fakeLab) Evaluate(ctx context.Context, r merge.Recipe, _ *task.Task, pr
 	var weights []float64
 	for _, s := range r.Sources {
 		weights = append(weights, s.Weight.Values[0])
+	}
+	if len(r.Path) > 0 { // the more hops are the second model's
+		weights = []float64{0, 0.4}
+		for _, h := range r.Path {
+			if h.Model == "ja" {
+				weights[0] += 1 / float64(len(r.Path))
+			}
+		}
 	}
 	return l.answer(ctx, question{recipe: string(canonical)}, weights, problems)
 }

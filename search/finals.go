@@ -216,5 +216,8 @@ func (x *runner) publish(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := x.goOn(ctx); err != nil {
+		return err
+	}
 	return x.enter(ctx, Done)
 }

@@ -20,6 +20,11 @@ func (s *Service) Launch(ctx context.Context, spec Spec) (Search, error) {
 		return Search{}, err
 	}
 	defer s.runners.Done()
+	return s.put(ctx, r)
+}
+
+// put stores a search that is about to begin, and queues it. Its place is reserved.
+func (s *Service) put(ctx context.Context, r record) (Search, error) {
 	// A store that is out of reach is the caller's to know, not to wait for. The
 	// claim goes first: whoever finds a search without one would continue it.
 	claim, err := s.claim(ctx, r.ID)
@@ -35,7 +40,7 @@ func (s *Service) Launch(ctx context.Context, spec Spec) (Search, error) {
 		return Search{}, err
 	}
 	x := newRunner(s.ctx, s, r, nil, claim)
-	s.log.Info("search is queued", "search", r.ID, "task", spec.Task, "parameters", len(r.Parameters))
+	s.log.Info("search is queued", "search", r.ID, "task", r.Spec.Task, "parameters", len(r.Parameters))
 	s.enqueue(x)
 	return x.look(), nil
 }
@@ -83,6 +88,11 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 	if spec.Alias != "" { // known now, and not after the whole budget is spent
 		if err := s.lab.CheckAlias(ctx, spec.Alias); err != nil {
 			return record{}, err
+		}
+	}
+	if spec.Then != nil { // what is wrong with it is known now, and not after hours
+		if _, err := s.plan(ctx, spec.Then.after(spec.Base)); err != nil {
+			return record{}, within("then", err)
 		}
 	}
 	space, err := NewSpace(spec, depths)

@@ -34,6 +34,8 @@ type runner struct {
 	// replyBytes is how much of the replies of a trial is kept.
 	replyBytes int
 
+	launchNext func(ctx context.Context, done Search) (id string, err error)
+
 	cancel context.CancelCauseFunc
 	ctx    context.Context
 	ended  chan struct{} // closed when run, or whoever ends the search instead of it, is through
@@ -59,7 +61,7 @@ func newRunner(ctx context.Context, s *Service, r record, trials []Trial, claim 
 		id: r.ID, lab: s.lab, tasks: s.tasks, keeper: s.keeper.under(claim), replyBytes: s.replyBytes,
 		log:    s.log.With("search", r.ID),
 		ended:  make(chan struct{}),
-		record: r, trials: trials,
+		record: r, trials: trials, launchNext: s.launchNext,
 	}
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	x.events = newEventLog(r.replay(trials))

@@ -54,6 +54,12 @@ type Search struct {
 	// Winner is the recipe that was found, once it has been chosen.
 	Winner *Winner `json:"winner,omitempty"`
 
+	// Next is the id of the search that follows, once it has begun, NextFailure why it
+	// could not, and Previous the id of the one that this one follows.
+	Next        string `json:"next,omitempty"`
+	NextFailure string `json:"next_failure,omitempty"` // why it could not begin
+	Previous    string `json:"previous,omitempty"`     // the id of the search before
+
 	// LastEvent is the number of the latest event.
 	LastEvent int `json:"last_event"`
 }

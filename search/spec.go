@@ -94,6 +94,10 @@ type Spec struct {
 	// Alias is the name under which the winner is served. Empty: only by its
 	// recipe's id.
 	Alias string `json:"alias,omitempty"`
+
+	// Then is a search that begins when this one is done, with its winner among the
+	// models, by the name "$winner". So the paper's PS + DFS is one request.
+	Then *Spec `json:"then,omitempty"`
 }
 
 // The defaults of a Spec.
@@ -219,6 +223,9 @@ func (s Spec) Validate() error {
 		if err := s.Start.Validate(); err != nil {
 			return within("start", err)
 		}
+	}
+	if err := s.validateThen(); err != nil {
+		return within("then", err)
 	}
 	return translate(s.example().Validate())
 }

@@ -20,6 +20,22 @@ func ParseSpec(data []byte) (Spec, error) {
 	if len(data) > MaxSpecBytes {
 		return Spec{}, fault.New(fault.TooLarge, "a search of %d bytes: at most %d", len(data), MaxSpecBytes)
 	}
+	spec, err := parseSpec(data, MaxStages)
+	if err != nil {
+		return Spec{}, err
+	}
+	spec = spec.WithDefaults()
+	if err := spec.Validate(); err != nil {
+		return Spec{}, err
+	}
+	return spec, nil
+}
+
+// parseSpec reads a spec, and those that follow it, as far as to stages of them.
+func parseSpec(data []byte, stages int) (Spec, error) {
+	if stages == 0 {
+		return Spec{}, fault.Bad("", "a search of more than %d stages", MaxStages)
+	}
 	type plain Spec
 	var wire struct {
 		plain
@@ -29,6 +45,7 @@ func ParseSpec(data []byte) (Spec, error) {
 		DensityRange []*float64      `json:"density_range"`
 		Path         json.RawMessage `json:"path"`
 		Start        json.RawMessage `json:"start"`
+		Then         json.RawMessage `json:"then"`
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -56,9 +73,12 @@ func ParseSpec(data []byte) (Spec, error) {
 		}
 		spec.Start = &r
 	}
-	spec = spec.WithDefaults()
-	if err := spec.Validate(); err != nil {
-		return Spec{}, err
+	if len(wire.Then) > 0 && string(wire.Then) != "null" {
+		then, err := parseSpec(wire.Then, stages-1)
+		if err != nil {
+			return Spec{}, within("then", err)
+		}
+		spec.Then = &then
 	}
 	return spec, nil
 }
