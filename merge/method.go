@@ -33,6 +33,12 @@ const (
 	ArceeFusion     Method = "arcee_fusion"
 	RAM             Method = "ram"
 	RAMPlusTL       Method = "ramplus_tl"
+
+	// Dataflow leaves weights as they are and says instead which way tokens take
+	// through the blocks of several models (paper, section 3.2): a [Recipe.Path].
+	// Nothing is merged, so it is no row of the methods' table and [Methods] does not
+	// list it.
+	Dataflow Method = "dataflow"
 )
 
 // The ways to make up for what sparsification drops from a task vector.

@@ -8,12 +8,6 @@ import (
 	"github.com/mergeway/mergeway/fault"
 )
 
-// Dataflow leaves weights as they are and says instead which way tokens take
-// through the blocks of several models (paper, section 3.2): a [Recipe.Path].
-// Nothing is merged, so it is no row of the methods' table and [Methods] does not
-// list it.
-const Dataflow Method = "dataflow"
-
 // MaxHops is the longest path. The paper's is one of 192 places at the most.
 const MaxHops = 1024
 
