@@ -26,6 +26,7 @@ type Part struct {
 	Base   bool   // it is the base
 	Merged bool   // it is one of the sources
 	Digest string // over its content as it is now; empty if it is gone
+	Recipe string // the id of the recipe that makes it, for an input
 }
 
 // Making tells how long a model took.
@@ -77,16 +78,23 @@ func (c *Catalog) describeParts(card *Card) error {
 		return err
 	}
 	digests := map[string]string{}
-	for _, name := range r.Models() {
-		part := Part{Name: name, Base: name == r.Base && r.Method.NeedsBase(), Merged: r.Merges(name)}
+	for _, name := range r.Leaves() {
 		s, err := c.source(name)
 		if err == nil {
-			part.Digest, err = s.readDigest()
+			digests[name], err = s.readDigest()
 		}
 		if code := fault.CodeOf(err); err != nil && code != fault.NotFound && code != fault.Damaged {
 			return err
 		}
-		digests[name] = part.Digest
+	}
+	for _, name := range r.Models() {
+		part := Part{Name: name, Base: name == r.Base && r.Method.NeedsBase(), Merged: r.Merges(name), Digest: digests[name]}
+		if in, ok := r.Inputs[name]; ok {
+			part.Digest = ""
+			if digest, err := in.Digest(digests); err == nil { // fails where one of its sources is gone
+				part.Digest, part.Recipe = digest, recipeID(digest)
+			}
+		}
 		card.Parts = append(card.Parts, part)
 	}
 	now, err := c.identify(r, digests) // fails where one is gone

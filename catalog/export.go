@@ -39,7 +39,7 @@ func (c *Catalog) Export(ctx context.Context, id string, o ExportOptions) error 
 	defer lease.Release()
 	// The model may have been here since before its sources changed; the parent's
 	// files and the digests would then be another model's.
-	for _, name := range r.Models() {
+	for _, name := range r.Leaves() {
 		s, err := c.source(name)
 		if err != nil {
 			return within(err, "recipe %s", stored.ID)
@@ -50,14 +50,14 @@ func (c *Catalog) Export(ctx context.Context, id string, o ExportOptions) error 
 	if err != nil {
 		return err
 	}
-	parent, err := c.source(r.Parent())
+	origin, err := c.source(r.Origin())
 	if err != nil {
 		return err
 	}
 	if r, err = c.withVocabulary(r); err != nil {
 		return within(err, "recipe %s", stored.ID)
 	}
-	lender := parent
+	lender := origin
 	if r.Vocabulary != nil {
 		if lender, err = c.source(r.Vocabulary.Lender); err != nil {
 			return err
@@ -65,7 +65,7 @@ func (c *Catalog) Export(ctx context.Context, id string, o ExportOptions) error 
 	}
 	err = device.Try("export "+stored.ID, func() error {
 		return c.executor.Export(ctx, o.Dir, r, lease.Model.Weights, merge.ExportOptions{
-			Parent: parent.dir, Lender: lender.dir, Replace: o.Replace, Progress: o.Progress,
+			Parent: origin.dir, Lender: lender.dir, Replace: o.Replace, Progress: o.Progress,
 			Card: merge.Card{Digests: digests, Scores: o.Scores},
 		})
 	})

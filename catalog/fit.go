@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,10 +11,11 @@ import (
 	"github.com/mergeway/mergeway/merge"
 )
 
-// Fit checks that the models of a recipe exist and can be merged, and gives the
-// configuration that the merged model will have. Sources are source folders: a
-// recipe of recipes is refused. The error has every reason: fault.NotFound with
-// all that isn't there, or else fault.Unfit around a merge.Misfit.
+// Fit checks that the sources of a recipe exist and can be merged, and gives the
+// configuration that the merged model will have. Sources are source folders; of
+// what a recipe within it makes as much is known as is needed. The error has
+// every reason: fault.NotFound with all that isn't there, or else fault.Unfit
+// around a merge.Misfit.
 func (c *Catalog) Fit(ctx context.Context, r merge.Recipe) (checkpoint.Config, error) {
 	_, config, err := c.fit(ctx, r)
 	return config, err
@@ -29,7 +31,7 @@ func (c *Catalog) fit(_ context.Context, r merge.Recipe) (merge.Recipe, checkpoi
 	models := map[string]merge.Described{}
 	sources := map[string]*source{}
 	var missing []string
-	for _, name := range r.Models() {
+	for _, name := range r.Leaves() {
 		s, err := c.source(name)
 		if fault.CodeOf(err) == fault.NotFound {
 			missing = append(missing, name)
@@ -44,7 +46,7 @@ func (c *Catalog) fit(_ context.Context, r merge.Recipe) (merge.Recipe, checkpoi
 		return refused(noSources(r, missing))
 	}
 	configs := map[string]checkpoint.Config{}
-	for _, name := range r.Models() { // in order, so that the same one fails each time
+	for _, name := range r.Leaves() { // in order, so that the same one fails each time
 		var err error
 		if models[name], err = sources[name].describe(); err != nil {
 			return refused(err)
@@ -64,7 +66,7 @@ func (c *Catalog) fit(_ context.Context, r merge.Recipe) (merge.Recipe, checkpoi
 	if err != nil {
 		return refused(err)
 	}
-	return r, r.Config(configs), nil
+	return r, merge.Describe(r, models).Config, nil
 }
 
 // readVocabularies reads the tokens of all models.
@@ -89,7 +91,10 @@ func noSources(r merge.Recipe, names []string) error {
 		text = "there are no source models " + strings.Join(quoted, ", ")
 	}
 	param := "sources"
-	if names[0] == r.Base {
+	switch {
+	case !slices.Contains(r.Models(), names[0]) || r.Inputs[names[0]].Method != "":
+		param = "inputs"
+	case names[0] == r.Base:
 		param = "base_model"
 	}
 	return &fault.Error{Code: fault.NotFound, Param: param, Message: text + " to merge"}

@@ -39,6 +39,11 @@ func (c *Catalog) Acquire(ctx context.Context, name string) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.acquire(ctx, name, what)
+}
+
+// acquire is Acquire for a name that is resolved.
+func (c *Catalog) acquire(ctx context.Context, name string, what resolved) (*Lease, error) {
 	r, fresh := c.residents.hold(what.key())
 	if fresh {
 		if err := c.start(func() { c.make(r, what) }); err != nil {

@@ -170,8 +170,8 @@ func (c *Catalog) unchanged(r merge.Recipe, stored store.Recipe) (map[string]str
 func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check func() error) (*infer.Model, int64, error) {
 	sources, configs := map[string]*infer.Weights{}, map[string]checkpoint.Config{}
 	var parent *infer.Model
-	for _, source := range r.Models() {
-		lease, err := c.Acquire(ctx, source)
+	for _, source := range partsOf(r) {
+		lease, err := c.acquirePart(ctx, r, source)
 		if err != nil {
 			return nil, 0, within(err, "a source of %s", name)
 		}

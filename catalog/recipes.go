@@ -9,8 +9,9 @@ import (
 )
 
 // PutRecipe keeps a recipe, after checking that its sources exist and fit
-// together; nothing is merged yet. Equal recipes of equal sources are one: the
-// one that is there already is given back, under the name it has.
+// together; nothing is merged yet. A source may also be a stored recipe or an
+// alias: it is kept as the input that it is now. Equal recipes of equal sources
+// are one: the one that is there already is given back, under the name it has.
 //
 // The error is fault.Invalid with the field, fault.NotFound for a source that
 // isn't there, fault.Unfit with every reason.
@@ -52,10 +53,20 @@ func (c *Catalog) describe(ctx context.Context, name string, r merge.Recipe) (st
 			return store.Recipe{}, err
 		}
 	}
-	r, _, err := c.fit(ctx, r)
+	r, err := c.expand(ctx, r)
 	if err != nil {
 		return store.Recipe{}, err
 	}
+	if r, _, err = c.fit(ctx, r); err != nil {
+		return store.Recipe{}, err
+	}
+	record, err := c.record(r)
+	record.Name = name
+	return record, err
+}
+
+// record makes the record of a recipe that fits its sources as they are now.
+func (c *Catalog) record(r merge.Recipe) (store.Recipe, error) {
 	body, err := r.Canonical()
 	if err != nil {
 		return store.Recipe{}, err
@@ -64,7 +75,7 @@ func (c *Catalog) describe(ctx context.Context, name string, r merge.Recipe) (st
 	if err != nil {
 		return store.Recipe{}, err
 	}
-	return store.Recipe{ID: recipeID(digest), Name: name, Body: body, Digest: digest, CreatedAt: c.now()}, nil
+	return store.Recipe{ID: recipeID(digest), Body: body, Digest: digest, CreatedAt: c.now()}, nil
 }
 
 // digest names what a recipe makes of the sources as they are now.
@@ -76,16 +87,16 @@ func (c *Catalog) digest(r merge.Recipe) (string, error) {
 	return c.identify(r, digests)
 }
 
-// Digests are those of the models that a recipe names, over their contents as they
-// are now. A model that is not there is a fault.NotFound.
+// Digests are those of the sources that a recipe is made of, over their contents as
+// they are now. A source that is not there is a fault.NotFound.
 func (c *Catalog) Digests(_ context.Context, r merge.Recipe) (map[string]string, error) {
 	return c.digests(r)
 }
 
-// digests are those of the models that a recipe names.
+// digests are those of the sources that a recipe is made of.
 func (c *Catalog) digests(r merge.Recipe) (map[string]string, error) {
 	digests := map[string]string{}
-	for _, name := range r.Models() {
+	for _, name := range r.Leaves() {
 		s, err := c.source(name)
 		if err != nil {
 			return nil, err

@@ -25,7 +25,7 @@ type Words struct {
 
 // Words gives what the model of a name reads and writes text with. The model is
 // not made for it: a source's words lie in its folder, and a recipe has those of
-// its parent, or by its tokenizer others that are made of its models' files.
+// its origin, or by its tokenizer others that are made of its models' files.
 func (c *Catalog) Words(ctx context.Context, name string) (Words, error) {
 	what, err := c.resolve(ctx, name)
 	if err != nil {
@@ -53,7 +53,7 @@ func (c *Catalog) Words(ctx context.Context, name string) (Words, error) {
 // They are its parent's unless the recipe says otherwise.
 func (c *Catalog) readRecipeWords(r merge.Recipe, w *Words) error {
 	if r.Tokenizer == nil {
-		s, err := c.source(r.Parent())
+		s, err := c.source(r.Origin())
 		if err != nil {
 			return err
 		}

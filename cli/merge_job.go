@@ -27,6 +27,7 @@ type mergeJob struct {
 	recipe   merge.Recipe
 	folders  map[string]*checkpoint.Folder
 	plan     merge.Plan
+	read     int64     // bytes of weights so far
 	say      io.Writer // results
 	progress io.Writer
 }
@@ -41,7 +42,7 @@ func (s *mergeSettings) open(dev *device.Device, recipe merge.Recipe, say, progr
 	}()
 	described, held := map[string]merge.Described{}, map[string]dtypes.DType{}
 	configs := map[string]checkpoint.Config{}
-	for _, name := range recipe.Models() {
+	for _, name := range recipe.Leaves() {
 		folder, err := checkpoint.Open(filepath.Join(s.Models, filepath.FromSlash(name)))
 		if err != nil {
 			return nil, fmt.Errorf("model %q: %w", name, err)
@@ -96,11 +97,14 @@ func (j *mergeJob) explain() error {
 	w := tabwriter.NewWriter(j.say, 0, 0, 2, ' ', 0)
 	var read int64
 	var parts []string
-	for _, name := range j.recipe.Models() {
+	for _, name := range j.recipe.Leaves() {
 		read += j.plan.Read[name]
 		parts = append(parts, fmt.Sprintf("%s %s", name, bytesText(j.plan.Read[name])))
 	}
 	fmt.Fprintf(w, "method\t%s\n", j.recipe.Method)
+	if inputs := j.recipe.Stages(); len(inputs) > 1 {
+		fmt.Fprintf(w, "merges\t%d, one after the other\n", len(inputs))
+	}
 	fmt.Fprintf(w, "tensors\t%d\n", j.plan.Tensors)
 	fmt.Fprintf(w, "read\t%s: %s\n", bytesText(read), strings.Join(parts, ", "))
 	fmt.Fprintf(w, "write\t%s to %s\n", bytesText(j.plan.Written), j.settings.Out)
@@ -126,7 +130,7 @@ func (j *mergeJob) run(ctx context.Context) error {
 	}
 	defer merged.Free()
 	options := merge.ExportOptions{
-		Parent: j.folders[j.recipe.Parent()].Dir(), ShardBytes: int64(j.settings.Shard),
+		Parent: j.folders[j.recipe.Origin()].Dir(), ShardBytes: int64(j.settings.Shard),
 		NoTokenizer: j.settings.NoWords, NoCard: j.settings.NoCard, Replace: j.settings.Force,
 	}
 	if v := j.recipe.Vocabulary; v != nil {
@@ -151,43 +155,67 @@ func (j *mergeJob) run(ctx context.Context) error {
 	return nil
 }
 
-// merge loads the sources and merges them. They are gone when it returns, so that
-// the writing has room.
-func (j *mergeJob) merge(ctx context.Context, done func(since time.Time, bytes int64, format string, args ...any)) (*infer.Weights, error) {
-	sources := map[string]*infer.Weights{}
+// report tells of a step that has been done with so many bytes.
+type report func(since time.Time, bytes int64, format string, args ...any)
+
+// merge makes the models of the recipe's stages, one after the other. Only the last
+// one is there when it returns, so that the writing has room.
+func (j *mergeJob) merge(ctx context.Context, done report) (merged *infer.Weights, err error) {
+	models := map[string]*infer.Weights{}
 	defer func() {
-		for _, w := range sources {
+		for _, w := range models {
 			w.Free()
 		}
 	}()
-	var read, total int64
+	var total int64
 	for _, bytes := range j.plan.Read {
 		total += bytes
 	}
 	bar := newBytesBar(j.progress, "loading", total)
 	defer bar.end()
-	for _, name := range j.recipe.Models() {
+	executor := merge.NewExecutor(j.dev)
+	defer executor.Close()
+	stages := j.recipe.Stages()
+	for i, s := range stages {
+		if err := j.load(ctx, s.Recipe.Models(), models, bar, done); err != nil {
+			return nil, err
+		}
+		merging := time.Now()
+		if merged, err = executor.Merge(ctx, s.Recipe, models); err != nil {
+			return nil, err
+		}
+		bar.clear()
+		done(merging, merged.Bytes()*int64(len(s.Recipe.Models())+1), "merged by %s", s.Recipe.Method)
+		if s.Name != "" {
+			models[s.Name] = merged
+		}
+		for _, name := range merge.Idle(stages, i) {
+			executor.Forget(models[name])
+			models[name].Free()
+			delete(models, name)
+		}
+	}
+	return merged, nil
+}
+
+// load puts those of the models on the device that are not there.
+func (j *mergeJob) load(ctx context.Context, names []string, models map[string]*infer.Weights, bar *bytesBar, done report) error {
+	for _, name := range names {
+		if models[name] != nil {
+			continue
+		}
 		loading := time.Now()
 		weights, err := infer.LoadWeights(ctx, j.dev, j.folders[name], dtypes.InvalidDType)
 		if err != nil {
-			return nil, fmt.Errorf("model %q: %w", name, err)
+			return fmt.Errorf("model %q: %w", name, err)
 		}
-		sources[name] = weights
-		read += j.plan.Read[name]
+		models[name] = weights
+		j.read += j.plan.Read[name]
 		bar.clear()
 		done(loading, j.plan.Read[name], "loaded %s", name)
-		bar.set(read)
+		bar.set(j.read)
 	}
-	bar.end()
-	executor := merge.NewExecutor(j.dev)
-	defer executor.Close()
-	merging := time.Now()
-	merged, err := executor.Merge(ctx, j.recipe, sources)
-	if err != nil {
-		return nil, err
-	}
-	done(merging, merged.Bytes()*int64(len(sources)+1), "merged by %s", j.recipe.Method)
-	return merged, nil
+	return nil
 }
 
 // digests names the sources by their contents.

@@ -85,7 +85,7 @@ func newCard(card catalog.Card) ModelCard {
 		out.Recipe = card.Recipe.Body
 	}
 	for _, p := range card.Parts {
-		out.Parts = append(out.Parts, CardPart{Model: p.Name, Base: p.Base, Source: p.Merged, Digest: p.Digest})
+		out.Parts = append(out.Parts, CardPart{Model: p.Name, Base: p.Base, Source: p.Merged, Digest: p.Digest, Recipe: p.Recipe})
 	}
 	if m := card.Made; m != nil {
 		out.Made = &CardMaking{At: m.At.Unix(), Seconds: m.Total.Seconds(), MergeSeconds: m.Merge.Seconds(), Streamed: m.Streamed}

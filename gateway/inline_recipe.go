@@ -58,19 +58,19 @@ func (g *Gateway) settleModel(c *gin.Context, j *job, f RecipeField) (label stri
 
 // readInline reads a recipe that is the value of a field.
 func (g *Gateway) readInline(data []byte) (merge.Recipe, error) {
-	if err := g.checkRecipeSize(data); err != nil {
-		return merge.Recipe{}, err
-	}
 	switch data = bytes.TrimLeft(data, " \t\r\n"); data[0] {
 	case '{':
-		return merge.ParseRecipe(data)
+		return g.parseRecipe(data)
 	case '"':
 		var text string
+		if err := g.checkRecipeSize(data); err != nil {
+			return merge.Recipe{}, err
+		}
 		if err := json.Unmarshal(data, &text); err != nil {
 			return merge.Recipe{}, fault.Wrap(err, fault.Invalid, "the text can't be read")
 		}
-		d, err := merge.ParseYAML([]byte(text))
-		return d.Recipe, err
+		_, r, err := g.parseYAML("", []byte(text))
+		return r, err
 	}
 	return merge.Recipe{}, fault.New(fault.Invalid, "recipe must be an object, or mergekit's YAML as text")
 }

@@ -15,6 +15,8 @@ type Limits struct {
 	NameBytes      int           // longest name of a model, alias or recipe
 	RecipeBytes    int           // longest recipe, as a body or within one; the merge room's bounds are 1 MiB, and 64 KiB in YAML
 	RecipeLayers   int           // blocks that a recipe stacks, and hops of a path; the merge room's bound is 1024
+	RecipeInputs   int           // recipes within one recipe, at any depth; the merge room's bound is 64
+	RecipeDepth    int           // how deep recipes may be within one another; the merge room's bound is 8
 	Messages       int           // messages of one chat
 	Tools          int           // tools of one chat
 	ToolBytes      int           // description and parameters of one tool
@@ -58,6 +60,8 @@ func DefaultLimits() Limits {
 		NameBytes:      256,
 		RecipeBytes:    256 << 10,
 		RecipeLayers:   merge.MaxLayers,
+		RecipeInputs:   merge.MaxInputs,
+		RecipeDepth:    merge.MaxDepth,
 		Messages:       2048,
 		Tools:          128,
 		ToolBytes:      64 << 10,
@@ -111,6 +115,8 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-name-bytes", Number: &l.NameBytes, Help: "longest name of a model, alias or recipe"},
 		{Key: "max-recipe-bytes", Number: &l.RecipeBytes, Help: "longest recipe, up to 1 MiB, and 64 KiB in YAML"},
 		{Key: "max-recipe-layers", Number: &l.RecipeLayers, Help: "blocks of a model that a recipe stacks of slices, and hops of a path, up to 1024"},
+		{Key: "max-recipe-inputs", Number: &l.RecipeInputs, Help: "recipes within one recipe, up to 64"},
+		{Key: "max-recipe-depth", Number: &l.RecipeDepth, Help: "how deep recipes may be within one another, up to 8"},
 		{Key: "max-messages", Number: &l.Messages, Help: "messages of one chat"},
 		{Key: "max-tools", Number: &l.Tools, Help: "tools of one chat"},
 		{Key: "max-tool-bytes", Number: &l.ToolBytes, Help: "description and parameters of one tool, up to 65536"},

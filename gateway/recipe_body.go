@@ -29,20 +29,14 @@ func (g *Gateway) readRecipe(c *gin.Context) (name string, r merge.Recipe, err e
 	}
 	body, text := fields["recipe"], fields["yaml"]
 	if body == nil && text == nil {
-		if err := g.checkRecipeSize(data); err != nil {
-			return "", r, err
-		}
-		r, err = merge.ParseRecipe(data)
+		r, err = g.parseRecipe(data)
 		return "", r, err
 	}
 	if name, err = g.readRecipeName(fields); err != nil {
 		return "", r, err
 	}
 	if body != nil {
-		if err := g.checkRecipeSize(body); err != nil {
-			return "", r, inside("recipe", err)
-		}
-		r, err = merge.ParseRecipe(body)
+		r, err = g.parseRecipe(body)
 		return name, r, inside("recipe", err)
 	}
 	var yaml string
@@ -84,6 +78,18 @@ func (g *Gateway) checkRecipeName(name string) error {
 	return nil
 }
 
+// parseRecipe reads a recipe in JSON.
+func (g *Gateway) parseRecipe(data []byte) (merge.Recipe, error) {
+	if err := g.checkRecipeSize(data); err != nil {
+		return merge.Recipe{}, err
+	}
+	r, err := merge.ParseRecipe(data)
+	if err != nil {
+		return merge.Recipe{}, err
+	}
+	return r, g.checkNesting(r)
+}
+
 // parseYAML reads a recipe in mergekit's YAML. A name that was given goes before
 // the one in the text.
 func (g *Gateway) parseYAML(name string, text []byte) (string, merge.Recipe, error) {
@@ -94,10 +100,24 @@ func (g *Gateway) parseYAML(name string, text []byte) (string, merge.Recipe, err
 	if err != nil {
 		return "", merge.Recipe{}, err
 	}
+	if err := g.checkNesting(d.Recipe); err != nil {
+		return "", merge.Recipe{}, err
+	}
 	if name == "" {
 		name = d.Name
 	}
 	return name, d.Recipe, g.checkRecipeName(name)
+}
+
+// checkNesting refuses recipes of too many recipes.
+func (g *Gateway) checkNesting(r merge.Recipe) error {
+	switch inputs, depth := r.Nesting(); {
+	case inputs > g.limits.RecipeInputs:
+		return fault.Bad("inputs", "%d recipes within the recipe: at most %d", inputs, g.limits.RecipeInputs)
+	case depth > g.limits.RecipeDepth:
+		return fault.Bad("inputs", "recipes within recipes, %d deep: at most %d", depth, g.limits.RecipeDepth)
+	}
+	return nil
 }
 
 // checkRecipeSize refuses what is too long to be looked at.

@@ -116,7 +116,7 @@ func (g *Gateway) getTrialRecipe(c *gin.Context) error {
 
 // writeYAML writes a recipe as mergekit reads it.
 func (g *Gateway) writeYAML(ctx context.Context, name string, r merge.Recipe) ([]byte, error) {
-	return r.YAML(name, func() (int, error) {
+	return r.YAML(name, func(r merge.Recipe) (int, error) {
 		config, err := g.catalog.Fit(ctx, r)
 		return config.NumHiddenLayers, err
 	})

@@ -32,9 +32,10 @@ type ModelCard struct {
 // CardPart is a model that a recipe merges.
 type CardPart struct {
 	Model  string `json:"model" example:"base"`
-	Base   bool   `json:"base"`   // differences are taken from it
-	Source bool   `json:"source"` // it is one of the sources
-	Digest string `json:"digest"` // over its content as it is now; empty if it is gone
+	Base   bool   `json:"base"`             // differences are taken from it
+	Source bool   `json:"source"`           // it is one of the sources
+	Digest string `json:"digest"`           // over its content as it is now; empty if it is gone
+	Recipe string `json:"recipe,omitempty"` // the id of the recipe that makes it, for one of the recipe's inputs
 }
 
 // CardMaking tells how long a model took.

@@ -14,6 +14,12 @@ import (
 // their shortest form, and nothing that its method would not look at. The executor
 // merges this form, so that equal recipes give equal bits.
 func (r Recipe) normal() Recipe {
+	r, _ = r.named()
+	return r.settled()
+}
+
+// settled is normal for a recipe whose inputs have the names of their content.
+func (r Recipe) settled() Recipe {
 	if r.Method == Dataflow {
 		return r
 	}
@@ -85,12 +91,27 @@ func (p Parameters) single() bool {
 // have the same bytes. Keys are sorted, numbers have their shortest form, there
 // is no space, defaults are written out, sources are in order of name, settings
 // are in their shortest form, and what the method doesn't look at is
-// left out. [ParseRecipe] reads it back to a recipe of the same canonical form.
+// left out. Inputs are in their canonical form, too, and named by a hash of it.
+// [ParseRecipe] reads it back to a recipe of the same canonical form. It is
+// fault.TooLarge if that would be too long for it.
 func (r Recipe) Canonical() ([]byte, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	object := r.normal().canonical()
+	body, err := r.canonical()
+	if err == nil && len(body) > MaxRecipeBytes {
+		err = fault.New(fault.TooLarge, "a recipe of %d bytes with all its defaults: at most %d", len(body), MaxRecipeBytes)
+	}
+	return body, err
+}
+
+// canonical is Canonical for a recipe that is known to be valid.
+func (r Recipe) canonical() ([]byte, error) {
+	r, inputs := r.named()
+	object := r.settled().canonicalObject()
+	if len(inputs) > 0 {
+		object["inputs"] = inputs
+	}
 	body, err := marshal(object) // maps are written with their keys sorted
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "writing a recipe")
@@ -98,8 +119,9 @@ func (r Recipe) Canonical() ([]byte, error) {
 	return body, nil
 }
 
-// canonical is Canonical's object for a recipe in its normal form.
-func (r Recipe) canonical() map[string]any {
+// canonicalObject is the canonical form, inputs aside, of a recipe in its normal
+// form.
+func (r Recipe) canonicalObject() map[string]any {
 	if r.Method == Dataflow {
 		return r.canonicalPath()
 	}
@@ -164,18 +186,33 @@ func (s Source) canonical(c choices) map[string]any {
 const digestVersion = "mergeway recipe 1\n"
 
 // Digest names the merged weights: a hash over the canonical recipe and the
-// digests of the models it names. It has the form "sha256:" and 64 hex digits.
-func (r Recipe) Digest(sources map[string]string) (string, error) {
-	body, err := r.Canonical()
+// digests of the models it names. Those of its leaves are given; an input has
+// that of its recipe. It has the form "sha256:" and 64 hex digits.
+func (r Recipe) Digest(leaves map[string]string) (string, error) {
+	if _, err := r.Canonical(); err != nil {
+		return "", err
+	}
+	return r.digest(leaves)
+}
+
+// digest is Digest for a recipe that is known to be valid.
+func (r Recipe) digest(leaves map[string]string) (string, error) {
+	body, err := r.canonical()
 	if err != nil {
 		return "", err
 	}
+	r, _ = r.named()
 	h := sha256.New()
 	h.Write([]byte(digestVersion))
 	h.Write(body)
 	for _, name := range r.Models() { // names are free of line ends
-		digest, ok := sources[name]
-		if !ok || digest == "" {
+		digest := leaves[name]
+		if in, ok := r.Inputs[name]; ok {
+			if digest, err = in.digest(leaves); err != nil {
+				return "", err
+			}
+		}
+		if digest == "" {
 			return "", fault.New(fault.NotFound, "no digest for model %q, which the recipe names", name)
 		}
 		h.Write([]byte("\n" + name + " " + digest))

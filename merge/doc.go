@@ -88,6 +88,12 @@
 // a [Tokenizer]: embeddings and heads are first brought into one order, in which
 // models that lack a token are given a row for it. See [Vocabulary].
 //
+// # Recipes of recipes
+//
+// A source or base may be what another recipe makes ([Recipe.Inputs]). It is
+// rounded to its own dtype first, as if it had been written to a folder and read
+// again. [Recipe.Stages] lists the merges that have to be done, one after another.
+//
 // # How it is computed
 //
 // Inputs are widened to float32. What is compared, votes and magnitudes, is computed

@@ -110,6 +110,7 @@ func prepare(r Recipe, models map[string]Model) (job, checkpoint.Config, error) 
 	if (r.Tokenizer == nil) != (r.Vocabulary == nil) {
 		return job{}, checkpoint.Config{}, fault.New(fault.Internal, "a recipe with a tokenizer comes with its vocabulary, and no other does")
 	}
+	models, configs = underNames(r, models), underNames(r, configs)
 	r = r.normal()
 	config := r.Config(configs)
 	config.DType = newProgram(r, methods[r.Method]).round

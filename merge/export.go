@@ -25,7 +25,7 @@ const RecipeFile = "mergeway_recipe.json"
 
 // ExportOptions say how a model is written.
 type ExportOptions struct {
-	// Parent is the folder of the recipe's parent, whose configuration and
+	// Parent is the folder of the recipe's origin, whose configuration and
 	// tokenizer the model has.
 	Parent string
 	// Lender is the folder of the model that lends the tokenizer, if not the parent;
@@ -48,7 +48,7 @@ type ExportOptions struct {
 }
 
 // Export writes merged weights as a Hugging Face folder: config.json and the
-// tokenizer of the recipe's parent, the weights in the recipe's dtype, the recipe
+// tokenizer of the recipe's origin, the weights in the recipe's dtype, the recipe
 // itself, and a card. The folder appears whole or not at all: it is written
 // beside its place, synced and renamed; what an export that was killed has left
 // there is removed by the next one to the same place. A folder that is there

@@ -7,7 +7,7 @@ import (
 
 // Card is what the card of an exported model tells beside its recipe.
 type Card struct {
-	// Digests are those of the models that the recipe names, over their contents.
+	// Digests are those of the recipe's leaves, over their contents.
 	Digests map[string]string
 	// Scores are what the model was found to be worth, if that is known.
 	Scores []CardScore
@@ -26,7 +26,7 @@ type CardScore struct {
 func (c Card) page(name string, r Recipe, body []byte, layers int) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- merge\n- mergeway\nbase_model:\n")
-	for _, m := range r.Models() {
+	for _, m := range r.Leaves() {
 		fmt.Fprintf(&b, "- %q\n", m)
 	}
 	fmt.Fprintf(&b, "---\n\n# %s\n\nMerged by mergeway with the method `%s`", name, r.Method)
@@ -34,7 +34,7 @@ func (c Card) page(name string, r Recipe, body []byte, layers int) []byte {
 		fmt.Fprintf(&b, " on `%s`", r.Base)
 	}
 	fmt.Fprintf(&b, ".\n\n## Made of\n\n| model | digest |\n|---|---|\n")
-	for _, m := range r.Models() {
+	for _, m := range r.Leaves() {
 		digest := "—"
 		if d := c.Digests[m]; d != "" {
 			digest = "`" + d + "`"
@@ -49,7 +49,7 @@ func (c Card) page(name string, r Recipe, body []byte, layers int) []byte {
 	}
 	fmt.Fprintf(&b, "\n## Recipe\n\n")
 	// Not every recipe can be written for mergekit; JSON says it all.
-	if text, err := r.YAML(name, func() (int, error) { return layers, nil }); err == nil {
+	if text, err := r.YAML(name, func(Recipe) (int, error) { return layers, nil }); err == nil {
 		fmt.Fprintf(&b, "As [mergekit](https://github.com/arcee-ai/mergekit) reads it:\n\n```yaml\n%s```\n\nAs mergeway keeps it:\n\n", text)
 	}
 	fmt.Fprintf(&b, "```json\n%s\n```\n", body)

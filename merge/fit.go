@@ -34,68 +34,120 @@ func configurations(models map[string]Described) map[string]checkpoint.Config {
 	return configs
 }
 
-// CheckFit is [Fit] for models of which nothing but their configurations is known.
+// CheckFit is [Fit] for the models that a recipe names itself, its inputs among
+// them, of which nothing but their configurations is known.
 func CheckFit(r Recipe, configs map[string]checkpoint.Config) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
 	models := make(map[string]Described, len(configs))
 	for name, c := range configs {
 		models[name] = Described{Config: c}
 	}
-	return Fit(r, models)
+	var report Misfit
+	report.fit(r, models)
+	return report.unfit()
 }
 
-// Fit says whether the models that a valid recipe names can be merged with one
-// another: fault.Unfit around a [Misfit], with every problem listed, as they are
-// mended in one go. An invalid recipe is fault.Invalid.
+// Fit says whether the models that a valid recipe is made of ([Recipe.Leaves])
+// can be merged with one another: fault.Unfit around a [Misfit], with every
+// problem listed, as they are mended in one go. An invalid recipe is
+// fault.Invalid.
 //
 // What shapes the weights or gives them their meaning has to be the same in all
 // models. What only says how a model is used (its longest context, its sliding
 // window, the epsilon of its norms, the dtype of its file) need not be: the
 // merged model has it from its parent.
-func Fit(r Recipe, models map[string]Described) error {
+func Fit(r Recipe, leaves map[string]Described) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
 	if r.Method == Dataflow {
 		return fault.Bad("method", "%q is not served yet", string(Dataflow))
 	}
-	r = r.withDefaults()
 	var report Misfit
+	report.fitAll(r, leaves)
+	return report.unfit()
+}
+
+// Describe tells what is known of the model that a recipe will make of such
+// leaves, which fit it.
+func Describe(r Recipe, leaves map[string]Described) Described {
+	models := map[string]Described{}
 	for _, name := range r.Models() {
-		if m, ok := models[name]; ok {
-			report.files(name, m)
+		if in, ok := r.Inputs[name]; ok {
+			models[name] = Describe(in, leaves)
 		} else {
-			report.add(KindModel, name, "", "there is no model %q", name)
+			models[name] = leaves[name]
 		}
 	}
-	if parent, ok := models[r.Parent()]; ok {
-		for _, name := range r.Models() {
-			if m, ok := models[name]; ok && name != r.Parent() {
-				report.differences(r, r.Parent(), parent, name, m)
+	d := models[r.Parent()]
+	d.Config = r.Config(configurations(models))
+	d.Config.DType = newProgram(r.normal(), methods[r.Method]).round
+	d.Tensors = storedAs(d.Config, d.Config.DType)
+	return d
+}
+
+// fitAll lists what keeps a recipe, and those within it, from being merged.
+func (m *Misfit) fitAll(r Recipe, leaves map[string]Described) {
+	models := map[string]Described{}
+	whole := true
+	for _, name := range r.Models() {
+		in, ok := r.Inputs[name]
+		if !ok {
+			if d, there := leaves[name]; there {
+				models[name] = d
 			}
+			continue
 		}
-		if len(r.Slices) > 0 {
-			report.stack(r, models)
+		var inner Misfit
+		inner.fitAll(in, leaves)
+		for _, p := range inner.Problems {
+			m.add(p.Kind, p.Model, p.Field, "in the input %q: %s", name, p.Message)
+		}
+		if len(inner.Problems) > 0 {
+			whole = false // what it would have been is not known
+			continue
+		}
+		models[name] = Describe(in, leaves)
+	}
+	if whole {
+		m.fit(r, models)
+	}
+}
+
+// fit does the same for the models that a recipe names itself.
+func (m *Misfit) fit(r Recipe, models map[string]Described) {
+	r = r.withDefaults()
+	for _, name := range r.Models() {
+		if d, ok := models[name]; ok {
+			m.files(name, d)
 		} else {
-			report.numbers(r, parent.Config)
+			m.add(KindModel, name, "", "there is no model %q", name)
 		}
+	}
+	parent, ok := models[r.Parent()]
+	if !ok {
+		return
+	}
+	for _, name := range r.Models() {
+		if d, ok := models[name]; ok && name != r.Parent() {
+			m.differences(r, r.Parent(), parent, name, d)
+		}
+	}
+	if len(r.Slices) > 0 {
+		m.stack(r, underNames(r, models))
+	} else {
+		m.numbers(r, parent.Config)
 	}
 	if r.Tokenizer != nil && known(r, models) {
-		report.vocabulary(r, models)
+		m.vocabulary(r, models)
 	}
-	return report.unfit()
 }
 
 // known tells whether anything is known of the models' vocabularies.
 func known(r Recipe, models map[string]Described) bool {
 	return slices.ContainsFunc(r.Models(), func(name string) bool { return models[name].Vocabulary != nil })
-}
-
-// unfit is the report as an error; nil if there are no problems.
-func (m *Misfit) unfit() error {
-	if len(m.Problems) == 0 {
-		return nil
-	}
-	return fault.Wrap(m, fault.Unfit, "these models can't be merged")
 }
 
 // traits are what merged models must have in common. What belongs to the ends of

@@ -3,6 +3,8 @@ package merge
 import (
 	"fmt"
 	"strings"
+
+	"github.com/mergeway/mergeway/fault"
 )
 
 // Misfit is why models can't be merged: every reason, not the first.
@@ -47,6 +49,14 @@ func (m *Misfit) Error() string {
 		texts[i] = p.Message
 	}
 	return strings.Join(texts, "; ")
+}
+
+// unfit is the report as an error; nil if there are no problems.
+func (m *Misfit) unfit() error {
+	if len(m.Problems) == 0 {
+		return nil
+	}
+	return fault.Wrap(m, fault.Unfit, "these models can't be merged")
 }
 
 func (m *Misfit) add(kind Kind, model, field, format string, args ...any) {

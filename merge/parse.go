@@ -21,7 +21,16 @@ func ParseRecipe(data []byte) (Recipe, error) {
 	if len(data) > MaxRecipeBytes {
 		return Recipe{}, fault.New(fault.TooLarge, "a recipe of %d bytes: at most %d", len(data), MaxRecipeBytes)
 	}
-	top, err := object(data, "", "method", "base_model", "sources", "slices", "path", "groups", "normalize", "lambda", "rescale", "consensus", "seed", "span", "parameters", "dtype", "tokenizer")
+	r, err := parseRecipe(data, "", 0)
+	if err != nil {
+		return Recipe{}, err
+	}
+	return r, r.Validate()
+}
+
+// parseRecipe reads a recipe that stands at a path, and so deep within others.
+func parseRecipe(data []byte, at string, depth int) (Recipe, error) {
+	top, err := object(data, at, "method", "base_model", "sources", "slices", "path", "groups", "normalize", "lambda", "rescale", "consensus", "seed", "span", "parameters", "dtype", "tokenizer", "inputs")
 	if err != nil {
 		return Recipe{}, err
 	}
@@ -46,30 +55,30 @@ func ParseRecipe(data []byte) (Recipe, error) {
 		top.read("sources", &list),
 		top.read("slices", &stack),
 		top.read("path", &hops),
+		top.readInputs(&r.Inputs, depth),
 	); err != nil {
 		return Recipe{}, first(err)
 	}
 	if top.has("lambda") && r.Lambda == 0 && method != Dataflow {
-		return Recipe{}, fault.Bad("lambda", "lambda 0 would be the base model, whatever the sources")
+		return Recipe{}, fault.Bad(top.path("lambda"), "lambda 0 would be the base model, whatever the sources")
 	}
 	if len(list) > MaxSources {
-		return Recipe{}, fault.Bad("sources", "%d sources: at most %d can be merged at once", len(list), MaxSources)
+		return Recipe{}, fault.Bad(top.path("sources"), "%d sources: at most %d can be merged at once", len(list), MaxSources)
 	}
 	for i, data := range list {
-		s, err := parseSource(data, fmt.Sprintf("sources[%d]", i))
+		s, err := parseSource(data, fmt.Sprintf("%s[%d]", top.path("sources"), i))
 		if err != nil {
 			return Recipe{}, err
 		}
 		r.Sources = append(r.Sources, s)
 	}
-	if r.Slices, err = parseSlices(stack); err != nil {
+	if r.Slices, err = parseSlices(stack, top.path("slices")); err != nil {
 		return Recipe{}, err
 	}
-	if r.Path, err = parsePath(hops); err != nil {
+	if r.Path, err = parsePath(hops, top.path("path")); err != nil {
 		return Recipe{}, err
 	}
-	r = r.withDefaults()
-	return r, r.Validate()
+	return r.withDefaults(), nil
 }
 
 // parseSource reads one entry of "sources", with a layer_range in slices.
@@ -222,6 +231,32 @@ func (f fields) readParameters(into *Parameters) error {
 			return fault.Bad(inner.path(key), "a list of no numbers")
 		}
 		*into = into.with(key, s)
+	}
+	return nil
+}
+
+// readInputs reads the recipes within a recipe.
+func (f fields) readInputs(into *map[string]Recipe, depth int) error {
+	data, ok := f.members["inputs"]
+	if !ok {
+		return nil
+	}
+	if depth == MaxDepth {
+		return fault.Bad(f.path("inputs"), "recipes within recipes more than %d deep", MaxDepth)
+	}
+	inner, err := object(data, f.path("inputs"))
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(inner.members)) {
+		r, err := parseRecipe(inner.members[name], inner.path(name), depth+1)
+		if err != nil {
+			return err
+		}
+		if *into == nil {
+			*into = map[string]Recipe{}
+		}
+		(*into)[name] = r
 	}
 	return nil
 }

@@ -120,6 +120,7 @@ func (r Recipe) Stacked() (field string, blocks int) {
 // Config is the configuration of the model that a fitting recipe makes of models
 // of these: its parent's, with as many blocks as it has.
 func (r Recipe) Config(models map[string]checkpoint.Config) checkpoint.Config {
+	models = underNames(r, models)
 	r = r.normal()
 	c := models[r.Parent()]
 	if v := r.Vocabulary; v != nil {
@@ -145,11 +146,11 @@ func (r Recipe) Config(models map[string]checkpoint.Config) checkpoint.Config {
 	return c
 }
 
-// Settle says a recipe in the plainest way that means the same for models of
+// settle says a recipe in the plainest way that means the same for models of
 // these configurations: slices that are whole models, one beside the other, are
 // no slices. What mergekit writes as one slice of the first layers is a recipe of
 // slices only if the models have more.
-func (r Recipe) Settle(models map[string]checkpoint.Config) Recipe {
+func (r Recipe) settle(models map[string]checkpoint.Config) Recipe {
 	if r.Layers > 0 && r.Layers < models[r.Parent()].NumHiddenLayers && r.Groups == WholeModel {
 		return r.firstLayers()
 	}

@@ -38,14 +38,14 @@ func (h Hop) scale() float64 {
 	return h.Scale
 }
 
-// parsePath reads the hops of a recipe.
-func parsePath(list []json.RawMessage) ([]Hop, error) {
+// parsePath reads the hops of a path that stands somewhere.
+func parsePath(list []json.RawMessage, where string) ([]Hop, error) {
 	if len(list) > MaxHops {
-		return nil, tooLong(len(list))
+		return nil, tooLong(where, len(list))
 	}
 	var path []Hop
 	for i, data := range list {
-		at := fmt.Sprintf("path[%d]", i)
+		at := fmt.Sprintf("%s[%d]", where, i)
 		f, err := object(data, at, "model", "layer", "scale")
 		if err != nil {
 			return nil, err
@@ -73,8 +73,8 @@ func parsePath(list []json.RawMessage) ([]Hop, error) {
 	return path, nil
 }
 
-func tooLong(hops int) error {
-	return fault.Bad("path", "a path of %d hops: at most %d", hops, MaxHops)
+func tooLong(where string, hops int) error {
+	return fault.Bad(where, "a path of %d hops: at most %d", hops, MaxHops)
 }
 
 // validatePath is Validate for a path. What belongs to merges is refused by name.
@@ -102,7 +102,7 @@ func (r Recipe) validatePath() error {
 	case len(r.Path) == 0:
 		return fault.Bad("path", "%q needs a path of at least one hop", string(Dataflow))
 	case len(r.Path) > MaxHops:
-		return tooLong(len(r.Path))
+		return tooLong("path", len(r.Path))
 	}
 	models := map[string]bool{r.Base: true}
 	for i, h := range r.Path {

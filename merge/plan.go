@@ -7,17 +7,17 @@ type Plan struct {
 	Tensors int              // of the merged model
 	Read    map[string]int64 // bytes of weights in the files of each model
 	Written int64            // bytes of weights in the merged model's files
-	Device  int64            // bytes of the device's memory: all models and the merged one, and what it takes to align vocabularies
+	Device  int64            // bytes of the device's memory at most: all models of a merge and the merged one, and what it takes to align vocabularies
 	Staging int64            // bytes of host memory at most while the weights are written
 	// Ranking is how many bytes of host memory the rankings of the sources' entries
 	// take at most, for methods that keep entries by magnitude.
 	Ranking int64
 }
 
-// NewPlan plans a recipe that fits its models. held tells the dtype in which each
-// model lies on the device.
-func NewPlan(r Recipe, models map[string]Described, held map[string]dtypes.DType) Plan {
-	r = r.normal()
+// planStage plans one merge. held tells the dtype in which each model that the
+// recipe names lies on the device.
+func planStage(r Recipe, models map[string]Described, held map[string]dtypes.DType) Plan {
+	r = r.withDefaults()
 	c := methods[r.Method]
 	p := Plan{Read: map[string]int64{}}
 	stored := map[string]map[string]int64{}
@@ -29,7 +29,7 @@ func NewPlan(r Recipe, models map[string]Described, held map[string]dtypes.DType
 	}
 	var entries int64
 	merged := r.Config(configurations(models))
-	for _, t := range storedAs(merged, newProgram(r, c).round) {
+	for _, t := range storedAs(merged, newProgram(r.normal(), c).round) {
 		p.Tensors++
 		entries += int64(t.Size())
 		p.Written += t.StoredBytes()

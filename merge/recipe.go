@@ -60,6 +60,10 @@ type Recipe struct {
 	// is no part of the canonical form.
 	Vocabulary *Vocabulary `json:"-"`
 
+	// Inputs are models that other recipes make, by names that mean something in
+	// this recipe alone: a source or base of that name is the model made.
+	Inputs map[string]Recipe `json:"inputs,omitempty"`
+
 	// Layers is how many blocks the models are said to have, by slices that cover
 	// them all; 0 if nothing is said. [CheckFit] compares. It adds nothing to what
 	// is merged, and is no part of the canonical form.
@@ -161,8 +165,8 @@ func (r Recipe) withDefaults() Recipe {
 	return r
 }
 
-// Models names every model the recipe mentions, each once, in alphabetical
-// order: what has to be there before it can be merged.
+// Models names every model the recipe mentions, its inputs among them, each
+// once, in alphabetical order: what has to be there before it can be merged.
 func (r Recipe) Models() []string {
 	r = r.withDefaults()
 	var names []string
@@ -197,13 +201,14 @@ func (r Recipe) Merges(model string) bool {
 
 // Parent names the model that lends the merged one its configuration,
 // tokenizer and chat template: the base. Without one it is the first source, or,
-// in methods that would do something with a base, the first by name.
+// in methods that would do something with a base, the first by name; an input's
+// is that of its content.
 func (r Recipe) Parent() string {
 	if r = r.withDefaults(); r.Base != "" {
 		return r.Base
 	}
 	if models := r.Models(); len(models) > 0 {
-		return models[0]
+		return slices.MinFunc(models, func(a, b string) int { return cmp.Compare(r.identity(a), r.identity(b)) })
 	}
 	return ""
 }

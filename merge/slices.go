@@ -162,7 +162,7 @@ func (r Recipe) normalSlices() Recipe {
 	var last Recipe
 	for i, s := range r.Slices {
 		alone, base := r.alone(i)
-		last = alone.normal()
+		last = alone.settled()
 		all[i] = Slice{Sources: last.Sources, Parameters: last.Parameters}
 		if s.Base != r.Base {
 			all[i].Base = s.Base
@@ -199,14 +199,14 @@ func (r Recipe) canonicalSlices(c choices) []map[string]any {
 	return all
 }
 
-// parseSlices reads the slices of a recipe.
-func parseSlices(list []json.RawMessage) ([]Slice, error) {
+// parseSlices reads slices that stand somewhere.
+func parseSlices(list []json.RawMessage, where string) ([]Slice, error) {
 	if len(list) > MaxLayers {
-		return nil, fault.Bad("slices", "%d slices: at most %d", len(list), MaxLayers)
+		return nil, fault.Bad(where, "%d slices: at most %d", len(list), MaxLayers)
 	}
 	var all []Slice
 	for i, data := range list {
-		f, err := object(data, fmt.Sprintf("slices[%d]", i), "sources", "parameters", "base_model")
+		f, err := object(data, fmt.Sprintf("%s[%d]", where, i), "sources", "parameters", "base_model")
 		if err != nil {
 			return nil, err
 		}

@@ -25,11 +25,27 @@ const (
 	MaxRules = 256
 	// MaxGradient is how many numbers a [Setting] or a [Rule] may have.
 	MaxGradient = 4096
+	// MaxInputs is how many recipes there may be within one, at any depth. One that
+	// is used in several places counts in each.
+	MaxInputs = 64
+	// MaxDepth is how deep recipes may be within one another.
+	MaxDepth = 8
 )
 
 // Validate says what is wrong with the recipe in itself, without knowing the
 // models it names ([CheckFit] looks at those): fault.Invalid with the field.
 func (r Recipe) Validate() error {
+	if err := r.checkNesting(); err != nil {
+		return err
+	}
+	return r.validate()
+}
+
+// validate is Validate for a recipe that is known not to be nested too deep.
+func (r Recipe) validate() error {
+	if err := r.validateInputs(); err != nil {
+		return err
+	}
 	if r.Method == Dataflow {
 		return r.validatePath()
 	}
@@ -141,11 +157,12 @@ func (r Recipe) validateSources(c choices) error {
 		if err := CheckName(at+"model", s.Model); err != nil {
 			return err
 		}
-		if first, twice := seen[s.Model]; twice {
+		model := r.identity(s.Model)
+		if first, twice := seen[model]; twice {
 			return fault.Bad(at+"model", "%q is already sources[%d]", s.Model, first)
 		}
-		seen[s.Model] = i
-		if c.base != ignoresBase && s.Model == r.Base {
+		seen[model] = i
+		if c.base != ignoresBase && r.Base != "" && model == r.identity(r.Base) {
 			return fault.Bad(at+"model", "%q is the base model: its difference from itself is nothing", s.Model)
 		}
 		if err := s.validateSettings(c, r.Method, at, &count); err != nil {

@@ -40,14 +40,15 @@ type yamlNode struct {
 	fields map[string]*yamlNode
 }
 
-// parseYAML reads one document. What it gives is of bounded size and depth.
-func parseYAML(data []byte) (node *yamlNode, err error) {
+// parseYAML reads the documents of a text, at least one. What it gives is of
+// bounded size and depth.
+func parseYAML(data []byte) (tops []*yamlNode, err error) {
 	if err := checkYAML(data); err != nil {
 		return nil, err
 	}
 	defer func() { // others' parser, on strangers' text
 		if p := recover(); p != nil {
-			node, err = nil, fault.New(fault.Invalid, "this YAML can't be read: %v", p)
+			tops, err = nil, fault.New(fault.Invalid, "this YAML can't be read: %v", p)
 		}
 	}()
 	file, err := parser.ParseBytes(data, 0)
@@ -62,11 +63,24 @@ func parseYAML(data []byte) (node *yamlNode, err error) {
 	switch {
 	case len(docs) == 0:
 		return nil, fault.New(fault.Invalid, "the recipe is empty")
-	case len(docs) > 1:
-		return nil, fault.New(fault.Invalid, "line %d: a second document begins: send one recipe at a time", lineOf(docs[1].Body))
+	case len(docs) > MaxInputs+1:
+		return nil, fault.New(fault.Invalid, "line %d: document %d begins: at most %d", lineOf(docs[MaxInputs+1].Body), MaxInputs+2, MaxInputs+1)
 	}
-	c := yamlConverter{anchors: map[string]ast.Node{}, left: maxYAMLValues}
-	return c.convert(docs[0].Body, "", 0)
+	left := maxYAMLValues
+	for i, doc := range docs {
+		path := ""
+		if len(docs) > 1 {
+			path = fmt.Sprintf("documents[%d]", i)
+		}
+		c := yamlConverter{anchors: map[string]ast.Node{}, left: left}
+		top, err := c.convert(doc.Body, path, 0)
+		if err != nil {
+			return nil, err
+		}
+		left = c.left
+		tops = append(tops, top)
+	}
+	return tops, nil
 }
 
 // checkYAML refuses text that would take the parser too long.
@@ -193,6 +207,15 @@ func (n *yamlNode) wrong(format string, args ...any) error {
 		text = n.path + ": " + text
 	}
 	return fault.Bad(n.path, "line %d: %s", n.line, text)
+}
+
+// missing is an error about a key that the map should have.
+func (n *yamlNode) missing(key, format string, args ...any) error {
+	at := yamlNode{path: key, line: n.line}
+	if n.path != "" {
+		at.path = n.path + "." + key
+	}
+	return at.wrong("this is missing: "+format, args...)
 }
 
 // known refuses what is no map, and keys besides these.

@@ -8,7 +8,7 @@ import (
 	"github.com/mergeway/mergeway/fault"
 )
 
-// Document is a recipe as it stands in a file of mergekit's YAML.
+// Document is a recipe as it stands in mergekit's YAML.
 type Document struct {
 	// Name is what the file calls the recipe; it may be empty.
 	Name   string
@@ -37,19 +37,21 @@ var unsupportedYAML = map[string]string{
 // with mergekit's precedence and defaults. Whatever it can't honour is an error
 // that names it with its path and line.
 //
+// Of several documents those with a name are models that others may use: what
+// mergekit-multi reads. They become the inputs of the one that no other names.
+//
 // Beyond mergekit's keys there is the map "mergeway", with "rescale",
 // "consensus", "seed" and "groups" as [Recipe] has them. [Recipe.YAML] is the way back.
 func ParseYAML(data []byte) (Document, error) {
-	top, err := parseYAML(data)
+	tops, err := parseYAML(data)
 	if err != nil {
 		return Document{}, err
 	}
-	d := yamlReader{top: top, places: map[string]*yamlNode{}}
-	if err := d.read(); err != nil {
+	documents, err := newYAMLDocuments(tops)
+	if err != nil {
 		return Document{}, err
 	}
-	d.doc.Recipe = d.doc.Recipe.withDefaults()
-	return d.doc, d.placed(d.doc.Recipe.Validate())
+	return documents.result()
 }
 
 // yamlReader builds a recipe from a document.
@@ -73,7 +75,7 @@ func (d *yamlReader) read() error {
 	}
 	method := d.top.get("merge_method")
 	if method == nil {
-		return fault.Bad("merge_method", "merge_method is missing: it is one of %s", methodNames())
+		return d.top.missing("merge_method", "it is one of %s", methodNames())
 	}
 	name, err := method.text()
 	if err != nil {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/mergeway/mergeway/fault"
 )
 
 // yamlInput is one of the models to merge.
@@ -21,7 +19,7 @@ type yamlInput struct {
 func (d *yamlReader) readSources() error {
 	key := d.slicesOrModels()
 	if key == "" {
-		return fault.Bad("models", "there are no models: give models, or slices")
+		return d.top.missing("models", "give models, or slices")
 	}
 	n := d.top.fields[key]
 	if !n.isList {

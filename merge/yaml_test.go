@@ -30,7 +30,7 @@ type plan struct {
 // plannedLayers is how many blocks the models of the plans have.
 const plannedLayers = 5
 
-func planned() (int, error) { return plannedLayers, nil }
+func planned(Recipe) (int, error) { return plannedLayers, nil }
 
 func TestYAMLMeansWhatItMeansToMergekit(t *testing.T) {
 	data, err := os.ReadFile("testdata/mergekit_yaml.json")
@@ -214,7 +214,7 @@ func TestEveryRecipeSurvivesYAML(t *testing.T) {
 		}
 	}
 	gone := fault.New(fault.NotFound, "gone")
-	_, err := paper().YAML("", func() (int, error) { return 0, gone })
+	_, err := paper().YAML("", func(Recipe) (int, error) { return 0, gone })
 	assert.ErrorIs(t, err, gone, "where the halves part depends on the models")
 	r := paper()
 	r.Groups, r.Sources[0].Weight = Ends, Numbers(1, 2, 3)
@@ -240,16 +240,16 @@ func TestParseYAMLNamesWhatItRefuses(t *testing.T) {
 		"only a comment":           {"# x\n", "", "empty"},
 		"broken":                   {head + "models: [", "", "line 3"},
 		"a list":                   {"- a\n", "", "line 1: this must be a map"},
-		"two documents":            {head + models + "---\n" + head + models, "", "line 7: a second document"},
+		"two documents":            {head + models + "---\n" + head + models, "documents[1]", "no other document names this one"},
 		"an unknown key":           {head + models + "tokeniser: x\n", "tokeniser", `line 6: tokeniser: unknown key "tokeniser": known here are name, merge_method, base_model, models, slices, parameters, dtype, out_dtype, tokenizer_source, tokenizer, mergeway`},
 		"a key twice":              {head + models + "base_model: c\n", "", "line 6"},
-		"no method":                {models, "merge_method", "merge_method is missing"},
+		"no method":                {models, "merge_method", "merge_method: this is missing"},
 		"an unknown method":        {"merge_method: magic\n" + models, "merge_method", `line 1: merge_method: unknown merge method "magic"`},
 		"no base":                  {"merge_method: ties\n" + models, "base_model", "base_model is required"},
 		"modules":                  {head + "modules: {default: {models: []}}\n", "modules", "line 3: modules: merging parts"},
 		"a chat template":          {head + models + "chat_template: auto\n", "chat_template", "line 6: chat_template: the merged model"},
 		"another tokenizer":        {head + models + "tokenizer_source: c\n", "tokenizer_source", `line 6: tokenizer_source: unknown tokenizer source "c": it is "union", "base", or one of the recipe's models`},
-		"no models":                {head, "models", "there are no models"},
+		"no models":                {head, "models", "models: this is missing"},
 		"models and slices":        {head + models + "slices: [{sources: []}]\n", "slices", "either models or slices"},
 		"models that are a map":    {head + "models: {model: a}\n", "models", "line 3: models: this must be a list"},
 		"a model without a name":   {head + "models:\n  - parameters: {}\n", "models[0]", "the model is missing"},
@@ -340,6 +340,7 @@ func FuzzParseYAML(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(text)
 	}
+	f.Add([]byte(familyText))
 	f.Add([]byte("a: &a [*a]\nmerge_method: !!str linear\n? x\n: - - {}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := ParseYAML(data)

@@ -12,14 +12,24 @@ import (
 // YAML writes the recipe as mergekit reads it. [ParseYAML] reads it back to a
 // recipe of the same canonical form. What mergekit has no words for stands in a
 // map of its own, "mergeway", over which mergekit passes. Layer groups are
-// written as gradients; layers tells how many blocks the models have, and is
-// asked only if that depends on it. The name may be empty.
-func (r Recipe) YAML(name string, layers func() (int, error)) ([]byte, error) {
+// written as gradients; layers tells how many blocks the model of a recipe has,
+// and is asked only if that depends on it. The name may be empty. Inputs are
+// documents of their own, before those that name them.
+func (r Recipe) YAML(name string, layers func(Recipe) (int, error)) ([]byte, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	r = r.normal()
-	w := yamlWriter{groups: r.Groups, layers: layers}
+	w := yamlWriter{}
+	if err := w.documents(r, name, layers); err != nil {
+		return nil, err
+	}
+	return w.out.Bytes(), nil
+}
+
+// document writes one recipe, whose inputs have the names of their content.
+func (w *yamlWriter) document(r Recipe, name string) error {
+	r = r.settled()
+	w.groups = r.Groups
 	if name != "" {
 		w.line(0, "name: %s", yamlText(name))
 	}
@@ -30,19 +40,19 @@ func (r Recipe) YAML(name string, layers func() (int, error)) ([]byte, error) {
 	c := methods[r.Method]
 	if len(r.Slices) > 0 {
 		if err := w.slices(r, c); err != nil {
-			return nil, err
+			return err
 		}
 	} else if err := w.models(r, c); err != nil {
-		return nil, err
+		return err
 	}
 	if err := w.shared(r, c); err != nil {
-		return nil, err
+		return err
 	}
 	w.line(0, "dtype: float32")
 	w.line(0, "out_dtype: %s", r.DType)
 	w.tokenizer(r.Tokenizer)
 	w.extension(r)
-	return w.out.Bytes(), nil
+	return nil
 }
 
 // models writes what is merged as a whole.
@@ -111,8 +121,8 @@ func (w *yamlWriter) shared(r Recipe, c choices) error {
 // yamlWriter writes lines.
 type yamlWriter struct {
 	out    bytes.Buffer
-	groups Grouping
-	layers func() (int, error)
+	groups Grouping            // of the recipe that is being written
+	layers func() (int, error) // how many blocks its models have
 }
 
 func (w *yamlWriter) line(depth int, format string, args ...any) {
