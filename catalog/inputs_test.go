@@ -87,10 +87,18 @@ func TestInputsAreMadeWithTheRoomThatThereIs(t *testing.T) {
 	w.touch(id)
 	require.Equal(t, catalog.Ready, w.states()[id])
 
-	// With less there is no way, and nobody waits for what will not be.
+	// With less, sources are read as they are merged; what is made has to be there.
 	short := newWorld(t, func(w *world) { w.budget = 3*tinyBytes() + 100 })
 	id = short.keep("", nested())
-	_, err := short.Acquire(t.Context(), id)
+	short.touch(id)
+	card, err := short.Card(t.Context(), short.keep("", blend(0.5, 0.25)))
+	require.NoError(t, err)
+	require.True(t, card.Made.Streamed)
+
+	// With still less there is no way, and nobody waits for what will not be.
+	short = newWorld(t, func(w *world) { w.budget = 2 * tinyBytes() })
+	id = short.keep("", nested())
+	_, err = short.Acquire(t.Context(), id)
 	require.Equal(t, fault.OutOfMemory, fault.CodeOf(err), "%v", err)
 
 	// Many at once find room or are told that there is none; they all end.

@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"context"
+
 	"github.com/gomlx/compute/dtypes"
 
 	"github.com/mergeway/mergeway/infer"
@@ -18,7 +20,7 @@ type parts struct {
 	tokenizer *tokenizer.Tokenizer // the parent's
 	template  *chat.Template
 	feed      int64 // bytes on the device of a unit of all that are read
-	held      int   // on the device
+	held      int   // sources on the device
 	closers   []func()
 }
 
@@ -38,15 +40,28 @@ func (p *parts) add(name string, lease *Lease) {
 }
 
 // openParts gives the models of a recipe, loading none. Those that are on the
-// device are used there if hold says so.
-func (c *Catalog) openParts(r merge.Recipe, hold bool) (_ *parts, err error) {
+// device are used there if hold says so. What its inputs make lies nowhere else:
+// it is made.
+func (c *Catalog) openParts(ctx context.Context, r merge.Recipe, hold bool) (_ *parts, err error) {
 	p := &parts{models: map[string]merge.Model{}}
 	defer func() {
 		if err != nil {
 			p.close()
 		}
 	}()
-	for _, name := range r.Models() {
+	for _, name := range partsOf(r) {
+		if _, made := r.Inputs[name]; made {
+			lease, err := c.acquirePart(ctx, r, name)
+			if err != nil {
+				return nil, err
+			}
+			p.models[name] = lease.Model.Weights
+			p.closers = append(p.closers, lease.Release)
+			if name == r.Parent() {
+				p.tokenizer, p.template = lease.Model.Tokenizer, lease.Model.Template
+			}
+			continue
+		}
 		s, err := c.source(name)
 		if err != nil {
 			return nil, err
@@ -97,11 +112,7 @@ func (c *Catalog) allFit(r merge.Recipe) (bool, error) {
 	configs := map[string]checkpoint.Config{}
 	var held dtypes.DType // of the parent, and so of the merged model
 	for _, name := range r.Models() {
-		s, err := c.source(name)
-		if err != nil {
-			return false, err
-		}
-		config, dtype, err := c.shapeOf(s)
+		config, dtype, err := c.shapeOfPart(r, name)
 		if err != nil {
 			return false, err
 		}
@@ -113,6 +124,31 @@ func (c *Catalog) allFit(r merge.Recipe) (bool, error) {
 	need += mergedBytes(r, held, configs) + alignedBytes(r, configs)
 	total, _ := c.residents.memory.Usage()
 	return need <= total, nil
+}
+
+// shapeOfPart is what one of a recipe's models is on the device: a source, or what
+// an input makes, which is held in the dtype of its parent.
+func (c *Catalog) shapeOfPart(r merge.Recipe, name string) (checkpoint.Config, dtypes.DType, error) {
+	in, ok := r.Inputs[name]
+	if !ok {
+		s, err := c.source(name)
+		if err != nil {
+			return checkpoint.Config{}, 0, err
+		}
+		return c.shapeOf(s)
+	}
+	configs := map[string]checkpoint.Config{}
+	var held dtypes.DType
+	for _, name := range in.Models() {
+		config, dtype, err := c.shapeOfPart(in, name)
+		if err != nil {
+			return checkpoint.Config{}, 0, err
+		}
+		if configs[name] = config; name == in.Parent() {
+			held = dtype
+		}
+	}
+	return in.Config(configs), held, nil
 }
 
 // shapeOf is what a source's weights are on the device, whether they are there or

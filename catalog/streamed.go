@@ -25,7 +25,7 @@ func (c *Catalog) mergeStreamed(ctx context.Context, name string, r merge.Recipe
 // mergeParts is mergeStreamed with or without what is on the device; it tells how
 // many models were held there.
 func (c *Catalog) mergeParts(ctx context.Context, name string, r merge.Recipe, hold bool, check func() error, progress func(done, total int)) (_ *infer.Model, bytes int64, held int, err error) {
-	p, err := c.openParts(r, hold)
+	p, err := c.openParts(ctx, r, hold)
 	if err != nil {
 		return nil, 0, 0, within(err, "a source of %s", name)
 	}
