@@ -56,26 +56,20 @@ INLINE void multiply4(const int rows, const int vectors, const uint16_t *a, size
 // multiply does so for any number of rows and up to `width` columns, a multiple of 16.
 AVX512 static void multiply(size_t rows, size_t width, const uint16_t *a, size_t a_stride, const uint16_t *b, size_t b_stride,
                             size_t pairs, float *out, size_t out_stride, bool add) {
+#define MULTIPLY(R, V)                                                                                                   \
+    case 10 * R + V:                                                                                                     \
+        multiply4(R, V, a + i * a_stride, a_stride, b + 2 * j, b_stride, pairs, out + i * out_stride + j, out_stride, add); \
+        break;
     for (size_t j = 0; j < width; j += 64) {
-        for (size_t i = 0; i < rows; i += rows - i < 4 ? 1 : 4) {
-#define MULTIPLY(R, V)                                                                                             \
-    multiply4(R, V, a + i * a_stride, a_stride, b + 2 * j, b_stride, pairs, out + i * out_stride + j, out_stride, add)
-#define MULTIPLY_ROWS(R)                     \
-    switch (least(4, (width - j) / 16)) {    \
-    case 1: MULTIPLY(R, 1); break;           \
-    case 2: MULTIPLY(R, 2); break;           \
-    case 3: MULTIPLY(R, 3); break;           \
-    default: MULTIPLY(R, 4);                 \
-    }
-            if (rows - i >= 4) {
-                MULTIPLY_ROWS(4)
-            } else {
-                MULTIPLY_ROWS(1)
+        for (size_t i = 0, some; i < rows; i += some) {
+            some = rows - i < 4 ? 1 : 4;
+            switch (10 * some + least(4, (width - j) / 16)) {
+                MULTIPLY(1, 1) MULTIPLY(1, 2) MULTIPLY(1, 3) MULTIPLY(1, 4)
+                MULTIPLY(4, 1) MULTIPLY(4, 2) MULTIPLY(4, 3) MULTIPLY(4, 4)
             }
-#undef MULTIPLY_ROWS
-#undef MULTIPLY
         }
     }
+#undef MULTIPLY
 }
 
 // transpose turns 16 registers of 16 pairs.
