@@ -9,6 +9,29 @@ import (
 	"github.com/mergeway/mergeway/infer/device"
 )
 
+// takeWords gives the operand that a model of the vocabulary is; one that is not
+// merged is added, for the sake of its rows.
+func (j *partJob) takeWords(name string, m Model) operand {
+	if j.program.base && name == j.recipe.Base {
+		return j.base
+	}
+	for i, s := range j.recipe.Sources {
+		if s.Model == name {
+			return j.sources[i]
+		}
+	}
+	o := j.take(m, 0)
+	for t, p := range j.params {
+		if !p.ByToken() {
+			o.numbers[t] = notFed
+		}
+	}
+	return o
+}
+
+// notFed is the number of a tensor that is not needed.
+const notFed = -1
+
 // align gives the job with a unit's embeddings and heads in the order of the
 // recipe's vocabulary, in all models that take part. What was made for that is to
 // be freed with free, also beside an error. A job without a vocabulary is given as

@@ -79,29 +79,6 @@ func (j *partJob) take(m Model, shift int) operand {
 	return o
 }
 
-// takeWords gives the operand that a model of the vocabulary is; one that is not
-// merged is added, for the sake of its rows.
-func (j *partJob) takeWords(name string, m Model) operand {
-	if j.program.base && name == j.recipe.Base {
-		return j.base
-	}
-	for i, s := range j.recipe.Sources {
-		if s.Model == name {
-			return j.sources[i]
-		}
-	}
-	o := j.take(m, 0)
-	for t, p := range j.params {
-		if !p.ByToken() {
-			o.numbers[t] = notFed
-		}
-	}
-	return o
-}
-
-// notFed is the number of a tensor that is not needed.
-const notFed = -1
-
 // unit is a run of tensors that are merged in one call: those of one block, or
 // of an end of the model. Blocks have the same shapes, so they share one
 // executable; a call for each tensor would cost a small model more in overhead

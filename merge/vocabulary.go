@@ -17,9 +17,9 @@ import (
 // merged, so that all that follows (masks, rankings, settings) sees models of one
 // vocabulary. It is known from the models' files, without their weights.
 //
-// The rules are those of mergekit 0.1.5. A token is a model's if its tokenizer knows it
-// and its embedding has the row; the rest of an embedding is padding, and is left
-// behind.
+// The rules are those of mergekit 0.1.5. A token is a model's if its tokenizer
+// knows it and its embedding has the row; the rest of an embedding is padding, and
+// is left behind.
 //
 // The tokens of "base" are the parent's, and those of a model the model's. "union"
 // is the parent's tokens under their own ids, then what the other models' own
