@@ -29,6 +29,14 @@ func (j *partJob) takeWords(name string, m Model) operand {
 	return o
 }
 
+// order names the order in which a tensor's rows are merged; empty: their own.
+func (j partJob) order(t int) string {
+	if j.vocabulary == nil || !j.params[t].ByToken() {
+		return ""
+	}
+	return j.vocabulary.digest
+}
+
 // notFed is the number of a tensor that is not needed.
 const notFed = -1
 
@@ -96,7 +104,18 @@ func (x *Executor) alignTensors(v *Vocabulary, theirs []*tensors.Tensor) ([]*ten
 	for _, tensor := range theirs {
 		args = append(args, tensor)
 	}
-	return x.programs.run(p, p.build, args)
+	out, err := x.programs.run(p, p.build, args)
+	if err != nil {
+		return nil, err
+	}
+	last := len(out) - 1
+	defer device.Free(out[last])
+	// A device runs ahead of us, and the kernel of package onepass doesn't wait for it.
+	if _, err := tensors.CopyFlatData[int32](out[last]); err != nil {
+		device.Free(out[:last]...)
+		return nil, fault.Wrap(err, fault.Internal, "waiting for embeddings")
+	}
+	return out[:last], nil
 }
 
 // blanks tells whether there are rows of no token.
@@ -168,7 +187,8 @@ func (v *Vocabulary) arguments(p aligning) []any {
 	return append(args, row, gives, count)
 }
 
-// build is the graph: each model's embedding in the new order, [rows, width].
+// build is the graph: each model's embedding in the new order, [rows, width], and one
+// more scalar, for waiting until it has run.
 func (p aligning) build(in []*graph.Node) []*graph.Node {
 	next := func() *graph.Node {
 		n := in[0]
@@ -207,7 +227,7 @@ func (p aligning) build(in []*graph.Node) []*graph.Node {
 		}
 		out[i] = graph.ConvertDType(out[i], p.dtype)
 	}
-	return out
+	return append(out, graph.Reshape(graph.Slice(from, graph.AxisRange(0, 1), graph.AxisRange(0, 1))))
 }
 
 // withMean puts the mean of the other rows of x [rows, width] where blank [rows, 1]

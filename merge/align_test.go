@@ -108,10 +108,14 @@ func TestMergingByTokenIsMergingAlignedModels(t *testing.T) {
 	described := three(t)
 	models := spoken(t, described)
 	for name, tokenizer := range tokenizers() {
-		for _, method := range []Method{Linear, TIES, DARETIES, DELLA, Breadcrumbs, MultiSLERP} {
-			t.Run(name+", "+string(method), func(t *testing.T) {
+		for i, method := range []Method{Linear, TIES, DARETIES, DELLA, Breadcrumbs, MultiSLERP, DARETIES, TIES} {
+			dtype, rescale := "float32", ""
+			if i >= 6 { // by the kernel, where there is one
+				dtype, rescale = "bfloat16", RescaleL1
+			}
+			t.Run(name+", "+string(method)+", "+dtype, func(t *testing.T) {
 				r := worded(tokenizer)
-				r.Method, r.Normalize, r.DType, r.Seed = method, method == Linear, "float32", 3
+				r.Method, r.Normalize, r.DType, r.Rescale, r.Seed = method, method == Linear, dtype, rescale, 3
 				if method.Sparsifies() {
 					r.Sources[0].Density = Numbers(0.4)
 				}

@@ -28,6 +28,7 @@ type ratioKey struct {
 	mask         [perMask]uint32
 	sparsify     sparsify
 	rescale      string
+	vocabulary   string // as in rankingKey
 }
 
 // rescale multiplies the factors and votes of a merge with the ratios of norms, where
@@ -41,6 +42,7 @@ func (x *Executor) rescale(ctx context.Context, j partJob, t int, m *onepass.Mer
 			source: j.sources[i].owner, base: j.base.owner,
 			tensors: [2]int{j.sources[i].number(t), j.base.number(t)},
 			mask:    [perMask]uint32(masks[i*perMask:]), sparsify: j.program.sparsify, rescale: j.program.rescale,
+			vocabulary: j.order(t),
 		}
 		scale, ok := x.ratios.get(key)
 		if !ok {

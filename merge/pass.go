@@ -83,6 +83,9 @@ func (x *Executor) passUnit(ctx context.Context, j partJob, u unit, floats []flo
 		if err != nil || !ok {
 			return out, false, err
 		}
+		if held := j.program.held; held != dtypes.InvalidDType && held != j.sources[0].tensors[t].DType() {
+			return out, false, nil // the kernel writes what it reads
+		}
 		result, err := x.result(j, t)
 		if err != nil {
 			return out, false, err

@@ -80,10 +80,7 @@ func (x *Executor) counted(ctx context.Context, j partJob, tensor, source int, s
 func (x *Executor) remembered(j partJob, tensor, source int, kind rankingKind, rank func() (ranked, error)) (ranked, error) {
 	from, base := j.sources[source], j.base
 	stay := from.owner != nil && base.owner != nil
-	key := rankingKey{source: from.owner, base: base.owner, tensors: [2]int{from.number(tensor), base.number(tensor)}, kind: kind}
-	if j.vocabulary != nil && j.params[tensor].ByToken() {
-		key.vocabulary = j.vocabulary.digest
-	}
+	key := rankingKey{source: from.owner, base: base.owner, tensors: [2]int{from.number(tensor), base.number(tensor)}, kind: kind, vocabulary: j.order(tensor)}
 	if stay {
 		if known, ok := x.rankings.get(key); ok {
 			return known, nil
