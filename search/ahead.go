@@ -8,24 +8,24 @@ import (
 
 // verdict is what came of the evaluation of a candidate.
 type verdict struct {
-	evaluation Evaluation
-	err        error
+	assessment
+	err error
 }
 
 // verdict evaluates the candidate that a trial proposes. Where the lab can try
 // several at once, those that follow it in the generation are under way meanwhile;
 // they are all made of what the optimizer knew when the generation began, so their
 // number and order change nothing.
-func (x *runner) verdict(ctx context.Context, t Trial) (Evaluation, error) {
+func (x *runner) verdict(ctx context.Context, t Trial) (assessment, error) {
 	if x.ahead == nil && x.lab.Width(ctx) > 1 {
 		x.ahead = gather(ctx, x.lab.Width, x.jobs(t))
 	}
 	if !x.ahead.has(t.Index) {
 		v := x.job(t)(ctx)
-		return v.evaluation, v.err
+		return v.assessment, v.err
 	}
 	v, _ := x.ahead.wait(ctx, t.Index)
-	return v.evaluation, v.err
+	return v.assessment, v.err
 }
 
 // jobs are the evaluations of a generation from a trial on, by index. Candidates
@@ -51,19 +51,15 @@ func (x *runner) jobs(first Trial) []func(context.Context) verdict {
 
 // job is the evaluation of the candidate that a trial proposes.
 func (x *runner) job(t Trial) func(context.Context) verdict {
-	problems := x.problems(t)
-	return func(ctx context.Context) verdict {
-		e, err := x.evaluate(ctx, "evaluate a candidate", len(problems), func() (Evaluation, error) {
-			return x.lab.Evaluate(ctx, t.Recipe, x.task, problems)
-		})
-		return verdict{e, err}
-	}
-}
-
-// problems are those that a trial is scored on.
-func (x *runner) problems(t Trial) []task.Problem {
 	spec := x.record.Spec
-	return sample(x.task.Problems(task.Search), spec.SampleSize, spec.Seed, t.Generation)
+	return func(ctx context.Context) verdict {
+		v, err := x.assess(ctx, "evaluate a candidate", func(on *task.Task) []task.Problem {
+			return sample(on.Problems(task.Search), spec.SampleSize, spec.Seed, t.Generation)
+		}, func(on *task.Task, problems []task.Problem) (Evaluation, error) {
+			return x.lab.Evaluate(ctx, t.Recipe, on, problems)
+		})
+		return verdict{v, err}
+	}
 }
 
 // disperse stops what is under way of a generation.

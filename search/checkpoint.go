@@ -40,6 +40,8 @@ type record struct {
 	Depths []int `json:"depths,omitempty"`
 	// TaskDigest is the content of the task when the search began.
 	TaskDigest string `json:"task_digest"`
+	// OtherDigests are those of the tasks besides the first.
+	OtherDigests []string `json:"other_digests,omitempty"`
 	// Optimizer has been told every finished generation and nothing else.
 	Optimizer Optimizer `json:"optimizer"`
 	// Milestones are the events that no trial tells.

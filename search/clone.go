@@ -46,7 +46,10 @@ func (s Search) With(changes []byte) (Spec, error) {
 // undefaulted is the spec without the defaults that depend on other fields.
 func (s Search) undefaulted() Spec {
 	spec := s.Spec
-	if spec.Name == spec.Task {
+	if len(spec.Objectives) > 0 {
+		spec.Task = "" // the first one's
+	}
+	if spec.Name == s.Spec.Task {
 		spec.Name = ""
 	}
 	if spec.DensityRange == DefaultDensityRange() {

@@ -25,19 +25,23 @@ func (x *runner) validate(ctx context.Context) error {
 	if err := x.enter(ctx, Validating); err != nil {
 		return err
 	}
-	problems := x.task.Problems(task.Validation)
 	for i, f := range x.record.Finalists {
 		if f.Validation != nil || f.Failure != "" {
 			continue
 		}
 		var err error
-		f.Validation, f.Failure, err = x.score(ctx, "validate a finalist", len(problems), func() (Evaluation, error) {
-			return x.lab.Evaluate(ctx, f.Recipe, x.task, problems)
+		var v assessment
+		v, f.Failure, err = x.score(ctx, "validate a finalist", task.Validation, func(t *task.Task, problems []task.Problem) (Evaluation, error) {
+			return x.lab.Evaluate(ctx, f.Recipe, t, problems)
 		})
 		if err != nil {
 			return err
 		}
+		if f.Failure == "" {
+			f.Validation, f.ValidationValues, f.Tasks = v.score(), v.values(x.record.Spec), v.several()
+		}
 		next := x.record
+		next.Front = validated(next.Front, f)
 		next.Finalists = slices.Clone(next.Finalists)
 		next.Finalists[i] = f
 		if err := x.tell(ctx, next, Event{Type: Validated, Finalist: &f}); err != nil {
@@ -51,6 +55,13 @@ func (x *runner) validate(ctx context.Context) error {
 // ones, which come from a distribution that has learnt more; and the mean of
 // the final distribution.
 func (x *runner) finalists() []Finalist {
+	if len(x.record.Spec.Objectives) > 1 {
+		x.record.Front = extendFront(x.record.Front, x.trials) // those of a generation that was not finished
+		if len(x.record.Front) == 0 {
+			return nil
+		}
+		return x.withGuess(x.frontFinalists())
+	}
 	best := slices.DeleteFunc(slices.Clone(x.trials), func(t Trial) bool { return t.Score == nil })
 	slices.SortStableFunc(best, func(a, b Trial) int {
 		return cmp.Or(cmp.Compare(b.Fitness, a.Fitness), cmp.Compare(b.Number, a.Number))
@@ -71,6 +82,11 @@ func (x *runner) finalists() []Finalist {
 	if len(chosen) == 0 {
 		return nil
 	}
+	return x.withGuess(chosen)
+}
+
+// withGuess adds the optimizer's guess to some finalists, unless it is among them.
+func (x *runner) withGuess(chosen []Finalist) []Finalist {
 	guess := x.record.Optimizer.Guess()
 	if guess == nil {
 		return chosen
@@ -79,27 +95,43 @@ func (x *runner) finalists() []Finalist {
 	if err != nil {
 		return chosen // no valid recipe in the middle: then it is no candidate
 	}
-	if key, err := mean.Canonical(); err == nil && !taken[string(key)] {
-		chosen = append(chosen, Finalist{Recipe: mean})
+	key, err := mean.Canonical()
+	if err != nil || slices.ContainsFunc(chosen, func(f Finalist) bool {
+		other, err := f.Recipe.Canonical()
+		return err == nil && string(other) == string(key)
+	}) {
+		return chosen
 	}
-	return chosen
+	return append(chosen, Finalist{Recipe: mean})
 }
 
-// winner is the finalist with the best validation score; of equals the first.
+// winner is the finalist with the best validation score, or with the best weighted
+// mean of several objectives; of equals the first.
 func (x *runner) winner() *Winner {
 	var best *Finalist
 	for i, f := range x.record.Finalists {
 		if f.Validation == nil {
 			continue
 		}
-		if best == nil || f.Validation.Accuracy > best.Validation.Accuracy {
+		if best == nil || x.validationOf(f) > x.validationOf(*best) {
 			best = &x.record.Finalists[i]
 		}
 	}
 	if best == nil {
 		return nil
 	}
-	return &Winner{Trial: best.Trial, Recipe: best.Recipe, Search: best.Search, Validation: best.Validation}
+	return &Winner{
+		Trial: best.Trial, Recipe: best.Recipe, Search: best.Search, Validation: best.Validation,
+		Values: best.Values, ValidationValues: best.ValidationValues,
+	}
+}
+
+// validationOf is the number by which finalists are compared.
+func (x *runner) validationOf(f Finalist) float64 {
+	if f.ValidationValues != nil {
+		return x.record.Spec.weighted(f.ValidationValues)
+	}
+	return f.Validation.Accuracy
 }
 
 // test scores the baselines and the winner on the test problems: the winner
@@ -117,30 +149,33 @@ func (x *runner) test(ctx context.Context) error {
 	if err := x.enter(ctx, Testing); err != nil {
 		return err
 	}
-	problems := x.task.Problems(task.Test)
 	for i, row := range x.record.Scores {
 		if row.Score != nil || row.Failure != "" {
 			continue
 		}
 		var err error
-		row.Score, row.Failure, err = x.score(ctx, "test "+row.Name, len(problems), func() (Evaluation, error) {
+		var v assessment
+		v, row.Failure, err = x.score(ctx, "test "+row.Name, task.Test, func(t *task.Task, problems []task.Problem) (Evaluation, error) {
 			switch row.Role {
 			case RoleWinner:
-				return x.lab.Evaluate(ctx, x.record.Winner.Recipe, x.task, problems)
+				return x.lab.Evaluate(ctx, x.record.Winner.Recipe, t, problems)
 			case RoleAverage:
-				return x.lab.Evaluate(ctx, x.record.Spec.average(), x.task, problems)
+				return x.lab.Evaluate(ctx, x.record.Spec.average(), t, problems)
 			}
-			return x.lab.EvaluateModel(ctx, row.Name, x.task, problems)
+			return x.lab.EvaluateModel(ctx, row.Name, t, problems)
 		})
 		if err != nil {
 			return err
+		}
+		if row.Failure == "" {
+			row.Score, row.Values, row.Tasks = v.score(), v.values(x.record.Spec), v.several()
 		}
 		next := x.record
 		next.Scores = slices.Clone(next.Scores)
 		next.Scores[i] = row
 		if row.Role == RoleWinner {
 			w := *next.Winner
-			w.Test = row.Score
+			w.Test, w.TestValues = row.Score, row.Values
 			next.Winner = &w
 		}
 		if err := x.tell(ctx, next, Event{Type: Tested, Row: &row}); err != nil {
@@ -163,18 +198,17 @@ func (x *runner) table() []Row {
 	return append(rows, Row{Role: RoleAverage, Name: string(RoleAverage)}, Row{Role: RoleWinner, Name: string(RoleWinner)})
 }
 
-// score evaluates a model: its score, or the reason why there is none. Only the
-// end of ctx is an error.
-func (x *runner) score(ctx context.Context, what string, problems int, ask func() (Evaluation, error)) (*task.Score, string, error) {
-	e, err := x.evaluate(ctx, what, problems, ask)
+// score evaluates a model on a split of each task, or gives the reason why there is
+// no score. Only the end of ctx is an error.
+func (x *runner) score(ctx context.Context, what string, split task.Split, ask func(t *task.Task, problems []task.Problem) (Evaluation, error)) (assessment, string, error) {
+	v, err := x.assess(ctx, what, on(split), ask)
 	switch {
 	case ctx.Err() != nil:
-		return nil, "", context.Cause(ctx)
+		return v, "", context.Cause(ctx)
 	case err != nil:
-		return nil, err.Error(), nil
+		return v, err.Error(), nil
 	}
-	score := task.Summarize(e.Outcomes)
-	return &score, "", nil
+	return v, "", nil
 }
 
 // publish stores the winner as a recipe, serves it under its alias, and ends

@@ -69,17 +69,21 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 	if err := spec.Validate(); err != nil {
 		return record{}, err
 	}
-	t, err := s.tasks.Get(ctx, spec.Task)
-	if err != nil {
-		return record{}, err
-	}
-	for _, split := range task.Splits() {
-		if t.Count(split) == 0 {
-			return record{}, fault.Bad("task", "task %q has no %s problems: a search needs search, validation and test problems", t.Name, split)
+	var digests []string
+	for _, name := range spec.taskNames() {
+		t, err := s.tasks.Get(ctx, name)
+		if err != nil {
+			return record{}, err
 		}
-	}
-	if n := t.Count(task.Search); spec.SampleSize > n {
-		return record{}, fault.Bad("sample_size", "the task has %d search problems, not %d", n, spec.SampleSize)
+		for _, split := range task.Splits() {
+			if t.Count(split) == 0 {
+				return record{}, fault.Bad("task", "task %q has no %s problems: a search needs search, validation and test problems", t.Name, split)
+			}
+		}
+		if n := t.Count(task.Search); spec.SampleSize > n {
+			return record{}, fault.Bad("sample_size", "the task %q has %d search problems, not %d", t.Name, n, spec.SampleSize)
+		}
+		digests = append(digests, t.Digest)
 	}
 	depths, err := s.depths(ctx, spec)
 	if err != nil {
@@ -110,7 +114,7 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 			ID: newID(), State: Queued, Spec: spec, Parameters: space.Parameters(),
 			CreatedAt: now, Progress: Progress{Sigma: opt.Sigma()}, LastEvent: 1,
 		},
-		Layers: depths[0], TaskDigest: t.Digest, Optimizer: opt,
+		Layers: depths[0], TaskDigest: digests[0], OtherDigests: digests[1:], Optimizer: opt,
 		Milestones: []Event{{Number: 1, At: now, Type: StateChanged, State: Queued}},
 	}
 	if spec.Path != nil {

@@ -30,8 +30,10 @@ type Optimizer interface {
 // Scored is a candidate and what became of it.
 type Scored struct {
 	Genome []float64
-	// Fitness is what is maximised.
+	// Fitness is what is maximised: of several objectives the weighted mean.
 	Fitness float64
+	// Values has the value of each objective, larger being better.
+	Values []float64
 	// Failed says that it could not be scored: the numbers mean nothing.
 	Failed bool
 }
@@ -45,4 +47,5 @@ type ground struct {
 	sigma      float64
 	seed       uint64
 	trials     int // the budget
+	objectives int
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/search/cmaes"
+	"github.com/mergeway/mergeway/search/elites"
+	"github.com/mergeway/mergeway/search/nsga2"
 )
 
 // OptimizerName names a way to search.
@@ -15,7 +17,8 @@ type OptimizerName string
 
 // OptimizerSpec says how a search proposes candidates.
 type OptimizerSpec struct {
-	// Name is one of cma_es, random, grid. Default: cma_es.
+	// Name is one of cma_es, random, grid; with several objectives also nsga2,
+	// map_elites, cycle_qd. Default: cma_es.
 	Name OptimizerName `json:"name"`
 	// Options are the optimizer's own.
 	Options OptimizerOptions `json:"options,omitzero"`
@@ -42,6 +45,21 @@ type OptimizerOptions struct {
 	// values likely, and 0 stands for any value; in grid they are the lines of the
 	// grid, by default 3.
 	Levels []int `json:"levels,omitempty"`
+	// Crossover is how likely nsga2 mixes two parents. Default: 0.9.
+	Crossover float64 `json:"crossover,omitempty"`
+	// CrossoverEta and MutationEta say how near nsga2's children are to their
+	// parents; larger is nearer. Default: 15 and 20.
+	CrossoverEta float64 `json:"crossover_eta,omitempty"`
+	MutationEta  float64 `json:"mutation_eta,omitempty"` // for mutations
+	// Mutation is how likely a coordinate mutates. Default: in nsga2 one of a genome
+	// on average, in the archives four.
+	Mutation float64 `json:"mutation,omitempty"`
+	// Step is the standard deviation of the archives' mutations, as a share of each
+	// range. Default: 0.1.
+	Step float64 `json:"step,omitempty"`
+	// Bins is into how many kinds an archive divides each objective, from 0 to 1.
+	// Default: 15.
+	Bins int `json:"bins,omitempty"`
 }
 
 // The limits of OptimizerOptions.
@@ -71,7 +89,7 @@ func (o OptimizerSpec) kind() (optimizerKind, bool) {
 }
 
 // validate says what is wrong with the options in themselves, defaults filled in.
-func (o OptimizerSpec) validate() error {
+func (o OptimizerSpec) validate(objectives int) error {
 	k, ok := o.kind()
 	if !ok {
 		return fault.Bad("optimizer.name", "unknown optimizer %q: it is one of %v", string(o.Name), OptimizerNames())
@@ -84,6 +102,9 @@ func (o OptimizerSpec) validate() error {
 			}
 			return fault.Bad(optionParam(option), "%s has no option %q; it takes %s", o.Name, option, takes)
 		}
+	}
+	if k.several && objectives < 2 {
+		return fault.Bad("objectives", "%s needs several objectives to choose between", o.Name)
 	}
 	return o.Options.validate()
 }
@@ -113,6 +134,12 @@ func (o OptimizerOptions) validate() error {
 		low, high float64
 	}{
 		{"max_restarts", float64(o.MaxRestarts), 0, cmaes.MaxRestarts},
+		{"crossover", o.Crossover, 0, 1},
+		{"crossover_eta", o.CrossoverEta, 0, nsga2.MaxEta},
+		{"mutation", o.Mutation, 0, 1},
+		{"mutation_eta", o.MutationEta, 0, nsga2.MaxEta},
+		{"step", o.Step, 0, 1},
+		{"bins", float64(o.Bins), 0, elites.MaxBins},
 	} {
 		if !(n.low <= n.value && n.value <= n.high) {
 			return fault.Bad(optionParam(n.option), "%s is %v: it has to lie between %v and %v", n.option, n.value, n.low, n.high)
@@ -159,7 +186,7 @@ func (o OptimizerOptions) levelsFor(own []int) ([]int, error) {
 func (s Spec) optimizer(space *Space) (Optimizer, error) {
 	k, ok := s.Optimizer.kind()
 	if !ok {
-		return nil, s.Optimizer.validate()
+		return nil, s.Optimizer.validate(len(s.Objectives))
 	}
 	if most := k.dim(s.Optimizer.Options); space.Dim() > most {
 		return nil, fault.Bad("groups", "%d parameters: %s can search at most %d at once; choose coarser groups, fewer sources, or an optimizer for more", space.Dim(), s.Optimizer.Name, most)
@@ -171,6 +198,7 @@ func (s Spec) optimizer(space *Space) (Optimizer, error) {
 	x, err := k.begin(ground{
 		options: s.Optimizer.Options, start: start, levels: space.levels(),
 		population: s.Population, sigma: s.Sigma, seed: s.Seed, trials: s.Trials,
+		objectives: len(s.objectives()),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the optimizer: %w", err)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/mergeway/mergeway/search/baseline"
 	"github.com/mergeway/mergeway/search/cmaes"
+	"github.com/mergeway/mergeway/search/elites"
+	"github.com/mergeway/mergeway/search/nsga2"
 )
 
 // The optimizers.
@@ -12,6 +14,11 @@ const (
 	CMAES  OptimizerName = "cma_es"
 	Random OptimizerName = "random"
 	Grid   OptimizerName = "grid"
+	// NSGA2 looks for the front of several objectives, MAPElites for the best of
+	// each kind by the first of them, CycleQD by each of them.
+	NSGA2     OptimizerName = "nsga2"
+	MAPElites OptimizerName = "map_elites"
+	CycleQD   OptimizerName = "cycle_qd"
 )
 
 // optimizerKind is a row of the table of optimizers: all that the rest of the
@@ -19,6 +26,8 @@ const (
 type optimizerKind struct {
 	name  OptimizerName
 	takes []string // the options that it has, by their names on the wire
+	// several says that it needs objectives to choose between.
+	several bool
 	// fill puts defaults in the place of options that are missing.
 	fill func(o *OptimizerOptions)
 	// dim is the most parameters that it can search.
@@ -58,6 +67,36 @@ func optimizerKinds() []optimizerKind {
 			begin:      beginGrid,
 			restore:    restoreWith[baseline.Grid](newGrid),
 		},
+		{
+			name:       NSGA2,
+			takes:      []string{"levels", "crossover", "crossover_eta", "mutation", "mutation_eta"},
+			several:    true,
+			fill:       fillNSGA2,
+			dim:        anyDim,
+			population: func(int) int { return nsga2.DefaultPopulation },
+			begin:      beginNSGA2,
+			restore:    restoreWith[nsga2.Optimizer](newFronts),
+		},
+		{
+			name:       MAPElites,
+			takes:      []string{"levels", "bins", "mutation", "step"},
+			several:    true,
+			fill:       fillElites,
+			dim:        anyDim,
+			population: func(int) int { return elites.DefaultPopulation },
+			begin:      beginElites(false),
+			restore:    restoreWith[elites.Optimizer](newSwarm),
+		},
+		{
+			name:       CycleQD,
+			takes:      []string{"levels", "bins", "mutation", "step"},
+			several:    true,
+			fill:       fillElites,
+			dim:        anyDim,
+			population: func(int) int { return elites.DefaultPopulation },
+			begin:      beginElites(true),
+			restore:    restoreWith[elites.Optimizer](newSwarm),
+		},
 	}
 }
 
@@ -78,6 +117,17 @@ func setLevels(o *OptimizerOptions, n int) {
 	if len(o.Levels) == 0 {
 		o.Levels = []int{n}
 	}
+}
+
+func fillNSGA2(o *OptimizerOptions) {
+	setDefault(&o.Crossover, nsga2.DefaultCrossover)
+	setDefault(&o.CrossoverEta, nsga2.DefaultCrossoverEta)
+	setDefault(&o.MutationEta, nsga2.DefaultMutationEta)
+}
+
+func fillElites(o *OptimizerOptions) {
+	setDefault(&o.Bins, elites.DefaultBins)
+	setDefault(&o.Step, elites.DefaultStep)
 }
 
 // restoreWith reads the state of an optimizer of type T.

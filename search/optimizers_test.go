@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,6 +26,18 @@ var ways = map[string]func(*Spec){
 	"cma_es, restarted": func(s *Spec) { s.Optimizer.Options.Restarts, s.WeightRange, s.Trials = "bipop", Range{1e-4, 2e-4}, 120 },
 	"random":            func(s *Spec) { s.Optimizer.Name = Random },
 	"grid":              func(s *Spec) { s.Optimizer.Name = Grid; s.Optimizer.Options.Levels = []int{5, 4} },
+	"cma_es, two tasks": twoTasks(CMAES),
+	"nsga2":             twoTasks(NSGA2),
+	"map_elites":        twoTasks(MAPElites),
+	"cycle_qd":          twoTasks(CycleQD),
+}
+
+// twoTasks makes a search one for two tasks that can't both be solved.
+func twoTasks(name OptimizerName) func(*Spec) {
+	return func(s *Spec) {
+		s.Task, s.Optimizer.Name = "", name
+		s.Objectives = []Objective{{Task: "sums"}, {Task: "words", Weight: 2}}
+	}
 }
 
 // requireProperties requires what the service relies on: that proposals are a
@@ -40,7 +53,7 @@ func requireProperties(t *testing.T, spec Spec, opt Optimizer) {
 			for _, v := range genome {
 				require.True(t, v >= 0 && v <= 1, "%g is outside the cube", v)
 			}
-			scored = append(scored, Scored{Genome: genome, Fitness: genome[0], Failed: i == 1})
+			scored = append(scored, Scored{Genome: genome, Fitness: genome[0], Values: genome[:len(spec.objectives())], Failed: i == 1})
 		}
 		_, err := opt.Told(scored[1:])
 		require.Error(t, err, "half a generation is none")
@@ -225,10 +238,21 @@ func TestOptionsOfOptimizersAreChecked(t *testing.T) {
 		"rates of a diagonal": {`{"options":{"covariance":"diagonal","adapt_rates":true}}`, "optimizer.options.adapt_rates"},
 		"negative levels":     {`{"options":{"levels":[-1]}}`, "optimizer.options.levels[0]"},
 		"too many levels":     {`{"options":{"levels":[1002]}}`, "optimizer.options.levels[0]"},
+		"no objectives":       {`{"name":"nsga2"}`, "objectives"},
+		"a likely crossover":  {`{"name":"nsga2","options":{"crossover":1.1}}`, "optimizer.options.crossover"},
+		"a negative eta":      {`{"name":"nsga2","options":{"crossover_eta":-1}}`, "optimizer.options.crossover_eta"},
+		"a large eta":         {`{"name":"nsga2","options":{"mutation_eta":1001}}`, "optimizer.options.mutation_eta"},
+		"too many bins":       {`{"name":"cycle_qd","options":{"bins":101}}`, "optimizer.options.bins"},
+		"a negative mutation": {`{"name":"cycle_qd","options":{"mutation":-0.1}}`, "optimizer.options.mutation"},
+		"a large step":        {`{"name":"map_elites","options":{"step":1.5}}`, "optimizer.options.step"},
 		"somebody else's":     {`{"name":"random","options":{"covariance":"full"}}`, "optimizer.options.covariance"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseSpec(withField("optimizer", c.json))
+			spec := withField("optimizer", c.json)
+			if strings.Contains(c.json, "options") { // which are looked at after the objectives
+				spec = []byte(strings.TrimSuffix(string(spec), "}") + `,"objectives":[{"task":"sums"},{"task":"words"}]}`)
+			}
+			_, err := ParseSpec(spec)
 			requireBad(t, err, c.param)
 		})
 	}

@@ -44,7 +44,7 @@ type runner struct {
 	// What run works with. It belongs to its goroutine.
 	record record
 	trials []Trial
-	task   *task.Task
+	asked  []*task.Task // each task of the search
 	space  *Space
 	seen   map[string]int  // recipe and problems → number of the trial
 	began  time.Time       // when trials began, less the time spent on earlier ones
@@ -121,11 +121,17 @@ func (x *runner) work(ctx context.Context) error {
 // prepare gets ready what isn't stored because it follows from what is.
 func (x *runner) prepare(ctx context.Context) error {
 	var err error
-	if x.task, err = x.tasks.Get(ctx, x.record.Spec.Task); err != nil {
-		return err
-	}
-	if x.task.Digest != x.record.TaskDigest {
-		return fault.New(fault.Conflict, "the task %q has changed since the search began: scores from before and after can't be compared", x.task.Name)
+	digests := append([]string{x.record.TaskDigest}, x.record.OtherDigests...)
+	x.asked = nil
+	for i, name := range x.record.Spec.taskNames() {
+		t, err := x.tasks.Get(ctx, name)
+		if err != nil {
+			return err
+		}
+		if i >= len(digests) || t.Digest != digests[i] {
+			return fault.New(fault.Conflict, "the task %q has changed since the search began: scores from before and after can't be compared", name)
+		}
+		x.asked = append(x.asked, t)
 	}
 	if x.space, err = NewSpace(x.record.Spec, x.record.depths()); err != nil {
 		return err

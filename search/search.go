@@ -48,6 +48,9 @@ type Search struct {
 	Progress Progress `json:"progress"`
 	// Finalists are the candidates scored on the validation problems.
 	Finalists []Finalist `json:"finalists,omitempty"`
+	// Front are the trials that no other beats in every objective, where there are
+	// several: what such a search finds. At most 100 are listed.
+	Front []FrontMember `json:"front,omitempty"`
 	// Scores is the paper's table: base, sources, their plain average and the
 	// winner on the test problems.
 	Scores []Row `json:"scores,omitempty"`
@@ -102,6 +105,11 @@ type Finalist struct {
 	// that counts.
 	Search     *task.Score `json:"search,omitempty"`
 	Validation *task.Score `json:"validation,omitempty"`
+	// Values and ValidationValues are those of the objectives on either, and Tasks the
+	// validation scores on each task, where there are several.
+	Values           []float64   `json:"values,omitempty"`
+	ValidationValues []float64   `json:"validation_values,omitempty"` // on the validation problems
+	Tasks            []TaskScore `json:"tasks,omitempty"`             // on the validation problems
 	// Failure says why there is no validation score.
 	Failure string `json:"failure,omitempty"`
 }
@@ -123,6 +131,8 @@ type Row struct {
 	// Name is the model's name; for the average and the winner, the role's.
 	Name    string      `json:"name"`
 	Score   *task.Score `json:"score,omitempty"`
+	Values  []float64   `json:"values,omitempty"`  // of the objectives
+	Tasks   []TaskScore `json:"tasks,omitempty"`   // the scores on each task, where there are several
 	Failure string      `json:"failure,omitempty"` // why it has no score
 }
 
@@ -139,11 +149,15 @@ type Winner struct {
 	Search     *task.Score `json:"search,omitempty"`
 	Validation *task.Score `json:"validation,omitempty"`
 	Test       *task.Score `json:"test,omitempty"`
+	// The values of the objectives on the same problems.
+	Values           []float64 `json:"values,omitempty"`
+	ValidationValues []float64 `json:"validation_values,omitempty"`
+	TestValues       []float64 `json:"test_values,omitempty"` // the unbiased ones
 }
 
 // clone copies what a running search goes on changing.
 func (s Search) clone() Search {
-	s.Finalists, s.Scores = slices.Clone(s.Finalists), slices.Clone(s.Scores)
+	s.Finalists, s.Scores, s.Front = slices.Clone(s.Finalists), slices.Clone(s.Scores), slices.Clone(s.Front)
 	return s
 }
 

@@ -21,7 +21,14 @@ const (
 	// of replies in the right language. It tells candidates apart while almost
 	// none of them gets a reply wholly right.
 	Shaped Fitness = "shaped"
+	// NumberRight is the share of right numbers, LanguageRight that of replies in the
+	// right language: the two halves of being correct, as objectives.
+	NumberRight   Fitness = "number_right"
+	LanguageRight Fitness = "language_right"
 )
+
+// Fitnesses lists the fitness functions.
+func Fitnesses() []Fitness { return []Fitness{Accuracy, Shaped, NumberRight, LanguageRight} }
 
 // Range is the interval of a parameter, ends included. Equal ends make it a
 // constant, which no search parameter is spent on.
@@ -32,8 +39,14 @@ type Spec struct {
 	// Name is what the search and the recipe it finds are called. Default: the
 	// task's name.
 	Name string `json:"name"`
-	// Task is the name of the task to get better at.
+	// Task is the name of the task to get better at. With objectives: that of the
+	// first.
 	Task string `json:"task"`
+	// Objectives are what is maximised, where it is more than one thing. Optimizers
+	// of one number get their weighted mean. The finalists are then those that no
+	// other trial beats in all of them, and the winner is the one of these with the
+	// best weighted mean on the validation problems.
+	Objectives []Objective `json:"objectives,omitempty"`
 	// Base is the model that all sources were fine-tuned from.
 	Base string `json:"base"`
 	// Sources are the models to merge.
@@ -127,6 +140,7 @@ const (
 // WithDefaults fills in every default that doesn't depend on the models. Only
 // Population stays 0, until the number of parameters is known.
 func (s Spec) WithDefaults() Spec {
+	s = s.withObjectives()
 	setDefault(&s.Name, s.Task)
 	if s.Path != nil || s.Method == merge.Dataflow {
 		setDefault(&s.Method, merge.Dataflow)
@@ -182,8 +196,11 @@ func (s Spec) Validate() error {
 			return fault.Bad("alias", "%q is one of the models to merge", s.Alias)
 		}
 	}
-	if s.Fitness != Accuracy && s.Fitness != Shaped {
-		return fault.Bad("fitness", "unknown fitness %q: it is one of %s, %s", string(s.Fitness), Accuracy, Shaped)
+	if !slices.Contains(Fitnesses(), s.Fitness) {
+		return fault.Bad("fitness", "unknown fitness %q: it is one of %v", string(s.Fitness), Fitnesses())
+	}
+	if err := s.validateObjectives(); err != nil {
+		return err
 	}
 	if s.Path != nil {
 		if err := s.validatePath(); err != nil {
@@ -197,7 +214,7 @@ func (s Spec) Validate() error {
 			return err
 		}
 	}
-	if err := s.Optimizer.validate(); err != nil {
+	if err := s.Optimizer.validate(len(s.Objectives)); err != nil {
 		return err
 	}
 	for _, n := range []struct {

@@ -29,6 +29,12 @@ type Trial struct {
 	// Outcomes has one letter for each problem: "1" correct, "p" right in part,
 	// "n" only the number right, "l" only the language right, "0" neither.
 	Outcomes string `json:"outcomes,omitempty"`
+	// Values are those of the objectives, where the spec lists some: Fitness is then
+	// their weighted mean.
+	Values []float64 `json:"values,omitempty"`
+	// Tasks are the scores on each task, where there are several. Score and Outcomes
+	// are those on the first.
+	Tasks []TaskScore `json:"tasks,omitempty"`
 	// DuplicateOf is the number of an earlier trial of the same recipe on the
 	// same problems, whose score this one took over.
 	DuplicateOf *int `json:"duplicate_of,omitempty"`
@@ -58,12 +64,21 @@ type Generation struct {
 	Failures int `json:"failures"`
 	// Sigma is the step size afterwards.
 	Sigma float64 `json:"sigma"`
+	// Front counts the trials that none beats in every objective, where there are
+	// several, and Hypervolume is how much of the space of values they cover.
+	Front       int     `json:"front,omitempty"`
+	Hypervolume float64 `json:"hypervolume,omitempty"` // with two or three objectives
 }
 
 // of gives the fitness of a score.
 func (f Fitness) of(s task.Score) float64 {
-	if f == Shaped {
+	switch f {
+	case Shaped:
 		return s.Accuracy + 0.25*s.NumberRight + 0.25*s.LanguageRight
+	case NumberRight:
+		return s.NumberRight
+	case LanguageRight:
+		return s.LanguageRight
 	}
 	return s.Accuracy
 }

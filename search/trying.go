@@ -104,22 +104,23 @@ func (x *runner) candidate(ctx context.Context) (Trial, error) {
 	if twin, ok := x.seen[x.key(t)]; ok {
 		original := x.trials[twin]
 		t.Score, t.Fitness, t.Outcomes, t.DuplicateOf = original.Score, original.Fitness, original.Outcomes, &original.Number
+		t.Values, t.Tasks = original.Values, original.Tasks
 		t.At = x.keeper.now()
 		return t, nil
 	}
-	e, err := x.verdict(ctx, t)
+	v, err := x.verdict(ctx, t)
 	if ctx.Err() != nil {
 		return t, context.Cause(ctx)
 	}
-	t.MergeSeconds, t.AnswerSeconds, t.At = e.Merge.Seconds(), e.Answer.Seconds(), x.keeper.now()
+	t.MergeSeconds, t.AnswerSeconds, t.At = v.merge.Seconds(), v.answer.Seconds(), x.keeper.now()
 	if err != nil {
 		t.Failure = err.Error()
 		x.log.Warn("a candidate failed", "trial", t.Number, "error", err)
 		return t, nil
 	}
-	score := task.Summarize(e.Outcomes)
-	t.Score, t.Fitness, t.Outcomes = &score, spec.Fitness.of(score), letters(e.Outcomes)
-	if t.samples, err = task.EncodeSamples(task.Samples(x.problems(t), e.Outcomes), x.replyBytes); err != nil {
+	t.Score, t.Fitness, t.Outcomes = v.score(), spec.weighted(spec.values(v.tasks)), v.tasks[0].Outcomes
+	t.Values, t.Tasks = v.values(spec), v.several()
+	if t.samples, err = task.EncodeSamples(v.samples, x.replyBytes); err != nil {
 		x.log.Error("the samples of a trial can't be kept", "trial", t.Number, "error", err)
 	}
 	return t, nil
@@ -172,17 +173,23 @@ func (x *runner) keep(ctx context.Context, t Trial) error {
 	generation := append(slices.Clone(x.trials[len(x.trials)-t.Index:]), t)
 	scored := make([]Scored, len(generation))
 	for i, g := range generation {
-		scored[i] = Scored{Genome: g.Genome, Fitness: g.Fitness, Failed: g.Score == nil}
+		scored[i] = Scored{Genome: g.Genome, Fitness: g.Fitness, Values: g.Values, Failed: g.Score == nil}
 	}
 	opt, err := x.record.Optimizer.Told(scored)
 	if err != nil {
 		return fmt.Errorf("generation %d: %w", t.Generation, err)
 	}
 	t.Ends = summarize(generation, opt.Sigma())
+	front := x.record.Front
+	if len(spec.Objectives) > 1 {
+		front = extendFront(front, generation)
+		t.Ends.Front, t.Ends.Hypervolume = len(front), hypervolume(front)
+	}
 
 	next := x.record
 	next.Optimizer = opt
 	next.Search = x.record.Search.counted(append(slices.Clone(x.trials), t))
+	next.Front = front
 	next.Progress.Sigma = opt.Sigma()
 	next.Progress.Generation = opt.Generation()
 	next.Progress.Seconds = x.elapsed().Seconds()

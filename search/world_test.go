@@ -102,25 +102,34 @@ func await(t *testing.T, signal <-chan struct{}) {
 	}
 }
 
-// writeTask writes the task "sums" below dir, and gives the folder of tasks.
-// Problem n of a split has the answer n.
+// writeTask writes the tasks "sums" and "words" below dir, and gives the folder of
+// tasks. Problem n of a split has the answer n.
 func writeTask(t *testing.T, dir string) string {
 	t.Helper()
 	tasks := filepath.Join(dir, "tasks")
-	folder := filepath.Join(tasks, "sums")
+	for name, mark := range map[string]string{"sums": "", "words": wordsMark} {
+		writeOneTask(t, filepath.Join(tasks, name), name, mark)
+	}
+	return tasks
+}
+
+// wordsMark is in the ids of the problems of the task "words".
+const wordsMark = "w"
+
+func writeOneTask(t *testing.T, folder, name, mark string) {
+	t.Helper()
 	require.NoError(t, os.MkdirAll(folder, 0o755))
-	files := map[string]string{"task.yaml": "name: sums\n"}
+	files := map[string]string{"task.yaml": "name: " + name + "\n"}
 	for split, n := range map[task.Split]int{task.Search: searchProblems, task.Validation: validationProblems, task.Test: testProblems} {
 		var lines strings.Builder
 		for i := range n {
-			fmt.Fprintf(&lines, `{"id":"%c%d","question":"%s %d","answer":"%d"}`+"\n", split[0], i, split, i, i)
+			fmt.Fprintf(&lines, `{"id":"%c%s%d","question":"%s %s%d","answer":"%d"}`+"\n", split[0], mark, i, split, mark, i, i)
 		}
 		files[string(split)+".jsonl"] = lines.String()
 	}
 	for name, text := range files {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644))
 	}
-	return tasks
 }
 
 // small is a search of five generations of four, over two weights.
