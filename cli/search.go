@@ -23,7 +23,7 @@ const stopTime = 15 * time.Second
 func newSearch() *cobra.Command {
 	var s settings
 	var spec search.Spec
-	var file, sources, method, groups, fitness, options string
+	var file, sources, method, groups, fitness, options, objectives string
 	var weights, densities []float64
 	cmd := &cobra.Command{
 		Use:   "search",
@@ -54,6 +54,14 @@ is continued by "mergeway serve" on the same --data.`,
 				if spec.Optimizer.Options, err = search.ParseOptimizerOptions([]byte(options)); err != nil {
 					return usageError{fmt.Errorf("--optimizer-options: %w", err)}
 				}
+				if objectives != "" {
+					if spec.Objectives, err = search.ParseObjectives([]byte(objectives)); err != nil {
+						return usageError{fmt.Errorf("--objectives: %w", err)}
+					}
+					if !cmd.Flags().Changed("task") {
+						spec.Task = "" // the first objective's
+					}
+				}
 				spec.Method, spec.Groups, spec.Fitness = merge.Method(method), merge.Grouping(groups), search.Fitness(fitness)
 				for _, r := range []struct {
 					flag string
@@ -76,6 +84,7 @@ is continued by "mergeway serve" on the same --data.`,
 	s.bind(f, "warn")
 	f.StringVar(&file, "spec", "", "read the search from a JSON file, the body of POST /v1/searches; the flags below are then ignored")
 	f.StringVar(&spec.Task, "task", "ja-math", "the task, a subfolder of --tasks")
+	f.StringVar(&objectives, "objectives", "", `several things to maximise, as JSON: [{"task": "ja-math", "weight": 2}, {"task": "en-math"}]`)
 	f.StringVar(&spec.Base, "base", "", "the model that the sources were fine-tuned from")
 	f.StringVar(&sources, "sources", "", "the models to merge, separated by commas")
 	f.StringVar(&method, "method", string(search.DefaultMethod), fmt.Sprintf("one of %v", merge.Methods()))

@@ -14,6 +14,7 @@ import (
 type fakeSearches struct {
 	search search.Search
 	trials []search.Trial
+	cells  []search.Cell
 	events []search.Event      // what has happened
 	live   <-chan search.Event // what will happen; nil: nothing
 }
@@ -64,6 +65,11 @@ func (f *fakeSearches) Samples(ctx context.Context, id string, trial int) ([]tas
 		return nil, &fault.Error{Code: fault.NotFound, Param: "trial", Message: "no such trial"}
 	}
 	return someSamples(), nil
+}
+
+func (f *fakeSearches) Cells(ctx context.Context, id string) ([]search.Cell, error) {
+	_, err := f.Get(ctx, id)
+	return f.cells, err
 }
 
 // someSamples are verdicts of each kind.

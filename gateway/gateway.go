@@ -69,6 +69,7 @@ type Searches interface {
 	List(ctx context.Context) ([]search.Search, error)
 	Trials(ctx context.Context, id string) ([]search.Trial, error)
 	Samples(ctx context.Context, id string, trial int) ([]task.Sample, error)
+	Cells(ctx context.Context, id string) ([]search.Cell, error)
 	Cancel(ctx context.Context, id string) error
 	Pause(ctx context.Context, id string) error
 	Resume(ctx context.Context, id string) error

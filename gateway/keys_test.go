@@ -135,8 +135,8 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 		"GET /v1/searches/:id/events": keys.Search, "POST /v1/searches/:id/cancel": keys.Search,
 		"GET /v1/workers": keys.Search, "GET /v1/searches/:id/plot.svg": keys.Search,
 		"GET /v1/searches/:id/trials/:trial/recipe": keys.Search, "POST /v1/searches/:id/pause": keys.Search, "POST /v1/searches/:id/resume": keys.Search,
-		"GET /v1/searches/:id/trials/:trial/samples": keys.Search,
-		"POST /v1/searches/:id/clone":                keys.Search, "POST /v1/searches/:id/promote": keys.Search,
+		"GET /v1/searches/:id/trials/:trial/samples": keys.Search, "GET /v1/searches/:id/cells": keys.Search,
+		"POST /v1/searches/:id/clone": keys.Search, "POST /v1/searches/:id/promote": keys.Search,
 	}
 	b := newBench(t)
 	secrets := map[keys.Scope]string{}

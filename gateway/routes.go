@@ -93,6 +93,7 @@ func (g *Gateway) routes() *gin.Engine {
 	quick.GET("/searches/:id/trials", g.handle(g.listTrials))
 	quick.GET("/searches/:id/trials/:trial/recipe", g.handle(g.getTrialRecipe))
 	quick.GET("/searches/:id/trials/:trial/samples", g.handle(g.listTrialSamples))
+	quick.GET("/searches/:id/cells", g.handle(g.listCells))
 	quick.GET("/searches/:id/plot.svg", g.handle(g.plotSearch))
 	quick.POST("/searches/:id/cancel", g.handle(g.cancelSearch))
 	quick.POST("/searches/:id/pause", g.handle(g.pauseSearch))

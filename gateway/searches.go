@@ -35,7 +35,7 @@ func (g *Gateway) listTasks(c *gin.Context) error {
 // createSearch starts a search.
 //
 //	@Summary		Start a search
-//	@Description	Only task, base and sources are needed; every other field has a default. The winner is stored as a recipe, and served under the alias if one is given.
+//	@Description	Only task (or objectives), base and sources are needed; every other field has a default. The winner is stored as a recipe, and served under the alias if one is given.
 //	@Tags			searches
 //	@Security		BearerAuth
 //	@Accept			json

@@ -85,16 +85,24 @@ func parseSpec(data []byte, stages int) (Spec, error) {
 
 // ParseOptimizerOptions reads the options of an optimizer from JSON, strictly.
 func ParseOptimizerOptions(data []byte) (OptimizerOptions, error) {
-	var o OptimizerOptions
+	return parseField[OptimizerOptions](data)
+}
+
+// ParseObjectives reads a list of objectives from JSON, strictly.
+func ParseObjectives(data []byte) ([]Objective, error) { return parseField[[]Objective](data) }
+
+// parseField reads the value of a field.
+func parseField[T any](data []byte) (T, error) {
+	var v T
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil {
-		return o, explain(err)
+	if err := d.Decode(&v); err != nil {
+		return v, explain(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return o, fault.New(fault.Invalid, "something follows the JSON object")
+		return v, fault.New(fault.Invalid, "something follows the JSON value")
 	}
-	return o, nil
+	return v, nil
 }
 
 // parsePath reads a PathSpec, if there is one.
