@@ -20,7 +20,7 @@ type FrontMember struct {
 	// Values are those of the objectives on the search problems, Validation those on
 	// the validation problems, if it became a finalist.
 	Values     []float64 `json:"values"`
-	Validation []float64 `json:"validation,omitempty"`
+	Validation []float64 `json:"validation,omitempty"` // on the validation problems
 }
 
 // extendFront is a front after some more trials. Of trials with the same values the

@@ -151,8 +151,8 @@ type Winner struct {
 	Test       *task.Score `json:"test,omitempty"`
 	// The values of the objectives on the same problems.
 	Values           []float64 `json:"values,omitempty"`
-	ValidationValues []float64 `json:"validation_values,omitempty"`
-	TestValues       []float64 `json:"test_values,omitempty"` // the unbiased ones
+	ValidationValues []float64 `json:"validation_values,omitempty"` // by which it was chosen
+	TestValues       []float64 `json:"test_values,omitempty"`       // the unbiased ones
 }
 
 // clone copies what a running search goes on changing.
