@@ -115,7 +115,7 @@ func (s *source) readTensors() ([]checkpoint.TensorInfo, error) {
 	defer s.mu.Unlock()
 	if s.tensors.list == nil || s.tensors.version != s.version {
 		s.update()
-		folder, err := checkpoint.Open(s.dir)
+		folder, err := s.open()
 		if err != nil {
 			return nil, s.damaged(err)
 		}

@@ -55,7 +55,7 @@ func (c *Catalog) load(ctx context.Context, s *source, progress func(done, total
 	if err != nil {
 		return nil, 0, err
 	}
-	folder, err := checkpoint.Open(s.dir)
+	folder, err := s.open()
 	if err != nil {
 		return nil, 0, s.damaged(err)
 	}

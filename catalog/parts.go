@@ -93,7 +93,7 @@ func (c *Catalog) openParts(ctx context.Context, r merge.Recipe, hold bool) (_ *
 // openStored opens a source to be read as its folder is now.
 func (c *Catalog) openStored(s *source) (*infer.Stored, *checkpoint.Folder, error) {
 	s.look()
-	folder, err := checkpoint.Open(s.dir)
+	folder, err := s.open()
 	if err != nil {
 		return nil, nil, s.damaged(err)
 	}

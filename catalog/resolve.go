@@ -31,7 +31,8 @@ const digestPrefix = "sha256:"
 // before aliases; no alias can be given the name of either. What people call a
 // recipe comes last: several may be called the same, or the same as an alias.
 func (c *Catalog) resolve(ctx context.Context, name string) (resolved, error) {
-	if r, err := c.resolveModel(ctx, name); fault.CodeOf(err) != fault.NotFound {
+	r, err := c.resolveModel(ctx, name)
+	if fault.CodeOf(err) != fault.NotFound || strings.Contains(name, merge.AdapterMark) { // which no alias has
 		return r, err
 	}
 	a, err := c.store.GetAlias(ctx, name)
@@ -41,8 +42,7 @@ func (c *Catalog) resolve(ctx context.Context, name string) (resolved, error) {
 	if err != nil {
 		return resolved{}, err
 	}
-	r, err := c.resolveModel(ctx, a.Target)
-	if err != nil {
+	if r, err = c.resolveModel(ctx, a.Target); err != nil {
 		return resolved{}, within(err, "alias %q", name)
 	}
 	r.entry = c.aliasEntry(a)

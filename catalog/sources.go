@@ -28,14 +28,17 @@ const maxSources = 10_000
 type found struct {
 	name    string // "base", or "org/base"
 	dir     string
+	adapter string    // the folder of the adapter on it; empty: none
 	created time.Time // of its config.json
 }
 
 // scan finds the sources: folders with a config.json, directly below the models
-// folder or one level deeper, as Hugging Face names them. Folders that appear
+// folder or one level deeper, as Hugging Face names them, and those with an adapter
+// of theirs. Folders that appear
 // under a running server are found at the next call.
 func (c *Catalog) scan() ([]found, error) {
 	var all []found
+	var adapters []string
 	var look func(prefix string, deeper bool) error
 	look = func(prefix string, deeper bool) error {
 		entries, err := os.ReadDir(filepath.Join(c.dir, prefix))
@@ -51,6 +54,8 @@ func (c *Catalog) scan() ([]found, error) {
 			switch {
 			case err == nil && len(all) < maxSources:
 				all = append(all, f)
+			case err != nil && len(all)+len(adapters) < maxSources && c.isAdapter(name):
+				adapters = append(adapters, name)
 			case err != nil && deeper && e.IsDir() && merge.CheckName("", name) == nil:
 				_ = look(name, false) // a folder that can't be read holds no models
 			}
@@ -60,14 +65,18 @@ func (c *Catalog) scan() ([]found, error) {
 	if err := look("", true); err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "the models folder can't be read")
 	}
+	all = append(all, c.adapted(all, adapters)...)
 	slices.SortFunc(all, func(a, b found) int { return cmp.Compare(a.name, b.name) })
 	return all, nil
 }
 
 // look finds one source by name; fault.NotFound if there is none.
 func (c *Catalog) look(name string) (found, error) {
-	if err := merge.CheckName("model", name); err != nil {
+	if err := merge.CheckModel("model", name); err != nil {
 		return found{}, fault.New(fault.NotFound, "there is no model %q", name)
+	}
+	if strings.Contains(name, merge.AdapterMark) {
+		return c.lookAdapted(name)
 	}
 	if isRecipeID(name) { // an id never changes meaning, whatever folders appear
 		return found{}, fault.New(fault.NotFound, "there is no model %q", name)
@@ -182,7 +191,7 @@ func (s *source) readDigest() (string, error) {
 	defer s.mu.Unlock()
 	if s.digest == "" {
 		s.update()
-		folder, err := checkpoint.Open(s.dir)
+		folder, err := s.open()
 		if err != nil {
 			return "", s.damaged(err)
 		}
@@ -229,6 +238,9 @@ func (s *source) look() {
 // refresh tells whether the files have changed. The caller holds the lock.
 func (s *source) refresh() bool {
 	now := version(s.dir)
+	if s.adapter != "" {
+		now += "\n" + version(s.adapter)
+	}
 	if now == s.version {
 		return false
 	}
@@ -259,6 +271,9 @@ func (s *source) damaged(err error) error {
 	}
 	// Where the models lie on this machine is nobody's business.
 	text := strings.ReplaceAll(err.Error(), s.dir+string(filepath.Separator), "")
+	if s.adapter != "" {
+		text = strings.ReplaceAll(text, s.adapter+string(filepath.Separator), "")
+	}
 	return &fault.Error{Code: code, Message: fmt.Sprintf("model %q can't be loaded: %s", s.name, text)}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/chat"
@@ -93,6 +94,7 @@ func (c *Catalog) CommonWords(ctx context.Context) (Words, error) {
 	if err != nil {
 		return Words{}, err
 	}
+	all = slices.DeleteFunc(all, func(f found) bool { return f.adapter != "" }) // which have the words of others
 	if len(all) == 0 {
 		return Words{}, fault.New(fault.NotFound, "there are no models")
 	}

@@ -43,7 +43,7 @@ func (s *mergeSettings) open(dev *device.Device, recipe merge.Recipe, say, progr
 	described, held := map[string]merge.Described{}, map[string]dtypes.DType{}
 	configs := map[string]checkpoint.Config{}
 	for _, name := range recipe.Leaves() {
-		folder, err := checkpoint.Open(filepath.Join(s.Models, filepath.FromSlash(name)))
+		folder, err := s.openModel(name)
 		if err != nil {
 			return nil, fmt.Errorf("model %q: %w", name, err)
 		}
@@ -83,6 +83,16 @@ func readVocabularies(folders map[string]*checkpoint.Folder, described map[strin
 		described[name] = d
 	}
 	return nil
+}
+
+// openModel opens the folder of a model, with an adapter on it if the name has one.
+func (s *mergeSettings) openModel(name string) (*checkpoint.Folder, error) {
+	model, adapter := merge.SplitAdapter(name)
+	dir := filepath.Join(s.Models, filepath.FromSlash(model))
+	if adapter == "" {
+		return checkpoint.Open(dir)
+	}
+	return checkpoint.OpenAdapted(dir, filepath.Join(s.Models, filepath.FromSlash(adapter)))
 }
 
 // close closes the folders.

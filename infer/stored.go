@@ -66,6 +66,9 @@ func (s *Stored) Upload(ctx context.Context, i int) (*tensors.Tensor, error) {
 	}
 	s.folder.ReadAhead(info.Name)
 	defer s.folder.LetGo(info.Name)
+	if d, ok := s.folder.Delta(info.Name); ok {
+		return uploadAdapted(s.dev, info, data, d, s.compute)
+	}
 	return upload(s.dev, info, data, s.compute)
 }
 

@@ -202,6 +202,9 @@ func (r Recipe) validateInputs() error {
 	}
 	models := r.Models()
 	for _, name := range models {
+		if model, adapter := SplitAdapter(name); adapter != "" && r.Inputs[model].Method != "" {
+			return fault.Bad("inputs."+model, "an adapter can be put on a source alone, and %q is an input", model)
+		}
 		if _, ok := r.Inputs[name]; !ok && isInputName(name) {
 			return fault.Bad("inputs", "there is no %q: names of this form are those of inputs", name)
 		}

@@ -139,6 +139,7 @@ func TestRecipesWithinRecipesAreChecked(t *testing.T) {
 		"a path inside": {"inputs.first.method", func(r *Recipe) {
 			r.Inputs["first"] = Recipe{Method: Dataflow, Base: "base", Path: []Hop{{Model: "ja"}}}
 		}},
+		"an adapter on it":    {"inputs.first", func(r *Recipe) { r.Sources[0].Model = "first+lora" }},
 		"no use":              {"inputs.third", func(r *Recipe) { r.Inputs["third"] = half("base", "ja", 1) }},
 		"no name":             {"inputs", func(r *Recipe) { r.Inputs["../x"] = half("base", "ja", 1) }},
 		"one twice":           {"sources[1].model", func(r *Recipe) { r.Inputs["second"] = r.Inputs["first"] }},

@@ -95,7 +95,7 @@ func (r Recipe) validatePath() error {
 	if r.Base == "" {
 		return fault.Bad("base_model", "%q needs a base_model, which lends embeddings, final norm, head and tokenizer", string(Dataflow))
 	}
-	if err := CheckName("base_model", r.Base); err != nil {
+	if err := CheckModel("base_model", r.Base); err != nil {
 		return err
 	}
 	switch {
@@ -107,7 +107,7 @@ func (r Recipe) validatePath() error {
 	models := map[string]bool{r.Base: true}
 	for i, h := range r.Path {
 		at := fmt.Sprintf("path[%d].", i)
-		if err := CheckName(at+"model", h.Model); err != nil {
+		if err := CheckModel(at+"model", h.Model); err != nil {
 			return err
 		}
 		if models[h.Model] = true; len(models) > MaxSources {

@@ -108,7 +108,7 @@ func (r Recipe) validateSlice(i int, c choices, at string) error {
 		if c.base == ignoresBase {
 			return fault.Bad(at+".base_model", "%q has no base", string(r.Method))
 		}
-		if err := CheckName(at+".base_model", s.Base); err != nil {
+		if err := CheckModel(at+".base_model", s.Base); err != nil {
 			return err
 		}
 	}

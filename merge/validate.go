@@ -75,7 +75,7 @@ func (r Recipe) validate() error {
 		return err
 	}
 	if r.Base != "" {
-		if err := CheckName("base_model", r.Base); err != nil {
+		if err := CheckModel("base_model", r.Base); err != nil {
 			return err
 		}
 	}
@@ -154,7 +154,7 @@ func (r Recipe) validateSources(c choices) error {
 	count := groupCount{want: r.Groups.fixedCount(), groups: r.Groups}
 	for i, s := range r.Sources {
 		at := fmt.Sprintf("sources[%d].", i)
-		if err := CheckName(at+"model", s.Model); err != nil {
+		if err := CheckModel(at+"model", s.Model); err != nil {
 			return err
 		}
 		model := r.identity(s.Model)
@@ -216,6 +216,34 @@ const minDivisor = 1e-8
 func checkScale(param string, v float64) error {
 	if math.IsNaN(v) || math.Abs(v) > MaxScale {
 		return fault.Bad(param, "%v is not a number between -%g and %g", v, float64(MaxScale), float64(MaxScale))
+	}
+	return nil
+}
+
+// AdapterMark stands between the name of a model and that of a LoRA adapter that is
+// put on it.
+const AdapterMark = "+"
+
+// SplitAdapter divides the name of a model from that of its adapter, which is empty
+// if there is none.
+func SplitAdapter(name string) (model, adapter string) {
+	model, adapter, _ = strings.Cut(name, AdapterMark)
+	return model, adapter
+}
+
+// CheckModel accepts names of models: what [CheckName] accepts, and two of them with
+// an [AdapterMark] between them.
+func CheckModel(param, name string) error {
+	if len(name) > MaxName {
+		return fault.Bad(param, "a model name of %d bytes: at most %d", len(name), MaxName)
+	}
+	for part := range strings.SplitSeq(name, AdapterMark) {
+		if err := CheckName(param, part); err != nil {
+			return err
+		}
+	}
+	if strings.Count(name, AdapterMark) > 1 {
+		return fault.Bad(param, "model name %q: one adapter at most can be put on a model", name)
 	}
 	return nil
 }

@@ -77,6 +77,9 @@ func (ds *yamlDocuments) resolve(d *yamlDocument) error {
 	}
 	r := reader.doc.Recipe.withDefaults()
 	for _, name := range r.Models() {
+		if model, adapter := SplitAdapter(name); adapter != "" && ds.byName[model] != nil {
+			return d.top.wrong("%q puts an adapter on what another document makes: it can be put on a source alone", name)
+		}
 		in := ds.byName[name]
 		if in == nil {
 			continue

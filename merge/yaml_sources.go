@@ -122,10 +122,7 @@ func readInput(n *yamlNode, keys ...string) (yamlInput, error) {
 	if err != nil {
 		return yamlInput{}, err
 	}
-	switch {
-	case strings.Contains(name, "+"):
-		return yamlInput{}, m.wrong("%q names a LoRA adapter after the +, which is not supported", name)
-	case strings.Contains(name, "@"):
+	if strings.Contains(name, "@") {
 		return yamlInput{}, m.wrong("%q names a revision after the @, which is not supported: sources are folders", name)
 	}
 	return yamlInput{at: m, model: name, parameters: n.get("parameters")}, nil

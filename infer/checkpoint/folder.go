@@ -35,6 +35,8 @@ type Folder struct {
 	files  []*Safetensors          // sorted by file name
 	where  map[string]*Safetensors // tensor name → the file it is in
 	digest func() (string, error)
+
+	adapter *Adapter // see OpenAdapted; nil: none
 }
 
 // Open opens a Hugging Face folder: config.json, generation_config.json if
@@ -249,7 +251,11 @@ func (f *Folder) computeDigest() (string, error) {
 		fmt.Fprintf(h, "tensor %q %s %v %d\n", info.Name, info.DType, info.Shape, len(data))
 		h.Write(data)
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	digest := "sha256:" + hex.EncodeToString(h.Sum(nil))
+	if f.adapter != nil {
+		digest = adaptedDigest(digest, f.adapter.digest())
+	}
+	return digest, nil
 }
 
 // Close unmaps the weights.
@@ -258,6 +264,9 @@ func (f *Folder) Close() error {
 	for _, file := range f.files {
 		failed = append(failed, file.Close())
 	}
-	f.files, f.where = nil, nil
+	if f.adapter != nil {
+		failed = append(failed, f.adapter.file.Close())
+	}
+	f.files, f.where, f.adapter = nil, nil, nil
 	return errors.Join(failed...)
 }

@@ -53,6 +53,7 @@ type Device struct {
 	log     *slog.Logger
 	problem atomic.Pointer[error] // with the kernels, see KernelProblem
 	close   sync.Once
+	shared  shared
 }
 
 // Open starts the backend. A plugin that can't be found or started is
@@ -192,4 +193,9 @@ func nativeBFloat16() bool {
 }
 
 // Close stops the backend. Tensors on it are no longer valid.
-func (d *Device) Close() { d.close.Do(d.backend.Finalize) }
+func (d *Device) Close() {
+	d.close.Do(func() {
+		d.shared.close()
+		d.backend.Finalize()
+	})
+}
