@@ -42,6 +42,9 @@ func (d *yamlReader) readShared() error {
 	if err := d.checkParameters(d.top.get("parameters"), names, "of the merge"); err != nil {
 		return err
 	}
+	if err := d.checkParameters(d.module.get("parameters"), names, "of a module"); err != nil {
+		return err
+	}
 	for _, s := range d.slices {
 		if err := d.checkParameters(s.get("parameters"), names, "of a slice"); err != nil {
 			return err
@@ -116,7 +119,7 @@ func (d *yamlReader) readShared() error {
 // sameInAll gives a parameter that all slices have in common; nil if it isn't set,
 // or is one of those that each slice may have for itself.
 func (d *yamlReader) sameInAll(name string, own []string) (*yamlNode, error) {
-	top := d.top.get("parameters").get(name)
+	top := d.merges(name)
 	if len(d.slices) == 0 || slices.Contains(own, name) {
 		return top, nil
 	}

@@ -17,7 +17,7 @@ type Document struct {
 
 // The keys of a recipe in mergekit's YAML.
 var yamlKeys = []string{
-	"name", "merge_method", "base_model", "models", "slices", "parameters", "dtype", "out_dtype", "tokenizer_source",
+	"name", "merge_method", "base_model", "models", "slices", "modules", "parameters", "dtype", "out_dtype", "tokenizer_source",
 	"tokenizer", extensionKey,
 }
 
@@ -28,14 +28,13 @@ const extensionKey = "mergeway"
 // unsupportedYAML are mergekit's keys that have a meaning which a [Recipe] can't
 // hold, and what to do about it.
 var unsupportedYAML = map[string]string{
-	"modules":       "merging parts of a model by themselves is not supported: give models",
 	"chat_template": "the merged model has the chat template of its base: leave it out",
 }
 
 // ParseYAML reads a recipe as mergekit writes it: models or slices, parameters
 // as one number, as a gradient over the layers, or as a list of filters, and
 // with mergekit's precedence and defaults. Whatever it can't honour is an error
-// that names it with its path and line.
+// that names it with its path and line. Of "modules" there is one, the "default".
 //
 // Of several documents those with a name are models that others may use: what
 // mergekit-multi reads. They become the inputs of the one that no other names.
@@ -57,6 +56,7 @@ func ParseYAML(data []byte) (Document, error) {
 // yamlReader builds a recipe from a document.
 type yamlReader struct {
 	top    *yamlNode
+	module *yamlNode   // the one of "modules"; nil if there are none
 	slices []*yamlNode // nil for "models"
 	slice  *yamlNode   // the one at hand
 	doc    Document

@@ -27,11 +27,11 @@ func (d *yamlReader) checkParameters(n *yamlNode, known []string, of string) err
 }
 
 // resolve gives the value of a model's parameter. mergekit looks for it with the
-// model itself, then with the slice, then at the top; where no filter of one
+// model itself, then with the slice, the module, and at the top; where no filter of one
 // fits a tensor, the next is asked. So they are one list of rules after another.
 // The node is the first of them, nil if there is none.
 func (d *yamlReader) resolve(name string, own *yamlNode) (s Setting, place *yamlNode, err error) {
-	for _, scope := range []*yamlNode{own, d.slice.get("parameters"), d.top.get("parameters")} {
+	for _, scope := range []*yamlNode{own, d.slice.get("parameters"), d.module.get("parameters"), d.top.get("parameters")} {
 		n := scope.get(name)
 		if n == nil {
 			continue

@@ -15,21 +15,28 @@ type yamlInput struct {
 	parameters *yamlNode // may be nil
 }
 
-// readSources reads models or slices.
+// readSources reads models or slices, or the one of modules that has them.
 func (d *yamlReader) readSources() error {
-	key := d.slicesOrModels()
-	if key == "" {
-		return d.top.missing("models", "give models, or slices")
+	from := d.top
+	if modules := d.top.get("modules"); modules != nil {
+		if err := d.readModule(modules); err != nil {
+			return err
+		}
+		from = d.module
 	}
-	n := d.top.fields[key]
+	models, list := from.get("models"), from.get("slices")
+	switch {
+	case models == nil && list == nil:
+		return from.missing("models", "give models, or slices")
+	case models != nil && list != nil:
+		return list.wrong("give either models or slices")
+	}
+	n := cmp.Or(models, list)
 	if !n.isList {
 		return n.wrong("this must be a list")
 	}
-	if key == "slices" {
+	if n == list {
 		return d.readSlices(n)
-	}
-	if both := d.top.get("slices"); both != nil {
-		return both.wrong("give either models or slices")
 	}
 	inputs := make([]yamlInput, len(n.list))
 	for i, m := range n.list {
@@ -99,14 +106,36 @@ func (d *yamlReader) readSource(in yamlInput, at string) (Source, error) {
 	return s, nil
 }
 
-// slicesOrModels is the key that the models stand in; empty if there is none.
-func (d *yamlReader) slicesOrModels() string {
+// onlyModule is what mergekit calls the whole of a model that is not made of several
+// networks. The models that we know are such.
+const onlyModule = "default"
+
+// readModule reads the modules of a model, which says the same in more words: there is
+// one.
+func (d *yamlReader) readModule(n *yamlNode) error {
 	for _, key := range []string{"models", "slices"} {
-		if d.top.get(key) != nil {
-			return key
+		if both := d.top.get(key); both != nil {
+			return both.wrong("give either modules, or models or slices for the whole model")
 		}
 	}
-	return ""
+	if !n.isMap {
+		return n.wrong("this must be a map from modules to what they are made of")
+	}
+	for _, name := range n.keys {
+		if name != onlyModule {
+			return n.fields[name].wrong("unknown module %q: the models that can be merged have one, %q", name, onlyModule)
+		}
+	}
+	if d.module = n.get(onlyModule); d.module == nil {
+		return n.missing(onlyModule, "it is the whole model")
+	}
+	return d.module.known("models", "slices", "parameters")
+}
+
+// merges gives a parameter that holds for all that is merged: of the module, or else
+// at the top.
+func (d *yamlReader) merges(name string) *yamlNode {
+	return cmp.Or(d.module.get("parameters").get(name), d.top.get("parameters").get(name))
 }
 
 // readInput reads one model with its parameters.
