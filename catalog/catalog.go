@@ -34,6 +34,7 @@ type Merger interface {
 	Merge(ctx context.Context, r merge.Recipe, sources map[string]*infer.Weights) (*infer.Weights, error)
 	MergeFrom(ctx context.Context, r merge.Recipe, models map[string]merge.Model, o merge.StreamOptions) (*infer.Weights, error)
 	Export(ctx context.Context, dir string, r merge.Recipe, w *infer.Weights, o merge.ExportOptions) error
+	ExportFrom(ctx context.Context, dir string, r merge.Recipe, models map[string]merge.Model, o merge.ExportOptions) error
 	Forget(w *infer.Weights)
 }
 

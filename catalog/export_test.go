@@ -2,6 +2,8 @@ package catalog_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -62,6 +64,66 @@ func TestAnExportIsASourceOfTheSameNumbers(t *testing.T) {
 		require.Contains(t, string(card), part.Digest)
 	}
 	require.Contains(t, string(card), "| sums | 10, test |")
+}
+
+// An export takes neither the room of the model nor that of its sources, and
+// evicts nobody who is not in its way.
+func TestAnExportNeedsRoomForAUnit(t *testing.T) {
+	unit := feedBytes(4) // three sources and what is merged of them
+	want := resident(t, blend(0.5, 0.25))
+	for _, c := range []struct {
+		name   string
+		budget int64
+		loaded []string // before
+		stay   int64    // of them
+	}{
+		{"nothing is there", unit, nil, 0},
+		{"what is there is used there", 3*tinyBytes() + feedBytes(1), []string{"base", "a", "b"}, 3},
+		{"what is there leaves no room", 2*tinyBytes() + tinyBytes()/2, []string{"base", "a"}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, func(w *world) { w.budget = c.budget })
+			id := w.keep("", blend(0.5, 0.25))
+			w.touch(c.loaded...)
+			require.NoError(t, w.Export(t.Context(), id, catalog.ExportOptions{Dir: w.path("exported")}))
+			_, used := w.Budget()
+			require.Equal(t, c.stay*tinyBytes(), used)
+			require.Equal(t, catalog.Unloaded, w.states()[id])
+			w.close()
+			w.budget = 1 << 30
+			w.open()
+			lease := w.acquire("exported")
+			defer lease.Release()
+			require.Equal(t, want, numbers(t, lease.Model))
+		})
+	}
+	w := newWorld(t, func(w *world) { w.budget = unit - 1 })
+	err := w.Export(t.Context(), w.keep("", blend(0.5, 0.25)), catalog.ExportOptions{Dir: w.path("exported")})
+	require.Equal(t, fault.OutOfMemory, fault.CodeOf(err))
+	require.ErrorContains(t, err, fmt.Sprint(unit))
+	require.ErrorContains(t, err, fmt.Sprint(unit-1))
+	require.NoDirExists(t, w.path("exported"))
+}
+
+func TestAnExportThatWasSuspendedIsGoneOnWith(t *testing.T) {
+	w := newWorld(t)
+	id := w.keep("", blend(0.5, 0.25))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	o := catalog.ExportOptions{Dir: w.path("exported"), Note: json.RawMessage(`{"id":"export-1"}`), Progress: func(written, _ int64) {
+		if written > 0 {
+			cancel(merge.ErrSuspended)
+		}
+	}}
+	require.Equal(t, fault.Cancelled, fault.CodeOf(w.Export(ctx, id, o)))
+	_, used := w.Budget()
+	require.Zero(t, used)
+	left, err := merge.LeftExports(w.dir)
+	require.NoError(t, err)
+	require.Equal(t, []merge.Left{{Dir: o.Dir, Note: o.Note}}, left)
+	require.NotContains(t, w.states(), ".exported.mergeway-export", "it is no model")
+	o.Progress = nil
+	require.NoError(t, w.Export(t.Context(), id, o))
+	w.touch("exported")
 }
 
 func TestExportsThatCanNotBe(t *testing.T) {

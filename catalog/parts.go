@@ -49,6 +49,7 @@ func (c *Catalog) openParts(ctx context.Context, r merge.Recipe, hold bool) (_ *
 			p.close()
 		}
 	}()
+	units := map[string]int64{}
 	for _, name := range partsOf(r) {
 		if _, made := r.Inputs[name]; made {
 			lease, err := c.acquirePart(ctx, r, name)
@@ -85,8 +86,9 @@ func (c *Catalog) openParts(ctx context.Context, r merge.Recipe, hold bool) (_ *
 		p.closers = append(p.closers, func() { _ = folder.Close() })
 		p.models[name] = stored
 		p.streamed = append(p.streamed, s)
-		p.feed += merge.UnitBytes(stored.Config(), stored.DType())
+		units[name] = merge.UnitBytes(stored.Config(), stored.DType())
 	}
+	p.feed = r.Fed(units)
 	return p, nil
 }
 

@@ -237,28 +237,15 @@ func (s *source) look() {
 
 // refresh tells whether the files have changed. The caller holds the lock.
 func (s *source) refresh() bool {
-	now := version(s.dir)
+	now := checkpoint.Version(s.dir)
 	if s.adapter != "" {
-		now += "\n" + version(s.adapter)
+		now += "\n" + checkpoint.Version(s.adapter)
 	}
 	if now == s.version {
 		return false
 	}
 	s.config, s.tokenizer, s.template, s.digest, s.wordsDigest, s.tokensDigest, s.version = nil, nil, nil, "", "", "", now
 	return true
-}
-
-// version tells one state of a folder's files from another: by names, sizes, and
-// times of change.
-func version(dir string) string {
-	entries, _ := os.ReadDir(dir) // what can't be read here fails where it is needed
-	var v strings.Builder
-	for _, e := range entries {
-		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil {
-			fmt.Fprintf(&v, "%s %d %d\n", e.Name(), info.Size(), info.ModTime().UnixNano())
-		}
-	}
-	return v.String()
 }
 
 // damaged says of which model an error is, and all of what it says: whoever asks

@@ -79,8 +79,17 @@ func TestMergeReadsYAMLAndObeysItsFlags(t *testing.T) {
 	require.Regexp(t, `(?m)^tensors +39$`, out)
 	require.Regexp(t, `(?m)^read +3\.6 MiB: base 1\.8 MiB, ja-general 1\.8 MiB$`, out)
 	require.Regexp(t, `(?m)^write +3\.6 MiB to `, out)
+	require.Regexp(t, `(?m)^device memory +[0-9.]+ .iB: streamed, two units of all models at a time \(([0-9.]+ .iB) at least`, out)
 	require.Regexp(t, `(?m)^host memory .* for rankings$`, out)
 	require.NoDirExists(t, dir)
+
+	code, out, errs = run(t, append(args, "--dry-run", "--budget", "1500KiB")...)
+	require.Equal(t, exitOK, code, errs)
+	require.Regexp(t, `(?m)^device memory +[0-9.]+ .iB: streamed, one unit of all models after the other`, out)
+	code, _, errs = run(t, append(args, "--budget", "100KiB")...)
+	require.Equal(t, exitFailure, code)
+	require.Regexp(t, `--budget is 100\.0 KiB, and to merge these models unit by unit takes [0-9.]+ .iB \(\d+ bytes\)`, errs)
+	args = append(args, "--budget", "1500KiB")
 
 	code, _, errs = run(t, args...)
 	require.Equal(t, exitOK, code, errs)

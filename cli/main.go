@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/merge"
 )
 
 // Exit codes of the binary.
@@ -22,10 +24,26 @@ const (
 )
 
 // Main runs the command line args (without the program's name) and gives the
-// process's exit code. SIGINT and SIGTERM cancel the context of the command.
+// process's exit code. SIGINT and SIGTERM cancel the context of the command; SIGTERM
+// as the machine sends it that is about to stop, so that what can be gone on with
+// later is suspended.
 func Main(version string, args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		select {
+		case s := <-signals:
+			if s == syscall.SIGTERM {
+				cancel(merge.ErrSuspended)
+			} else {
+				cancel(context.Canceled)
+			}
+		case <-ctx.Done():
+		}
+	}()
 
 	root := newRoot(version)
 	root.SetArgs(args)

@@ -18,6 +18,7 @@ import (
 type mergeSettings struct {
 	Models  string
 	Backend string
+	Budget  byteSize
 	Out     string
 	Shard   byteSize
 	Words   bool
@@ -43,9 +44,14 @@ configuration, tokenizer and chat templates of the base, the recipe, and a card.
 RECIPE is a file in mergekit's YAML or in JSON as the API has it, or - for
 standard input.
 
-The folder appears whole or not at all: a merge that is interrupted or killed
-leaves nothing in its place. One that was written before is replaced with
---force; anything else that is there is left alone.`,
+Models are read, merged and written unit by unit (a block, or an end of the
+model), so that no model has to fit into memory; --dry-run tells what it takes.
+
+The folder appears whole or not at all. One that was written before is replaced
+with --force; anything else that is there is left alone. A merge that was killed,
+terminated, or failed for want of disk is gone on with by the same command: the
+files of weights that were complete are kept beside the folder. Interrupted with
+Ctrl-C it leaves nothing.`,
 		Example: `  mergeway merge recipe.yaml -o merged
   mergeway merge recipe.yaml -o merged --dry-run
   curl -s 'localhost:8080/v1/recipes/recipe-0123456789abcdef?format=yaml' | mergeway merge - -o merged --force`,
@@ -77,6 +83,7 @@ leaves nothing in its place. One that was written before is replaced with
 	f := cmd.Flags()
 	f.StringVar(&s.Models, "models", "zoo/models", "folder whose subfolders are the source models (Hugging Face layout)")
 	f.StringVar(&s.Backend, "backend", device.DefaultBackend, "GoMLX backend: xla:cpu or xla:cuda")
+	f.Var(&s.Budget, "budget", "device memory for what is merged at a time (0: what is fastest, see --dry-run)")
 	f.StringVarP(&s.Out, "out", "o", "", "folder to write")
 	s.Shard = checkpoint.DefaultShardBytes
 	f.Var(&s.Shard, "out-shard-size", "bytes beyond which weights are divided into files")

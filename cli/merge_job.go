@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
 	"github.com/gomlx/compute/dtypes"
 
+	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device"
@@ -27,7 +31,6 @@ type mergeJob struct {
 	recipe   merge.Recipe
 	folders  map[string]*checkpoint.Folder
 	plan     merge.Plan
-	read     int64     // bytes of weights so far
 	say      io.Writer // results
 	progress io.Writer
 }
@@ -68,6 +71,9 @@ func (s *mergeSettings) open(dev *device.Device, recipe merge.Recipe, say, progr
 		return nil, err
 	}
 	j.plan = merge.NewPlan(recipe, described, held)
+	if budget, least := int64(s.Budget), j.plan.Kept+j.plan.Unit; budget > 0 && least > budget {
+		return nil, fault.New(fault.OutOfMemory, "--budget is %s, and to merge these models unit by unit takes %s (%d bytes)", bytesText(budget), bytesText(least), least)
+	}
 	return j, nil
 }
 
@@ -118,128 +124,151 @@ func (j *mergeJob) explain() error {
 	fmt.Fprintf(w, "tensors\t%d\n", j.plan.Tensors)
 	fmt.Fprintf(w, "read\t%s: %s\n", bytesText(read), strings.Join(parts, ", "))
 	fmt.Fprintf(w, "write\t%s to %s\n", bytesText(j.plan.Written), j.settings.Out)
-	fmt.Fprintf(w, "device memory\t%s: the sources and the merged model\n", bytesText(j.plan.Device))
-	fmt.Fprintf(w, "host memory\t%s while writing", bytesText(j.plan.Staging))
+	fmt.Fprintf(w, "device memory\t%s: %s\n", bytesText(j.memory()), j.how())
 	if j.plan.Ranking > 0 {
-		fmt.Fprintf(w, ", up to %s before for rankings", bytesText(j.plan.Ranking))
+		fmt.Fprintf(w, "host memory\tup to %s for rankings\n", bytesText(j.plan.Ranking))
 	}
-	fmt.Fprintf(w, "\nNothing is merged or written: this was a dry run.\n")
+	fmt.Fprintf(w, "Nothing is merged or written: this was a dry run.\n")
 	return w.Flush()
 }
 
-// run loads the sources, merges them and writes the result.
+// sequential tells whether there is only room for a unit at a time.
+func (j *mergeJob) sequential() bool {
+	return j.settings.Budget > 0 && j.plan.Kept+2*j.plan.Unit > int64(j.settings.Budget)
+}
+
+// memory is how much of the device the merge takes.
+func (j *mergeJob) memory() int64 {
+	if j.sequential() {
+		return j.plan.Kept + j.plan.Unit
+	}
+	return j.plan.Kept + 2*j.plan.Unit
+}
+
+// how says what the merge takes its memory for.
+func (j *mergeJob) how() string {
+	if j.sequential() {
+		return fmt.Sprintf("streamed, one unit of all models after the other (%s would be faster)", bytesText(j.plan.Kept+2*j.plan.Unit))
+	}
+	return fmt.Sprintf("streamed, two units of all models at a time (%s at least, with --budget)", bytesText(j.plan.Kept+j.plan.Unit))
+}
+
+// run merges the sources and writes the result, unit by unit.
 func (j *mergeJob) run(ctx context.Context) error {
-	began := time.Now()
-	done := func(since time.Time, bytes int64, format string, args ...any) {
-		took := time.Since(since).Seconds()
-		fmt.Fprintf(j.say, "%7.2f s  %s: %s, %s/s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...), bytesText(bytes), bytesText(int64(float64(bytes)/max(took, 1e-6))))
+	models := map[string]merge.Model{}
+	for name, folder := range j.folders {
+		stored, err := infer.NewStored(j.dev, folder, dtypes.InvalidDType)
+		if err != nil {
+			return fmt.Errorf("model %q: %w", name, err)
+		}
+		models[name] = stored
 	}
-	merged, err := j.merge(ctx, done)
-	if err != nil {
-		return err
-	}
-	defer merged.Free()
 	options := merge.ExportOptions{
-		Parent: j.folders[j.recipe.Origin()].Dir(), ShardBytes: int64(j.settings.Shard),
+		Parent: j.folders[j.recipe.Origin()].Dir(), ShardBytes: int64(j.settings.Shard), Sequential: j.sequential(), Identity: j.identity(),
 		NoTokenizer: j.settings.NoWords, NoCard: j.settings.NoCard, Replace: j.settings.Force,
 	}
 	if v := j.recipe.Vocabulary; v != nil {
 		options.Lender = j.folders[v.Lender].Dir()
 	}
 	if !options.NoCard {
-		if options.Card.Digests, err = j.digests(ctx); err != nil {
+		digests, stop := j.digests(ctx)
+		defer stop()
+		options.Complete = func(card *merge.Card) (err error) {
+			card.Digests, err = digests()
 			return err
 		}
 	}
-	writing := time.Now()
-	bar := newBytesBar(j.progress, "writing", j.plan.Written)
-	options.Progress = func(written, _ int64) { bar.set(written) }
+	began, before := time.Now(), int64(-1)
+	bar := newBytesBar(j.progress, "merging", j.plan.Written)
+	defer bar.end()
+	options.Progress = func(written, _ int64) {
+		if before < 0 {
+			if before = written; before > 0 {
+				fmt.Fprintf(j.say, "going on: %s were written before\n", bytesText(before))
+			}
+		}
+		bar.set(written)
+	}
 	executor := merge.NewExecutor(j.dev)
 	defer executor.Close()
-	err = executor.Export(ctx, j.settings.Out, j.recipe, merged, options)
-	bar.end()
+	free, err := j.makeInputs(ctx, executor, models)
+	defer free()
 	if err != nil {
 		return err
 	}
-	done(writing, j.plan.Written, "written to %s", j.settings.Out)
+	if err := executor.ExportFrom(ctx, j.settings.Out, j.recipe, models, options); err != nil {
+		return err
+	}
+	bar.end()
+	took := time.Since(began).Seconds()
+	rate := int64(float64(j.plan.Written-before) / max(took, 1e-6))
+	fmt.Fprintf(j.say, "%7.2f s  merged by %s and written to %s: %s, %s/s\n", took, j.recipe.Method, j.settings.Out, bytesText(j.plan.Written), bytesText(rate))
 	return nil
 }
 
-// report tells of a step that has been done with so many bytes.
-type report func(since time.Time, bytes int64, format string, args ...any)
-
-// merge makes the models of the recipe's stages, one after the other. Only the last
-// one is there when it returns, so that the writing has room.
-func (j *mergeJob) merge(ctx context.Context, done report) (merged *infer.Weights, err error) {
-	models := map[string]*infer.Weights{}
-	defer func() {
-		for _, w := range models {
+// makeInputs makes the models of the recipe's stages but the last, one after the
+// other, and adds them to those that there are. What the last one needs of them
+// stays, and is freed by the function that it gives.
+func (j *mergeJob) makeInputs(ctx context.Context, executor *merge.Executor, models map[string]merge.Model) (free func(), err error) {
+	made := map[string]*infer.Weights{}
+	free = func() {
+		for _, w := range made {
 			w.Free()
 		}
-	}()
-	var total int64
-	for _, bytes := range j.plan.Read {
-		total += bytes
 	}
-	bar := newBytesBar(j.progress, "loading", total)
-	defer bar.end()
-	executor := merge.NewExecutor(j.dev)
-	defer executor.Close()
 	stages := j.recipe.Stages()
-	for i, s := range stages {
-		if err := j.load(ctx, s.Recipe.Models(), models, bar, done); err != nil {
-			return nil, err
-		}
-		merging := time.Now()
-		if merged, err = executor.Merge(ctx, s.Recipe, models); err != nil {
-			return nil, err
-		}
-		bar.clear()
-		done(merging, merged.Bytes()*int64(len(s.Recipe.Models())+1), "merged by %s", s.Recipe.Method)
-		if s.Name != "" {
-			models[s.Name] = merged
-		}
-		for _, name := range merge.Idle(stages, i) {
-			executor.Forget(models[name])
-			models[name].Free()
-			delete(models, name)
-		}
-	}
-	return merged, nil
-}
-
-// load puts those of the models on the device that are not there.
-func (j *mergeJob) load(ctx context.Context, names []string, models map[string]*infer.Weights, bar *bytesBar, done report) error {
-	for _, name := range names {
-		if models[name] != nil {
-			continue
-		}
-		loading := time.Now()
-		weights, err := infer.LoadWeights(ctx, j.dev, j.folders[name], dtypes.InvalidDType)
+	for i, s := range stages[:len(stages)-1] {
+		began := time.Now()
+		merged, err := executor.MergeFrom(ctx, s.Recipe, models, merge.StreamOptions{Sequential: j.sequential()})
 		if err != nil {
-			return fmt.Errorf("model %q: %w", name, err)
+			return free, err
 		}
-		models[name] = weights
-		j.read += j.plan.Read[name]
-		bar.clear()
-		done(loading, j.plan.Read[name], "loaded %s", name)
-		bar.set(j.read)
+		models[s.Name], made[s.Name] = merged, merged
+		fmt.Fprintf(j.say, "%7.2f s  an input merged by %s: %s\n", time.Since(began).Seconds(), s.Recipe.Method, bytesText(merged.Bytes()))
+		for _, name := range merge.Idle(stages, i) {
+			if w := made[name]; w != nil {
+				executor.Forget(w)
+				w.Free()
+				delete(made, name)
+				delete(models, name)
+			}
+		}
 	}
-	return nil
+	return free, nil
 }
 
-// digests names the sources by their contents.
-func (j *mergeJob) digests(ctx context.Context) (map[string]string, error) {
+// identity tells the sources from any others: by their folders' names, and the
+// names, sizes and times of their files.
+func (j *mergeJob) identity() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(j.folders)) {
+		fmt.Fprintf(&b, "%q\n%s\n", name, checkpoint.Version(j.folders[name].Dir()))
+		if _, adapter := merge.SplitAdapter(name); adapter != "" {
+			fmt.Fprintf(&b, "%s\n", checkpoint.Version(filepath.Join(j.settings.Models, filepath.FromSlash(adapter))))
+		}
+	}
+	return b.String()
+}
+
+// digests begins to name the sources by their contents, which reads all of them
+// once more: at the same time as the merge does, so that they come from the disk
+// once. The first function that it gives waits for the names; the second ends the
+// work, and has to be called before the folders are closed.
+func (j *mergeJob) digests(ctx context.Context) (wait func() (map[string]string, error), stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
 	digests := map[string]string{}
 	for name, folder := range j.folders {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		digest, err := folder.Digest()
-		if err != nil {
-			return nil, fmt.Errorf("model %q: %w", name, err)
-		}
-		digests[name] = digest
+		all.Go(func() {
+			digest, err := folder.DigestContext(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			if digests[name] = digest; err != nil && failed == nil {
+				failed = fmt.Errorf("model %q: %w", name, err)
+			}
+		})
 	}
-	return digests, nil
+	return func() (map[string]string, error) { all.Wait(); return digests, failed }, func() { cancel(); all.Wait() }
 }

@@ -130,6 +130,9 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	if err := searches.Start(ctx); err != nil {
 		return fmt.Errorf("continue searches: %w", err)
 	}
+	if err := g.ContinueExports(ctx); err != nil {
+		return fmt.Errorf("continue exports: %w", err)
+	}
 	r.log.Info("serving", "url", urlOf(listener, cert), "models", s.Models, "backend", s.Backend, "version", version, "pid", os.Getpid())
 
 	// Requests outlive ctx: they end when they are drained, not at the signal.

@@ -1,11 +1,12 @@
 package gateway
 
 import (
+	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -23,7 +24,7 @@ const exportSuffix = "/export"
 // the request's: a large model takes longer than anybody waits for a reply.
 //
 //	@Summary		Export a recipe's model
-//	@Description	Writes the model as a Hugging Face folder, which transformers, vLLM and llama.cpp's converter load, below the folder that the server was given as --exports. The export goes on when the reply is sent; GET /v1/exports/{id} tells how far it is. The folder appears whole or not at all. If it lies in the models folder, it is a model from then on.
+//	@Description	Writes the model as a Hugging Face folder, which transformers, vLLM and llama.cpp's converter load, below the folder that the server was given as --exports. The export goes on when the reply is sent; GET /v1/exports/{id} tells how far it is, and POST /v1/exports/{id}/cancel stops it. The folder appears whole or not at all. An export that is cut off by the end of the server goes on when it starts again; one that has failed can be asked for again, and goes on from the files that were complete. If it lies in the models folder, it is a model from then on.
 //	@Tags			recipes
 //	@Security		BearerAuth
 //	@Accept			json
@@ -64,18 +65,16 @@ func (g *Gateway) createExport(c *gin.Context) error {
 		}
 		return err
 	}
-	scores, err := g.exportScores(c, stored)
+	scores, err := g.exportScores(c.Request.Context(), stored)
 	if err != nil {
 		return err
 	}
-	export, err := g.exports.begin(stored.ID, request.Folder)
-	if err != nil {
+	export := Export{
+		ID: newExportID(), Object: "export", Recipe: stored.ID, Folder: request.Folder, State: ExportRunning, Created: time.Now().Unix(),
+	}
+	if err := g.beginExport(export, dir, request.Force, scores); err != nil {
 		return err
 	}
-	go g.runExport(export, catalog.ExportOptions{
-		Dir: dir, Replace: request.Force, Scores: scores,
-		Progress: func(written, total int64) { g.exports.progress(export.ID, written, total) },
-	})
 	c.Header("Location", "/v1/exports/"+export.ID)
 	c.PureJSON(http.StatusAccepted, export)
 	return nil
@@ -97,8 +96,8 @@ func (g *Gateway) checkFolder(name string) error {
 }
 
 // exportScores are what searches found a recipe's model to be worth, for its card.
-func (g *Gateway) exportScores(c *gin.Context, stored store.Recipe) ([]merge.CardScore, error) {
-	known, err := g.scoresOf(c.Request.Context(), catalog.Card{Recipe: &stored})
+func (g *Gateway) exportScores(ctx context.Context, stored store.Recipe) ([]merge.CardScore, error) {
+	known, err := g.scoresOf(ctx, catalog.Card{Recipe: &stored})
 	if err != nil {
 		return nil, err
 	}
@@ -118,28 +117,10 @@ func (g *Gateway) exportScores(c *gin.Context, stored store.Recipe) ([]merge.Car
 	return scores, nil
 }
 
-// runExport does the work of an export, until it ends or the server does.
-func (g *Gateway) runExport(e Export, o catalog.ExportOptions) {
-	err := safely(func() error { return g.catalog.Export(g.drained, e.Recipe, o) })
-	switch {
-	case err == nil:
-		g.log.Info("model exported", "export", e.ID, "recipe", e.Recipe, "folder", o.Dir)
-		g.exports.end(e.ID, ExportCompleted, nil)
-	case g.draining():
-		g.log.Warn("an export was cut off", "export", e.ID, "recipe", e.Recipe, "folder", o.Dir)
-		_, reply := explain(errDraining(), e.ID)
-		g.exports.end(e.ID, ExportCancelled, &reply.Error)
-	default:
-		g.log.LogAttrs(g.drained, slog.LevelError, "an export failed", slog.String("export", e.ID), slog.String("recipe", e.Recipe), slog.Any("error", err))
-		_, reply := explain(err, e.ID)
-		g.exports.end(e.ID, ExportFailed, &reply.Error)
-	}
-}
-
 // listExports lists the exports.
 //
 //	@Summary		List the exports
-//	@Description	Those of this server since its start, the latest first; of those that have ended, the last hundred unless it was told otherwise.
+//	@Description	Those of this server since its start, and those that it went on with then, the latest first; of those that have ended, the last hundred unless it was told otherwise.
 //	@Tags			recipes
 //	@Security		BearerAuth
 //	@Produce		json
@@ -160,9 +141,49 @@ func (g *Gateway) listExports(c *gin.Context) error {
 //	@Failure	404	{object}	ErrorReply
 //	@Router		/v1/exports/{id} [get]
 func (g *Gateway) getExport(c *gin.Context) error {
-	export, err := g.exports.get(c.Param("id"))
+	job, err := g.exports.get(c.Param("id"))
 	if err != nil {
 		return err
 	}
-	return ok(c, export)
+	return ok(c, job.Export)
+}
+
+// cancelExport stops an export for good.
+//
+//	@Summary		Cancel an export
+//	@Description	Stops it, and removes what it has written; of one that has failed, what it has left. To cancel a cancelled export is fine.
+//	@Tags			recipes
+//	@Security		BearerAuth
+//	@Produce		json
+//	@Param			id	path		string	true	"id"
+//	@Success		200	{object}	Export
+//	@Failure		404	{object}	ErrorReply
+//	@Failure		409	{object}	ErrorReply	"it is complete"
+//	@Router			/v1/exports/{id}/cancel [post]
+func (g *Gateway) cancelExport(c *gin.Context) error {
+	id := c.Param("id")
+	job, err := g.exports.get(id)
+	if err != nil {
+		return err
+	}
+	job.cancel(errExportCancelled)
+	select {
+	case <-job.ended:
+	case <-c.Request.Context().Done():
+		return fault.Wrap(c.Request.Context().Err(), fault.Cancelled, "cancel %s", id)
+	}
+	if job, err = g.exports.get(id); err != nil {
+		return err // forgotten meanwhile
+	}
+	switch job.State {
+	case ExportFailed:
+		if err := merge.DiscardExport(job.dir); err != nil {
+			return err
+		}
+		g.exports.cancelled(id)
+		job.State = ExportCancelled
+	case ExportCompleted, ExportSuspended:
+		return fault.New(fault.Conflict, "export %s is %s already", id, job.State)
+	}
+	return ok(c, job.Export)
 }

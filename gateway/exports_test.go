@@ -24,11 +24,12 @@ type exporter struct {
 	dir  string
 	seen chan catalog.ExportOptions
 	end  chan error
+	why  chan error // their contexts ended
 }
 
 func newExporter(t *testing.T, change ...func(*Options)) *exporter {
 	t.Helper()
-	e := &exporter{dir: t.TempDir(), seen: make(chan catalog.ExportOptions, 10), end: make(chan error)}
+	e := &exporter{dir: t.TempDir(), seen: make(chan catalog.ExportOptions, 10), end: make(chan error), why: make(chan error, 10)}
 	e.bench = newBench(t, append([]func(*Options){func(o *Options) { o.ExportsDir = e.dir }}, change...)...)
 	e.catalog.export = func(ctx context.Context, _ string, o catalog.ExportOptions) error {
 		e.seen <- o
@@ -36,6 +37,7 @@ func newExporter(t *testing.T, change ...func(*Options)) *exporter {
 		case err := <-e.end:
 			return err
 		case <-ctx.Done():
+			e.why <- context.Cause(ctx)
 			return fault.Wrap(ctx.Err(), fault.Cancelled, "merge")
 		}
 	}
@@ -121,7 +123,7 @@ func TestAnExportThatPanicsHasFailed(t *testing.T) {
 	require.Equal(t, "internal", e.await(begun.ID, ExportFailed).Error.Code)
 }
 
-func TestAnExportOutlivesItsClientAndEndsWithTheServer(t *testing.T) {
+func TestAnExportOutlivesItsClientAndIsSuspendedWithTheServer(t *testing.T) {
 	e := newExporter(t)
 	var begun Export
 	e.send("POST", "/v1/recipes/recipe-00/export", `{"folder": "x"}`).into(t, &begun)
@@ -129,8 +131,10 @@ func TestAnExportOutlivesItsClientAndEndsWithTheServer(t *testing.T) {
 	e.CloseClientConnections()
 	require.Equal(t, ExportRunning, e.await(begun.ID, ExportRunning).State)
 	e.gateway.Drain()
-	require.Equal(t, "the server is shutting down", e.await(begun.ID, ExportCancelled).Error.Message)
+	require.Equal(t, "the server is shutting down", e.await(begun.ID, ExportSuspended).Error.Message)
+	require.ErrorIs(t, <-e.why, merge.ErrSuspended)
 	e.send("POST", "/v1/recipes/recipe-00/export", `{"folder": "y"}`).requireError(t, 503, "unavailable", "")
+	e.send("POST", "/v1/exports/"+begun.ID+"/cancel", "").requireError(t, 409, "conflict", "")
 }
 
 func TestExportsThatAreRefused(t *testing.T) {
@@ -166,6 +170,7 @@ func TestExportsThatAreRefused(t *testing.T) {
 		})
 	}
 	e.send("GET", "/v1/exports/export-none", "").requireError(t, 404, "not_found", "")
+	e.send("POST", "/v1/exports/export-none/cancel", "").requireError(t, 404, "not_found", "")
 	require.Contains(t, e.send("GET", "/v1/exports", "").body, `"data":[]`)
 
 	off := newBench(t)

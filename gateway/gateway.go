@@ -246,7 +246,7 @@ func boundSending(c net.Conn, bytes int) {
 }
 
 // Drain makes the server unready, refuses new generations while those that run
-// go on, and ends exports and the streams that follow searches. Call it before
+// go on, suspends exports, and ends the streams that follow searches. Call it before
 // http.Server.Shutdown.
 func (g *Gateway) Drain() { g.drain() }
 

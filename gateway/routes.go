@@ -74,6 +74,7 @@ func (g *Gateway) routes() *gin.Engine {
 	quick.POST("/recipes/*id", g.refuseWhileDraining, g.handle(g.createExport))
 	quick.GET("/exports", g.handle(g.listExports))
 	quick.GET("/exports/:id", g.handle(g.getExport))
+	quick.POST("/exports/:id/cancel", g.handle(g.cancelExport))
 
 	quick.GET("/aliases", g.handle(g.listAliases))
 	quick.GET("/aliases/*name", g.handle(g.getAlias))

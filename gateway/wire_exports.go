@@ -12,7 +12,7 @@ type Export struct {
 	Object     string      `json:"object" enums:"export"`
 	Recipe     string      `json:"recipe" example:"recipe-0123456789abcdef"` // the id of what is exported
 	Folder     string      `json:"folder"`                                   // below the folder that the server exports to
-	State      ExportState `json:"state" enums:"running,completed,failed,cancelled"`
+	State      ExportState `json:"state" enums:"running,completed,failed,cancelled,suspended"`
 	Bytes      int64       `json:"bytes"`       // of weights that are written
 	TotalBytes int64       `json:"total_bytes"` // 0 until the model is made
 	Error      *ErrorBody  `json:"error" extensions:"x-nullable"`
@@ -23,12 +23,14 @@ type Export struct {
 // ExportState says how far an export is.
 type ExportState string
 
-// The states of an export. A cancelled one was running when the server ended.
+// The states of an export. A suspended one was running when the server was told to
+// end, and goes on at its next start.
 const (
 	ExportRunning   ExportState = "running"
 	ExportCompleted ExportState = "completed"
 	ExportFailed    ExportState = "failed"
 	ExportCancelled ExportState = "cancelled"
+	ExportSuspended ExportState = "suspended"
 )
 
 // ExportList is the reply to GET /v1/exports.

@@ -100,6 +100,7 @@ func (x *Executor) MergeFrom(ctx context.Context, r Recipe, models map[string]Mo
 // prepare checks that models fit a recipe, and looks up what it needs, and what
 // configuration the merged model has.
 func prepare(r Recipe, models map[string]Model) (job, checkpoint.Config, error) {
+	models = withInputs(r, models)
 	configs := make(map[string]checkpoint.Config, len(models))
 	for name, m := range models {
 		configs[name] = m.Config()

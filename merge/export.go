@@ -3,16 +3,13 @@ package merge
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
-	"golang.org/x/sys/unix"
 
-	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
@@ -40,21 +37,67 @@ type ExportOptions struct {
 	NoCard bool
 	// Card is what the card tells beside the recipe.
 	Card Card
+	// Complete is asked for the rest of the card when the weights are written, so
+	// that what takes long to find out may be found out meanwhile; may be nil.
+	Complete func(*Card) error
 	// Replace puts the folder in the place of one that was exported before.
 	Replace bool
 	// Progress is told how many bytes of weights are written, and of how many;
 	// may be nil.
 	Progress func(written, total int64)
+	// Identity says what the models of the recipe hold. An export that was cut off
+	// is gone on with by one with the same recipe and identity; without one each
+	// begins anew.
+	Identity string
+	// Note is kept, if there is an Identity, for who finds the export cut off: see
+	// [LeftExports]. JSON.
+	Note json.RawMessage
+	// Sequential is as in [StreamOptions].
+	Sequential bool
 }
 
 // Export writes merged weights as a Hugging Face folder: config.json and the
 // tokenizer of the recipe's origin, the weights in the recipe's dtype, the recipe
 // itself, and a card. The folder appears whole or not at all: it is written
-// beside its place, synced and renamed; what an export that was killed has left
-// there is removed by the next one to the same place. A folder that is there
-// already is fault.Conflict, unless it was exported and is to be replaced.
+// beside its place, synced and renamed. A folder that is there already is
+// fault.Conflict, unless it was exported and is to be replaced.
+//
+// What an export that was killed has left there is removed by the next one to the
+// same place, unless that can go on from it (see [ExportOptions].Identity): it then
+// takes over the files of weights that are complete. So do those that failed, for
+// want of disk for instance, which their error says, and those whose ctx was
+// cancelled with [ErrSuspended]; any other cancelled one leaves nothing.
 func (x *Executor) Export(ctx context.Context, dir string, r Recipe, w *infer.Weights, o ExportOptions) error {
+	dtype := newProgram(r.normal(), methods[r.Method]).round
+	return x.export(ctx, dir, r, w.Config(), dtype, o, func([]string) tensorSource {
+		return &residentTensors{x: x, weights: w, dtype: dtype}
+	})
+}
+
+// ExportFrom is Export of the merge of models that need not be on the device, and
+// without the merged model ever being there as a whole: each unit is written when
+// it is merged. The folder is the same to the last byte. It takes room for two
+// units of each model and of the merged one (see [Plan.Unit]), or for one if it is
+// sequential.
+func (x *Executor) ExportFrom(ctx context.Context, dir string, r Recipe, models map[string]Model, o ExportOptions) error {
+	j, c, err := prepare(r, models)
+	if err != nil {
+		return err
+	}
+	return x.export(ctx, dir, r, c, c.DType, o, func(wanted []string) tensorSource {
+		return x.mergedTensors(ctx, j, wanted, c.DType, !o.Sequential)
+	})
+}
+
+// export writes the model of a recipe, whose tensors it gets from the source that
+// open gives for those that are wanted, in this order.
+func (x *Executor) export(ctx context.Context, dir string, r Recipe, c checkpoint.Config, dtype dtypes.DType, o ExportOptions, open func(wanted []string) tensorSource) (err error) {
 	body, err := r.Canonical()
+	if err != nil {
+		return err
+	}
+	shards := checkpoint.Shards(storedAs(c, dtype), cmp.Or(o.ShardBytes, checkpoint.DefaultShardBytes))
+	plan, err := exportPlan(body, shards, o)
 	if err != nil {
 		return err
 	}
@@ -63,31 +106,41 @@ func (x *Executor) Export(ctx context.Context, dir string, r Recipe, w *infer.We
 		return err
 	}
 	defer to.close()
-	if err := x.exportFiles(ctx, to, r, body, w, o); err != nil {
+	if err := to.resume(ctx, plan, o.Note); err != nil {
 		return err
 	}
-	if err := cancelled(ctx); err != nil {
-		return err
+	err = device.Try("export", func() error {
+		files, err := lentFiles(r.Vocabulary, o) // before the weights: it may be what is wrong
+		if err != nil {
+			return err
+		}
+		if files[checkpoint.ConfigFile], err = exportedConfig(o, r, c, dtype); err != nil {
+			return err
+		}
+		if err := exportWeights(ctx, to, shards, o, open); err != nil {
+			return err
+		}
+		files[RecipeFile] = append(body, '\n')
+		if err := exportFiles(to, r, body, c.NumHiddenLayers, files, o); err != nil {
+			return err
+		}
+		return cancelled(ctx)
+	})
+	if err != nil {
+		return to.ended(err, errors.Is(context.Cause(ctx), ErrSuspended))
 	}
 	return to.commit()
 }
 
-// exportFiles writes all files; each is synced to disk before the next.
-func (x *Executor) exportFiles(ctx context.Context, to *exportPlace, r Recipe, body []byte, w *infer.Weights, o ExportOptions) error {
-	dtype := newProgram(r.normal(), methods[r.Method]).round
-	files, err := lentFiles(r.Vocabulary, o)
-	if err != nil {
-		return err
-	}
-	files[RecipeFile] = append(body, '\n')
+// exportFiles writes files, and the card; each is synced to disk before the next.
+func exportFiles(to *exportPlace, r Recipe, body []byte, layers int, files map[string][]byte, o ExportOptions) error {
 	if !o.NoCard {
-		files["README.md"] = o.Card.page(filepath.Base(to.dir), r, body, w.Config().NumHiddenLayers)
-	}
-	if files[checkpoint.ConfigFile], err = exportedConfig(o, r, w.Config(), dtype); err != nil {
-		return err
-	}
-	if err := x.exportWeights(ctx, to.making, w, dtype, o); err != nil {
-		return unavailable(err, "write the weights")
+		if o.Complete != nil {
+			if err := o.Complete(&o.Card); err != nil {
+				return err
+			}
+		}
+		files["README.md"] = o.Card.page(filepath.Base(to.dir), r, body, layers)
 	}
 	for name, data := range files {
 		path := filepath.Join(to.making, filepath.FromSlash(name))
@@ -99,46 +152,6 @@ func (x *Executor) exportFiles(ctx context.Context, to *exportPlace, r Recipe, b
 		}
 	}
 	return nil
-}
-
-// unavailable says that the disk did not do its part, unless the error tells
-// another reason.
-func unavailable(err error, format string, args ...any) error {
-	if errors.As(err, new(*fault.Error)) {
-		return err
-	}
-	if errors.Is(err, unix.ENOSPC) {
-		return fault.Wrap(err, fault.Unavailable, "the disk is full")
-	}
-	return fault.Wrap(err, fault.Unavailable, format, args...)
-}
-
-// exportWeights writes the weights, a tensor at a time, so that no more than one
-// is in host memory. They hold numbers of the dtype already, perhaps in a wider
-// one, so that narrowing them is exact.
-func (x *Executor) exportWeights(ctx context.Context, dir string, w *infer.Weights, dtype dtypes.DType, o ExportOptions) error {
-	infos := storedAs(w.Config(), dtype)
-	var written int64
-	total := bytesOfAll(infos)
-	report := func() {
-		if o.Progress != nil {
-			o.Progress(written, total)
-		}
-	}
-	report()
-	defer report() // the last tensor is written when all is
-	return checkpoint.WriteWeights(dir, infos, cmp.Or(o.ShardBytes, checkpoint.DefaultShardBytes), func(info checkpoint.TensorInfo) ([]byte, error) {
-		if err := cancelled(ctx); err != nil {
-			return nil, err
-		}
-		report() // of the tensors before this one
-		data, err := x.bytesOf(w.Tensor(info.Name), dtype)
-		if err != nil {
-			return nil, fault.Wrap(err, fault.CodeOf(err), "tensor %q", info.Name)
-		}
-		written += info.StoredBytes()
-		return data, nil
-	})
 }
 
 // storedAs lists the tensors of a model as its files hold them.
@@ -158,32 +171,4 @@ func bytesOfAll(infos []checkpoint.TensorInfo) int64 {
 		total += info.StoredBytes()
 	}
 	return total
-}
-
-// bytesOf gives a tensor's bytes in a dtype: little-endian, row-major.
-func (x *Executor) bytesOf(t *tensors.Tensor, dtype dtypes.DType) ([]byte, error) {
-	if t.DType() != dtype {
-		type narrowing struct{ to dtypes.DType }
-		out, err := x.programs.run(narrowing{dtype}, func(in []*graph.Node) []*graph.Node {
-			return []*graph.Node{graph.ConvertDType(in[0], dtype)}
-		}, []any{t})
-		if err != nil {
-			return nil, err
-		}
-		defer device.Free(out...)
-		t = out[0]
-	}
-	// Not through ConstBytes of w's tensor: that would leave a second copy of it
-	// in host memory for as long as the weights live.
-	copied, err := t.LocalClone()
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "read from the device")
-	}
-	defer device.Free(copied)
-	var data []byte
-	err = copied.ConstBytes(func(raw []byte) { data = append([]byte(nil), raw...) })
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "read from the device")
-	}
-	return data, nil
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -21,7 +22,22 @@ type exportPlace struct {
 	making  string
 	replace bool
 	locks   []*os.File // of making, and of what it takes the place of
+	state   exportState
 	done    bool
+	keep    bool // what is not done, for the next one
+}
+
+// What is put around a folder's name while it is made.
+const (
+	makingPrefix = "."
+	makingSuffix = ".mergeway-export"
+)
+
+// exportOf gives the name of the folder that is made in one of a given name.
+func exportOf(making string) (string, bool) {
+	name, begins := strings.CutPrefix(making, makingPrefix)
+	name, ends := strings.CutSuffix(name, makingSuffix)
+	return name, begins && ends && name != ""
 }
 
 // CheckPlace tells whether a model can be exported to a folder, so that it is
@@ -33,7 +49,7 @@ func CheckPlace(dir string, replace bool) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return fault.Wrap(err, fault.Unavailable, "the folder to write")
+		return unavailable(err, "the folder to write")
 	case !replace:
 		return fault.New(fault.Conflict, "%s exists already: choose another folder, or force to replace an export", filepath.Base(dir))
 	}
@@ -43,8 +59,9 @@ func CheckPlace(dir string, replace bool) error {
 	return nil
 }
 
-// openPlace makes an empty folder to write to, or fails with fault.Conflict if
-// the place is taken.
+// openPlace makes a folder to write to, or takes over the one that an earlier
+// export has left; it fails with fault.Conflict if the place is taken. What is
+// there is for resume to look at.
 func openPlace(dir string, replace bool) (*exportPlace, error) {
 	dir = filepath.Clean(dir)
 	if err := CheckPlace(dir, replace); err != nil {
@@ -52,17 +69,20 @@ func openPlace(dir string, replace bool) (*exportPlace, error) {
 	}
 	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "the folder to write")
+		return nil, unavailable(err, "the folder to write")
 	}
-	p := &exportPlace{dir: dir, making: filepath.Join(parent, "."+filepath.Base(dir)+".mergeway-export"), replace: replace}
+	p := newPlaceAt(dir)
+	p.replace = replace
 	if err := p.claim(); err != nil {
 		return nil, err
 	}
-	if err := removeInside(p.making); err != nil { // of an export that was killed
-		p.close()
-		return nil, fault.Wrap(err, fault.Unavailable, "remove what an earlier export has left")
-	}
 	return p, nil
+}
+
+// newPlaceAt names the folders of an export.
+func newPlaceAt(dir string) *exportPlace {
+	dir = filepath.Clean(dir)
+	return &exportPlace{dir: dir, making: filepath.Join(filepath.Dir(dir), makingPrefix+filepath.Base(dir)+makingSuffix)}
 }
 
 // claim makes the folder to write to, or takes over what nobody writes to any
@@ -70,7 +90,7 @@ func openPlace(dir string, replace bool) (*exportPlace, error) {
 func (p *exportPlace) claim() error {
 	for {
 		if err := os.Mkdir(p.making, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-			return fault.Wrap(err, fault.Unavailable, "the folder to write")
+			return unavailable(err, "the folder to write")
 		}
 		err := p.lock(p.making)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -109,17 +129,11 @@ func (p *exportPlace) lock(dir string) error {
 	return nil
 }
 
-// removeInside empties a folder.
-func removeInside(dir string) error {
-	entries, err := os.ReadDir(dir)
-	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
-	}
-	return err
-}
-
 // commit puts the folder in its place, whole.
 func (p *exportPlace) commit() error {
+	if err := os.Remove(filepath.Join(p.making, stateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unavailable(err, "put the folder in its place")
+	}
 	if err := syncFolder(p.making); err != nil {
 		return err
 	}
@@ -172,11 +186,16 @@ func (p *exportPlace) commitInSteps() error {
 	return os.RemoveAll(old)
 }
 
-// close removes what is not in its place.
+// close removes what is not in its place, unless it is kept.
 func (p *exportPlace) close() {
-	if !p.done {
+	if !p.done && !p.keep {
 		_ = os.RemoveAll(p.making)
 	}
+	p.unlock()
+}
+
+// unlock lets others write there.
+func (p *exportPlace) unlock() {
 	for _, f := range p.locks {
 		_ = f.Close()
 	}
@@ -188,4 +207,18 @@ func syncFolder(dir string) error {
 		return fault.Wrap(err, fault.Unavailable, "sync the folder")
 	}
 	return nil
+}
+
+// unavailable says that the disk did not do its part, and which, unless the error
+// tells another reason. It is nil for nil.
+func unavailable(err error, format string, args ...any) error {
+	switch {
+	case err == nil || errors.As(err, new(*fault.Error)):
+		return err
+	case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT):
+		return fault.Wrap(err, fault.Unavailable, "the disk is full")
+	case errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS):
+		return fault.Wrap(err, fault.Unavailable, format+": permission denied", args...)
+	}
+	return fault.Wrap(err, fault.Unavailable, format, args...)
 }

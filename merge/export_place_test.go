@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/mergeway/mergeway/fault"
 )
@@ -72,11 +73,27 @@ func TestWhatAKilledExportLeftIsRemoved(t *testing.T) {
 	put(t, filepath.Join(parent, ".merged.mergeway-export", "folder"), "model.safetensors", "half")
 	p, err := openPlace(filepath.Join(parent, "merged"), false)
 	require.NoError(t, err)
+	require.NoError(t, p.resume(t.Context(), "", nil))
 	require.Empty(t, filesOf(t, parent))
 	p.close()
 	left, err := os.ReadDir(parent)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+func TestWhatTheDiskRefusesIsToldAsItIs(t *testing.T) {
+	for err, message := range map[error]string{
+		unix.ENOSPC: "the disk is full", unix.EDQUOT: "the disk is full",
+		unix.EACCES: "write x: permission denied", unix.EROFS: "write x: permission denied", unix.EIO: "write x",
+		fault.New(fault.Damaged, "a bad sector"): "a bad sector",
+	} {
+		told := unavailable(&os.PathError{Op: "open", Path: "/x", Err: err}, "write %s", "x")
+		require.ErrorIs(t, told, err)
+		require.Contains(t, told.Error(), message)
+	}
+	require.NoError(t, unavailable(nil, "write"))
+	require.Equal(t, fault.Unavailable, fault.CodeOf(enoughDisk(t.TempDir(), 1<<62)))
+	require.NoError(t, enoughDisk(t.TempDir(), 1))
 }
 
 func TestOneExportAtATimeWritesToAPlace(t *testing.T) {

@@ -96,6 +96,18 @@ func underNames[T any](r Recipe, models map[string]T) map[string]T {
 	return models
 }
 
+// withInputs gives models that go by the names of their contents, as those that
+// [Recipe.Stages] makes do, under the recipe's names for them as well.
+func withInputs(r Recipe, models map[string]Model) map[string]Model {
+	models = maps.Clone(models)
+	for name := range r.Inputs {
+		if m, ok := models[r.identity(name)]; ok && models[name] == nil {
+			models[name] = m
+		}
+	}
+	return models
+}
+
 // identity is what a model of the recipe is, by its name: for one of the inputs
 // its content.
 func (r Recipe) identity(name string) string {

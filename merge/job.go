@@ -39,6 +39,9 @@ func (j job) fed() bool {
 	return slices.ContainsFunc(j.parts, func(p partJob) bool { return len(p.feeds) > 0 })
 }
 
+// params are the tensors of the merged model that a unit has.
+func (j job) params(u unit) []arch.Param { return j.parts[u.part].params[u.from:u.to] }
+
 // operand is a model that takes part.
 type operand struct {
 	owner *infer.Weights // whose the tensors are, see rankingKey; nil for one that is fed
@@ -107,6 +110,26 @@ func UnitBytes(c checkpoint.Config, dtype dtypes.DType) int64 {
 	infos := storedAs(c, dtype)
 	for _, u := range units(arch.Params(c)) {
 		most = max(most, bytesOfAll(infos[u.from:u.to]))
+	}
+	return most
+}
+
+// Fed is the device's memory that is taken at most by what is merged at a time of
+// models that are not on the device, where a unit of each takes so much.
+func (r Recipe) Fed(units map[string]int64) int64 {
+	r = r.withDefaults()
+	of := func(sources []Source) (bytes int64) {
+		for _, s := range sources {
+			bytes += units[s.Model]
+		}
+		return bytes
+	}
+	most := of(r.Sources)
+	if methods[r.Method].base != ignoresBase {
+		most += units[r.Base]
+	}
+	for _, s := range r.Slices { // whose base is among its sources
+		most = max(most, of(s.Sources))
 	}
 	return most
 }

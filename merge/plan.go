@@ -8,15 +8,18 @@ type Plan struct {
 	Read    map[string]int64 // bytes of weights in the files of each model
 	Written int64            // bytes of weights in the merged model's files
 	Device  int64            // bytes of the device's memory at most: all models of a merge and the merged one, and what it takes to align vocabularies
-	Staging int64            // bytes of host memory at most while the weights are written
-	// Ranking is how many bytes of host memory the rankings of the sources' entries
-	// take at most, for methods that keep entries by magnitude.
+	// Unit is how many bytes of the device's memory the largest unit takes, of all
+	// models and the merged one: see [Executor.ExportFrom]. Kept are those that are
+	// taken besides by the models that earlier stages make.
+	Unit, Kept int64
+	// Ranking is how many bytes of host memory the rankings of the entries of a
+	// unit's sources take at most, for methods that keep entries by magnitude.
 	Ranking int64
 }
 
 // planStage plans one merge. held tells the dtype in which each model that the
-// recipe names lies on the device.
-func planStage(r Recipe, models map[string]Described, held map[string]dtypes.DType) Plan {
+// recipe names lies on the device; the leaves among them are read unit by unit.
+func planStage(r Recipe, models, leaves map[string]Described, held map[string]dtypes.DType) Plan {
 	r = r.withDefaults()
 	c := methods[r.Method]
 	p := Plan{Read: map[string]int64{}}
@@ -27,32 +30,35 @@ func planStage(r Recipe, models map[string]Described, held map[string]dtypes.DTy
 			stored[name][t.Name] = t.StoredBytes()
 		}
 	}
-	var entries int64
 	merged := r.Config(configurations(models))
 	for _, t := range storedAs(merged, newProgram(r.normal(), c).round) {
 		p.Tensors++
-		entries += int64(t.Size())
 		p.Written += t.StoredBytes()
-		p.Staging = max(p.Staging, 2*t.StoredBytes()) // one copy off the device, and one for the file
 	}
 	for _, t := range storedAs(merged, held[r.Parent()]) {
 		p.Device += t.StoredBytes()
 	}
+	units := map[string]int64{}
 	for _, name := range r.Models() {
 		for _, t := range storedAs(models[name].Config, held[name]) {
 			p.Read[name] += stored[name][t.Name]
 			p.Device += t.StoredBytes()
 		}
+		if _, leaf := leaves[name]; leaf {
+			units[name] = UnitBytes(models[name].Config, held[name])
+		}
 	}
+	p.Unit = UnitBytes(merged, held[r.Parent()]) + r.Fed(units)
 	if v := r.Vocabulary; v != nil {
 		p.Device += v.AlignedBytes(merged)
+		p.Unit += v.AlignedBytes(merged)
 	}
 	if c.sparsify == magnitude || c.sparsify == outliers || c.sparsify == rankBernoulli {
 		ranked := len(r.Sources)
 		for _, s := range r.Slices { // at most what a model of as many sources everywhere would take
 			ranked = max(ranked, len(s.Sources)-1)
 		}
-		p.Ranking = min(DefaultRankingBytes, 4*entries*int64(ranked))
+		p.Ranking = UnitBytes(merged, dtypes.Uint32) * int64(ranked)
 	}
 	return p
 }

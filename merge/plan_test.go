@@ -22,14 +22,13 @@ func TestAPlanCountsWhatAMergeTakes(t *testing.T) {
 		d.Tensors = append(d.Tensors, checkpoint.TensorInfo{Name: "rotary_emb.inv_freq", DType: dtypes.Float32, Shape: []int{4}}) // not read
 		models[name], held[name] = d, dtypes.Float32
 	}
-	embedding := int64(24 * 16)
 	want := Plan{
 		Tensors: len(merged.Tensors()), Read: map[string]int64{"base": size / 2, "ja": size / 2, "math": size / 2},
-		Written: size / 2, Device: 4 * size, Staging: 2 * 2 * max(embedding, 16*32),
+		Written: size / 2, Device: 4 * size, Unit: 4 * UnitBytes(small(), dtypes.Float32),
 	}
 	require.Equal(t, want, NewPlan(r, models, held))
 
 	r.Method, r.DType = TIES, "float32"
-	want.Written, want.Staging, want.Ranking = size, 2*want.Staging, 2*size
-	require.Equal(t, want, NewPlan(r, models, held), "a ranking of each source")
+	want.Written, want.Ranking = size, 2*UnitBytes(small(), dtypes.Float32)
+	require.Equal(t, want, NewPlan(r, models, held), "a ranking of each source, in a unit")
 }

@@ -56,7 +56,7 @@ func NewPlan(r Recipe, leaves map[string]Described, held map[string]dtypes.DType
 	read := map[string]int64{}
 	live := map[string]int64{} // bytes on the device
 	for i, s := range stages {
-		p := planStage(s.Recipe, models, held)
+		p := planStage(s.Recipe, models, leaves, held)
 		bytes := p.Device // of what the stage makes
 		for _, name := range s.Recipe.Models() {
 			size := bytesOn(models[name], held[name])
@@ -66,10 +66,17 @@ func NewPlan(r Recipe, leaves map[string]Described, held map[string]dtypes.DType
 			}
 		}
 		peak := bytes
-		for _, size := range live {
+		for name, size := range live {
 			peak += size
+			if _, leaf := leaves[name]; !leaf {
+				p.Kept += size
+			}
+		}
+		if s.Name != "" {
+			p.Kept += bytes
 		}
 		p.Device, p.Ranking = max(whole.Device, peak), max(whole.Ranking, p.Ranking)
+		p.Unit, p.Kept = max(whole.Unit, p.Unit), max(whole.Kept, p.Kept)
 		whole = p
 		if s.Name != "" {
 			models[s.Name], held[s.Name] = Describe(s.Recipe, leaves), held[s.Recipe.Parent()]

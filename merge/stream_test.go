@@ -55,9 +55,8 @@ func (s *shelf) Upload(ctx context.Context, i int) (*tensors.Tensor, error) {
 func (s *shelf) there() int64 {
 	var bytes int64
 	for _, t := range s.given {
-		if t.Ok() {
-			bytes += t.ByteSize()
-		}
+		// It may be freed meanwhile, which this looks at under the tensor's lock.
+		_ = t.ConstBytes(func(data []byte) { bytes += int64(len(data)) })
 	}
 	return bytes
 }

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 	"sync"
 
 	"github.com/gomlx/compute/dtypes"
@@ -34,9 +36,11 @@ type Folder struct {
 	config Config
 	files  []*Safetensors          // sorted by file name
 	where  map[string]*Safetensors // tensor name → the file it is in
-	digest func() (string, error)
 
 	adapter *Adapter // see OpenAdapted; nil: none
+
+	hashing sync.Mutex
+	digest  string // once it is known
 }
 
 // Open opens a Hugging Face folder: config.json, generation_config.json if
@@ -79,7 +83,6 @@ func Open(dir string) (_ *Folder, err error) {
 			return nil, fault.New(fault.Damaged, "%s says that tensor %q is in %s; it is not", indexFile, tensor, name)
 		}
 	}
-	f.digest = sync.OnceValues(f.computeDigest)
 	return f, nil
 }
 
@@ -198,6 +201,19 @@ func inside(dir, name string) (string, error) {
 	return real, nil
 }
 
+// Version tells one state of a folder's files from another: by names, sizes, and
+// times of change.
+func Version(dir string) string {
+	entries, _ := os.ReadDir(dir) // what can't be read here fails where it is needed
+	var v strings.Builder
+	for _, e := range entries {
+		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil {
+			fmt.Fprintf(&v, "%s %d %d\n", e.Name(), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return v.String()
+}
+
 // Config is what config.json (and generation_config.json) say.
 func (f *Folder) Config() Config { return f.config }
 
@@ -233,9 +249,16 @@ func (f *Folder) Tensor(name string) (TensorInfo, []byte, error) {
 // Digest identifies the model by content: "sha256:" and the hash over the
 // config and every tensor's name, dtype, shape and bytes, however they are
 // spread over files. It reads all weights once and remembers the result.
-func (f *Folder) Digest() (string, error) { return f.digest() }
+func (f *Folder) Digest() (string, error) { return f.DigestContext(context.Background()) }
 
-func (f *Folder) computeDigest() (string, error) {
+// DigestContext is Digest for who may not wait for it: when ctx ends it gives up
+// after the tensor that it is reading.
+func (f *Folder) DigestContext(ctx context.Context) (string, error) {
+	f.hashing.Lock()
+	defer f.hashing.Unlock()
+	if f.digest != "" {
+		return f.digest, nil
+	}
 	if f.where == nil { // not the digest of a model without tensors
 		return "", fmt.Errorf("digest of %s: the folder is closed", filepath.Base(f.dir))
 	}
@@ -247,15 +270,19 @@ func (f *Folder) computeDigest() (string, error) {
 	fmt.Fprintf(h, "config %d\n", len(config))
 	h.Write(config)
 	for _, info := range f.Tensors() {
+		if err := ctx.Err(); err != nil {
+			return "", fault.Wrap(err, fault.Cancelled, "digest of %s", filepath.Base(f.dir))
+		}
 		_, data, _ := f.where[info.Name].Tensor(info.Name)
 		fmt.Fprintf(h, "tensor %q %s %v %d\n", info.Name, info.DType, info.Shape, len(data))
 		h.Write(data)
+		f.LetGo(info.Name)
 	}
-	digest := "sha256:" + hex.EncodeToString(h.Sum(nil))
+	f.digest = "sha256:" + hex.EncodeToString(h.Sum(nil))
 	if f.adapter != nil {
-		digest = adaptedDigest(digest, f.adapter.digest())
+		f.digest = adaptedDigest(f.digest, f.adapter.digest())
 	}
-	return digest, nil
+	return f.digest, nil
 }
 
 // Close unmaps the weights.

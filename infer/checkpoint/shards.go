@@ -10,15 +10,38 @@ import (
 // begins. Hubs and their tools are made for files of about this size.
 const DefaultShardBytes = 5 << 30
 
-// WriteWeights writes the weights of a Hugging Face folder: model.safetensors,
-// or where they take more than shardBytes several files and their index. Tensors
-// are not divided: one that is larger has a file of its own. Each tensor's bytes
-// are asked for when it is written, as in [StreamSafetensors].
-func WriteWeights(dir string, infos []TensorInfo, shardBytes int64, data func(TensorInfo) ([]byte, error)) error {
+// Shard is a file of weights.
+type Shard struct {
+	Name    string
+	Tensors []TensorInfo // as they follow each other
+}
+
+// Shards divides the weights of a Hugging Face folder into files:
+// model.safetensors, or where they take more than shardBytes several. Tensors are
+// not divided: one that is larger has a file of its own.
+func Shards(infos []TensorInfo, shardBytes int64) []Shard {
+	parts := divide(byName(infos), shardBytes)
+	if len(parts) == 1 {
+		return []Shard{{WeightsFile, parts[0]}}
+	}
+	shards := make([]Shard, len(parts))
+	for i, tensors := range parts {
+		shards[i] = Shard{fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(parts)), tensors}
+	}
+	return shards
+}
+
+// WriteShard writes one of the [Shards] of a folder, and gives its sum. Each
+// tensor's bytes are asked for when it is written, as in [StreamSafetensors].
+func WriteShard(dir string, shard Shard, data func(TensorInfo) ([]byte, error)) (Sum, error) {
 	metadata := map[string]string{"format": "pt"} // transformers insists on it
-	shards := divide(byName(infos), shardBytes)
+	return streamSafetensors(filepath.Join(dir, shard.Name), shard.Tensors, metadata, data)
+}
+
+// WriteIndex writes what says which tensor is in which file, if there are several.
+func WriteIndex(dir string, shards []Shard) error {
 	if len(shards) == 1 {
-		return StreamSafetensors(filepath.Join(dir, WeightsFile), shards[0], metadata, data)
+		return nil
 	}
 	var index struct {
 		Metadata struct {
@@ -26,18 +49,14 @@ func WriteWeights(dir string, infos []TensorInfo, shardBytes int64, data func(Te
 		} `json:"metadata"`
 		WeightMap map[string]string `json:"weight_map"`
 	}
-	index.WeightMap = make(map[string]string, len(infos))
-	for i, shard := range shards {
-		name := fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(shards))
-		for _, t := range shard {
+	index.WeightMap = map[string]string{}
+	for _, shard := range shards {
+		for _, t := range shard.Tensors {
 			if _, twice := index.WeightMap[t.Name]; twice {
 				return fmt.Errorf("tensor %q comes twice", t.Name)
 			}
-			index.WeightMap[t.Name] = name
+			index.WeightMap[t.Name] = shard.Name
 			index.Metadata.TotalSize += t.StoredBytes()
-		}
-		if err := StreamSafetensors(filepath.Join(dir, name), shard, metadata, data); err != nil {
-			return err
 		}
 	}
 	body, err := json.MarshalIndent(index, "", "  ")

@@ -32,13 +32,21 @@ func WriteSafetensors(path string, tensors []Tensor, metadata map[string]string)
 
 // StreamSafetensors is [WriteSafetensors] for tensors that need not be in memory
 // together: each one's bytes are asked for when it is written.
+// They may change when the next tensor's are asked for.
 func StreamSafetensors(path string, infos []TensorInfo, metadata map[string]string, data func(TensorInfo) ([]byte, error)) error {
+	_, err := streamSafetensors(path, infos, metadata, data)
+	return err
+}
+
+// streamSafetensors is StreamSafetensors, with the sum of what it has written.
+func streamSafetensors(path string, infos []TensorInfo, metadata map[string]string, data func(TensorInfo) ([]byte, error)) (sum Sum, err error) {
 	sorted := byName(infos)
 	header, err := encodeHeader(sorted, metadata)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return Sum{}, fmt.Errorf("write %s: %w", path, err)
 	}
-	return WriteFile(path, func(w io.Writer) error {
+	err = WriteFile(path, func(to io.Writer) error {
+		w := io.MultiWriter(to, &sum)
 		if err := binary.Write(w, binary.LittleEndian, uint64(len(header))); err != nil {
 			return err
 		}
@@ -59,6 +67,7 @@ func StreamSafetensors(path string, infos []TensorInfo, metadata map[string]stri
 		}
 		return nil
 	})
+	return sum, err
 }
 
 // byName gives the tensors in the order in which files have them.
@@ -146,7 +155,7 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 			err = fmt.Errorf("write %s: %w", path, err)
 		}
 	}()
-	buffered := bufio.NewWriterSize(temp, 1<<20)
+	buffered := bufio.NewWriterSize(&flusher{file: temp}, 1<<20)
 	if err = write(buffered); err != nil {
 		return err
 	}
