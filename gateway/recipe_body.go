@@ -47,10 +47,16 @@ func (g *Gateway) readRecipe(c *gin.Context) (name string, r merge.Recipe, err e
 	return name, r, inside("yaml", err)
 }
 
-// checkLayers refuses a recipe whose model would have too many blocks of its own.
+// checkLayers refuses a recipe whose model, or that of a recipe within it, would have
+// too many blocks of its own.
 func (g *Gateway) checkLayers(r merge.Recipe) error {
 	if field, n := r.Stacked(); n > g.limits.RecipeLayers {
 		return fault.Bad(field, "a model of %d blocks: at most %d", n, g.limits.RecipeLayers)
+	}
+	for name, in := range r.Inputs {
+		if err := g.checkLayers(in); err != nil {
+			return inside("inputs."+name, err)
+		}
 	}
 	return nil
 }

@@ -83,3 +83,17 @@ func TestDocumentsThatNameOneAnotherAreOneRecipe(t *testing.T) {
 	b.send("POST", "/v1/recipes", three, as("application/yaml")).requireError(t, 400, "invalid", "inputs")
 	b.send("POST", "/v1/recipes", strings.Replace(twoDocuments, "model: inner", "model: a", 1), as("application/yaml")).requireError(t, 400, "invalid", "documents[1]")
 }
+
+// What is within a recipe is as large as it may be, and no larger.
+func TestTheLayersOfInputsAreLimited(t *testing.T) {
+	const stack = `{"method": "passthrough", "slices": [{"sources": [{"model": "a", "layer_range": [0, 2]}]}, {"sources": [{"model": "a", "layer_range": [0, 2]}]}]}`
+	const whole = `{"method": "linear", "sources": [{"model": "x", "weight": 1}], "inputs": {"x": ` + stack + `}}`
+	for limit, status := range map[int]int{4: 201, 3: 400} {
+		b := newBench(t, func(o *Options) { o.Limits.RecipeLayers = limit })
+		r := b.send("POST", "/v1/recipes", whole)
+		require.Equal(t, status, r.status, r.body)
+		if status == 400 {
+			r.requireError(t, 400, "invalid", "inputs.x.slices")
+		}
+	}
+}
