@@ -88,7 +88,7 @@ is continued by "mergeway serve" on the same --data.`,
 	f.StringVar(&spec.Base, "base", "", "the model that the sources were fine-tuned from")
 	f.StringVar(&sources, "sources", "", "the models to merge, separated by commas")
 	f.StringVar(&method, "method", string(search.DefaultMethod), fmt.Sprintf("one of %v", merge.Methods()))
-	f.StringVar(&groups, "groups", string(search.DefaultGroups), fmt.Sprintf("layer groups: one of %v", merge.Groupings()))
+	f.StringVar(&groups, "groups", string(search.DefaultGroups), fmt.Sprintf("layer groups: one of %v, or blocks/N by runs of N blocks", merge.Groupings()))
 	f.StringVar(&fitness, "fitness", string(search.Accuracy), "what is maximised: accuracy, or shaped (also rewards half-right replies)")
 	f.Float64SliceVar(&weights, "weight-range", nil, "bounds of every weight (default 0,1.5)")
 	f.Float64SliceVar(&densities, "density-range", nil, "bounds of every density (default 0.1,1)")

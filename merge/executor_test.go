@@ -73,7 +73,7 @@ func TestLayerGroupsGetTheirOwnWeights(t *testing.T) {
 	for name, w := range models {
 		values[name] = read(t, w)
 	}
-	for _, groups := range Groupings() {
+	for _, groups := range append(Groupings(), BlocksOf(2)) {
 		n := groups.Count(3)
 		r := NewRecipe(TaskArithmetic)
 		r.Base, r.Groups = "base", groups

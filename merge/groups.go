@@ -1,7 +1,9 @@
 package merge
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/mergeway/mergeway/infer/arch"
 )
@@ -12,7 +14,7 @@ import (
 // reported model uses the coarsest grouping ("model").
 type Grouping string
 
-// The groupings, from coarse to fine.
+// The groupings, from coarse to fine. [BlocksOf] makes those between the last two.
 const (
 	WholeModel Grouping = "model"  // one group
 	Ends       Grouping = "ends"   // embedding, all blocks, head
@@ -20,16 +22,41 @@ const (
 	Blocks     Grouping = "blocks" // embedding, each block, head
 )
 
-// Groupings lists the groupings from coarse to fine.
+// runPrefix begins the groupings by runs of blocks.
+const runPrefix = string(Blocks) + "/"
+
+// BlocksOf is the grouping by runs of so many blocks, "blocks/4": embedding, blocks 0
+// to 3, 4 to 7 and so on, head. The last run may be shorter. [Blocks] are runs of one.
+func BlocksOf(run int) Grouping {
+	if run == 1 {
+		return Blocks
+	}
+	return Grouping(runPrefix + strconv.Itoa(run))
+}
+
+// Groupings lists the groupings from coarse to fine, but for those by runs.
 func Groupings() []Grouping { return []Grouping{WholeModel, Ends, Halves, Blocks} }
+
+// run is the number of blocks in a group, where groups are runs of blocks; else 0.
+func (g Grouping) run() int {
+	if g == Blocks {
+		return 1
+	}
+	text, ok := strings.CutPrefix(string(g), runPrefix)
+	n, err := strconv.Atoi(text)
+	if !ok || err != nil || n < 2 || n > MaxGradient || g != BlocksOf(n) {
+		return 0
+	}
+	return n
+}
 
 // known reports whether g is one of the groupings.
 func (g Grouping) known() bool {
 	switch g {
-	case WholeModel, Ends, Halves, Blocks:
+	case WholeModel, Ends, Halves:
 		return true
 	}
-	return false
+	return g.run() > 0
 }
 
 // Count is the number of layer groups in a model of so many blocks, 0 for an
@@ -45,20 +72,26 @@ func (g Grouping) Labels(layers int) []string {
 		return []string{"embedding", "blocks", "head"}
 	case Halves:
 		return []string{"embedding", "lower", "upper", "head"}
-	case Blocks:
-		labels := make([]string, 0, layers+2)
-		labels = append(labels, "embedding")
-		for i := range layers {
-			labels = append(labels, "block "+strconv.Itoa(i))
-		}
-		return append(labels, "head")
 	}
-	return nil
+	run := g.run()
+	if run == 0 {
+		return nil
+	}
+	labels := make([]string, 0, layers/run+3)
+	labels = append(labels, "embedding")
+	for first := 0; first < layers; first += run {
+		if last := min(first+run, layers) - 1; last > first {
+			labels = append(labels, fmt.Sprintf("blocks %d-%d", first, last))
+		} else {
+			labels = append(labels, "block "+strconv.Itoa(first))
+		}
+	}
+	return append(labels, "head")
 }
 
 // fixedCount is Count where it doesn't depend on the model, else 0.
 func (g Grouping) fixedCount() int {
-	if g == Blocks {
+	if g.run() > 0 {
 		return 0
 	}
 	return g.Count(0)
@@ -74,8 +107,9 @@ func (g Grouping) Index(group arch.Group, layers int) int {
 		return g.Count(layers) - 1
 	case g == Halves && 2*group.Block >= layers:
 		return 2
-	case g == Blocks:
-		return 1 + group.Block
+	}
+	if run := g.run(); run > 0 {
+		return 1 + group.Block/run
 	}
 	return 1
 }

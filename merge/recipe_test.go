@@ -296,7 +296,11 @@ func TestGroupings(t *testing.T) {
 		{Ends, []string{"embedding", "blocks", "head"}, []int{0, 1, 1, 1, 2}},
 		{Halves, []string{"embedding", "lower", "upper", "head"}, []int{0, 1, 1, 2, 3}},
 		{Blocks, []string{"embedding", "block 0", "block 1", "block 2", "head"}, []int{0, 1, 2, 3, 4}},
-		{"thirds", nil, nil},
+		{BlocksOf(1), []string{"embedding", "block 0", "block 1", "block 2", "head"}, []int{0, 1, 2, 3, 4}},
+		{"blocks/2", []string{"embedding", "blocks 0-1", "block 2", "head"}, []int{0, 1, 1, 2, 3}},
+		{"blocks/4", []string{"embedding", "blocks 0-2", "head"}, []int{0, 1, 1, 1, 2}},
+		{"thirds", nil, nil}, {"blocks/", nil, nil}, {"blocks/0", nil, nil}, {"blocks/1", nil, nil}, {"blocks/02", nil, nil},
+		{"blocks/+2", nil, nil}, {"blocks/-2", nil, nil}, {"blocks/4097", nil, nil},
 	} {
 		assert.Equal(t, g.labels, g.grouping.Labels(3), string(g.grouping))
 		assert.Equal(t, len(g.labels), g.grouping.Count(3))

@@ -58,7 +58,7 @@ func (r Recipe) validate() error {
 		return err
 	}
 	if !r.Groups.known() {
-		return fault.Bad("groups", "unknown grouping %q: it is one of %v", string(r.Groups), Groupings())
+		return fault.Bad("groups", "unknown grouping %q: it is one of %v, or blocks/N by runs of N blocks, 2 to %d", string(r.Groups), Groupings(), MaxGradient)
 	}
 	if err := checkScale("lambda", r.Lambda); err != nil {
 		return err

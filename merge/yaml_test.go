@@ -181,7 +181,7 @@ func TestYAMLIsWritten(t *testing.T) {
 
 func TestEveryRecipeSurvivesYAML(t *testing.T) {
 	for _, m := range Methods() {
-		for _, groups := range Groupings() {
+		for _, groups := range append(Groupings(), BlocksOf(2)) {
 			r := toyRecipe(m)
 			r.Groups = groups
 			n := groups.Count(plannedLayers)
@@ -220,6 +220,9 @@ func TestEveryRecipeSurvivesYAML(t *testing.T) {
 	r.Groups, r.Sources[0].Weight = Ends, Numbers(1, 2, 3)
 	_, err = r.YAML("", nil)
 	assert.NoError(t, err, "which the ends do not")
+	r.Groups = BlocksOf(3)
+	_, err = r.YAML("", planned)
+	assert.Equal(t, fault.Invalid, fault.CodeOf(err), "five blocks are two runs")
 	_, err = Recipe{}.YAML("", planned)
 	assert.Equal(t, fault.Invalid, fault.CodeOf(err))
 }

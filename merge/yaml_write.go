@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mergeway/mergeway/fault"
 )
 
 // YAML writes the recipe as mergekit reads it. [ParseYAML] reads it back to a
@@ -141,10 +143,13 @@ func (w *yamlWriter) setting(depth int, name string, s Setting) error {
 		return nil
 	case len(s.Values) > 1:
 		layers := len(s.Values) - 2 // by blocks
-		if w.groups == Halves {
+		if w.groups == Halves || w.groups.run() > 1 {
 			var err error
 			if layers, err = w.layers(); err != nil {
 				return err
+			}
+			if n := w.groups.Count(layers); n != len(s.Values) {
+				return fault.Bad("groups", "%d values for the %d layer groups of grouping %q in a model of %d blocks", len(s.Values), n, string(w.groups), layers)
 			}
 		}
 		s.Rules = unfoldGroups(s.Values, w.groups, layers)

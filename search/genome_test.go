@@ -91,7 +91,7 @@ func TestRecipesRoundTrip(t *testing.T) {
 		if !method.Weighs() || method == merge.Passthrough { // which merges one source
 			continue
 		}
-		for _, groups := range merge.Groupings() {
+		for _, groups := range append(merge.Groupings(), merge.BlocksOf(2)) {
 			s := space(t, 3, func(s *Spec) { s.Method, s.Groups = method, groups })
 			genome := make([]float64, s.Dim())
 			for i := range genome {
