@@ -52,6 +52,9 @@ func (s Search) undefaulted() Spec {
 	if spec.Name == s.Spec.Task {
 		spec.Name = ""
 	}
+	if spec.WeightRange == DefaultWeightRange() {
+		spec.WeightRange = Range{}
+	}
 	if spec.DensityRange == DefaultDensityRange() {
 		spec.DensityRange = Range{}
 	}

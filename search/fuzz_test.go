@@ -15,6 +15,8 @@ func FuzzParseSpec(f *testing.F) {
 		`{"name":"n","task":"sums","base":"base","sources":["ja","math"],"method":"dare_ties","groups":"blocks","density_range":[0.5,0.9],"shared_density":true,"rescale":"l1","dtype":"float32"}`,
 		`{"task":"sums","base":"base","sources":["ja"],"start":{"method":"linear","sources":[{"model":"ja","weight":[1]}]},"seed":18446744073709551615}`,
 		`{"task":"sums","base":"base","sources":["ja"],"weight_range":[-1,2],"sigma":1e-3,"minutes":0.5,"trials":3,"validate_top":1,"sample_size":2,"fitness":"shaped","alias":"best"}`,
+		`{"task":"sums","base":"base","sources":["ja"],"method":"slerp","groups":"blocks/2","filters":["mlp"],"ranges":{"t":{"range":[0,1],"over":"gradient","anchors":2}}}`,
+		`{"task":"sums","base":"base","sources":["ja"],"ranges":{"weight":[0,1],"lambda":{"range":[0.5,1.5]}}}`,
 		`{"task":null,"weight_range":[0]}`, `[]`, `null`, `{"start":{}}`, "\xff",
 	} {
 		f.Add([]byte(seed))

@@ -12,9 +12,9 @@ import (
 type Parameter struct {
 	// Label names it for people: "ja-general weight upper".
 	Label string `json:"label"`
-	// Source is the model it belongs to.
+	// Source is the model it belongs to; empty if all sources share it.
 	Source string `json:"source"`
-	// Kind is "weight" or "density"; in searches of a path "slot", "scale" or
+	// Kind is "weight", "density" or another number of the method; in searches of a path "slot", "scale" or
 	// "network".
 	Kind string `json:"kind"`
 	// Group is the label of the layer group, or "all" if it is shared; in searches
@@ -30,13 +30,22 @@ type Parameter struct {
 // Value is what a coordinate stands for in a recipe. Coordinates outside the unit
 // cube are clipped to it.
 func (p Parameter) Value(coordinate float64) float64 {
-	return fromUnit(coordinate, Range{p.Low, p.High})
+	r := Range{p.Low, p.High}
+	switch p.Kind {
+	case weightKind, densityKind, slotKind, scaleKind, networkKind:
+		return fromUnit(coordinate, r)
+	}
+	if p.Levels > 0 {
+		return math.Round(p.Low + math.Min(math.Max(coordinate, 0), 1)*(p.High-p.Low))
+	}
+	// What is small by nature, such as a tolerance, needs steps that are smaller.
+	return fromUnitBy(coordinate, r, math.Max(decimals, math.Pow(10, 4-math.Floor(math.Log10(p.High-p.Low)))))
 }
 
 // The kinds of parameters.
 const (
-	weightKind  = "weight"
-	densityKind = "density"
+	weightKind  = merge.TunableWeight
+	densityKind = merge.TunableDensity
 	slotKind    = "slot"    // whether a layer is on the path
 	scaleKind   = "scale"   // what the stream is multiplied by at a hop
 	networkKind = "network" // a weight of the network that gives the scales
@@ -107,7 +116,7 @@ func (s Spec) smaller() string {
 	if s.Path != nil {
 		return "fewer repeats, or scales by slot or by a network"
 	}
-	return "coarser groups or fewer sources"
+	return "coarser groups, fewer filters or fewer sources"
 }
 
 // Dim is the length of a genome.
@@ -147,9 +156,12 @@ func (s *Space) Genome(r merge.Recipe) ([]float64, error) { return s.coding.geno
 func (s *Space) Start() ([]float64, error) { return s.coding.start() }
 
 // fromUnit maps [0, 1] to a range, rounded as recipes are written.
-func fromUnit(u float64, r Range) float64 {
+func fromUnit(u float64, r Range) float64 { return fromUnitBy(u, r, decimals) }
+
+// fromUnitBy is fromUnit in so many steps to the unit.
+func fromUnitBy(u float64, r Range, steps float64) float64 {
 	v := r[0] + math.Min(math.Max(u, 0), 1)*(r[1]-r[0])
-	return math.Min(math.Max(math.Round(v*decimals)/decimals, r[0]), r[1])
+	return math.Min(math.Max(math.Round(v*steps)/steps, r[0]), r[1])
 }
 
 // toUnit maps a range to [0, 1]; what lies outside is clipped.

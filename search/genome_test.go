@@ -124,13 +124,15 @@ func TestASearchStartsInTheMiddleOrFromARecipe(t *testing.T) {
 
 	for name, change := range map[string]func(*merge.Recipe){
 		"foreign source": func(r *merge.Recipe) { r.Sources[0].Model = "other" },
-		"other grouping": func(r *merge.Recipe) { r.Groups, r.Sources[0].Weight = merge.Ends, merge.Numbers(1, 2, 3) },
-		"rules": func(r *merge.Recipe) {
-			r.Sources[0].Weight = merge.Setting{Rules: []merge.Rule{{Gradient: []float64{0, 1}}}}
+		"other length":   func(r *merge.Recipe) { r.Groups, r.Sources[0].Weight = merge.Halves, merge.Numbers(1, 2, 3) },
+		"other blocks":   func(r *merge.Recipe) { r.Groups, r.Sources[0].Weight = merge.Blocks, merge.Numbers(1, 2, 3) },
+		"slices": func(r *merge.Recipe) {
+			r.Sources[0].LayerRange = merge.Range{0, 2}
+			r.Slices, r.Sources = []merge.Slice{{Sources: r.Sources}}, nil
 		},
-		"other length": func(r *merge.Recipe) { r.Groups, r.Sources[0].Weight = merge.Halves, merge.Numbers(1, 2, 3) },
 	} {
 		from := merge.NewRecipe(merge.TaskArithmetic)
+		from.Base = "base"
 		from.Sources = []merge.Source{{Model: "math", Weight: merge.Numbers(0.75)}}
 		change(&from)
 		_, err := space(t, 2, func(s *Spec) { s.Start = &from }).Start()

@@ -91,6 +91,7 @@ func (s Spec) validatePath() error {
 		given bool
 	}{
 		{"weight_range", s.WeightRange != (Range{})}, {"density_range", s.DensityRange != (Range{})}, {"shared_density", s.SharedDensity},
+		{"ranges", len(s.Ranges) > 0}, {"filters", len(s.Filters) > 0},
 		{"groups", s.Groups != ""}, {"normalize", s.Normalize}, {"rescale", s.Rescale != ""}, {"dtype", s.DType != ""},
 	} {
 		if f.given {

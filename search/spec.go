@@ -67,6 +67,15 @@ type Spec struct {
 	DensityRange Range `json:"density_range,omitzero"`
 	// SharedDensity gives each source one density for all of its layer groups.
 	SharedDensity bool `json:"shared_density,omitempty"`
+	// Ranges are the method's numbers to search for by name: weight and density, in
+	// place of weight_range and density_range, lambda, and the method's own, such as
+	// t of slerp. Other numbers than weights and densities are searched for only if
+	// they are named here.
+	Ranges Ranges `json:"ranges,omitempty"`
+	// Filters divide the tensors of the blocks further, each by a part of their
+	// names: ["self_attn", "mlp", "norm"]. A tensor is the first's that fits, and has
+	// the values of the layer groups if none does.
+	Filters []string `json:"filters,omitempty"`
 	// Normalize divides by the sum of the weights. The paper found weights that
 	// sum to about 2, so the default is not to.
 	Normalize bool `json:"normalize"`
@@ -149,8 +158,10 @@ func (s Spec) WithDefaults() Spec {
 	} else {
 		setDefault(&s.Method, DefaultMethod)
 		setDefault(&s.Groups, DefaultGroups)
-		setDefault(&s.WeightRange, DefaultWeightRange())
-		if s.Method.Sparsifies() {
+		if _, named := s.Ranges[merge.TunableWeight]; s.Method.Weighs() && !named {
+			setDefault(&s.WeightRange, DefaultWeightRange())
+		}
+		if _, named := s.Ranges[merge.TunableDensity]; s.Method.Sparsifies() && !named {
 			setDefault(&s.DensityRange, DefaultDensityRange())
 		}
 	}
@@ -206,8 +217,8 @@ func (s Spec) Validate() error {
 		if err := s.validatePath(); err != nil {
 			return err
 		}
-	} else if !s.Method.Weighs() {
-		return fault.Bad("method", "%q finds the weights of its sources by itself: there is nothing to search", string(s.Method))
+	} else if !s.Method.Weighs() && len(s.Ranges) == 0 {
+		return fault.Bad("method", "%q finds the weights of its sources by itself: there is nothing to search, unless ranges names others of its numbers", string(s.Method))
 	}
 	if s.Path == nil {
 		if err := s.validateRanges(); err != nil {
@@ -270,23 +281,6 @@ func within(field string, err error) error {
 	return &fault.Error{Code: e.Code, Param: strings.TrimSuffix(field+"."+e.Param, "."), Message: e.Message, Err: e.Err}
 }
 
-// validateRanges checks the intervals of weights and densities.
-func (s Spec) validateRanges() error {
-	if r := s.WeightRange; !(r[0] <= r[1] && math.Abs(r[0]) <= merge.MaxScale && math.Abs(r[1]) <= merge.MaxScale) {
-		return fault.Bad("weight_range", "%v is not a range of weights: two numbers, the smaller first", r)
-	}
-	if !s.Method.Sparsifies() {
-		if s.DensityRange != (Range{}) || s.SharedDensity {
-			return fault.Bad("density_range", "%q keeps every entry: it takes no density", string(s.Method))
-		}
-		return nil
-	}
-	if r := s.DensityRange; !(minDensity <= r[0] && r[0] <= r[1] && r[1] <= 1) {
-		return fault.Bad("density_range", "%v is not a range of densities: two numbers from %g to 1, the smaller first", r, minDensity)
-	}
-	return nil
-}
-
 // example is a recipe of the spec's kind, to check what recipes check.
 func (s Spec) example() merge.Recipe {
 	if s.Path != nil {
@@ -297,8 +291,15 @@ func (s Spec) example() merge.Recipe {
 		return r
 	}
 	r := s.recipe()
-	for i := range r.Sources {
-		r.Sources[i].Weight = merge.Numbers(1)
+	for _, t := range s.Method.Tunables() {
+		switch {
+		case t.Name == merge.TunableWeight:
+			for i := range r.Sources {
+				r.Tune(t, i, merge.Numbers(1))
+			}
+		case t.Required:
+			r.Tune(t, -1, merge.Numbers(s.Ranges[t.Name].Range[0]))
+		}
 	}
 	return r
 }

@@ -2,9 +2,12 @@ package search
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/mergeway/mergeway/fault"
@@ -43,6 +46,7 @@ func parseSpec(data []byte, stages int) (Spec, error) {
 		// recipes have their own parser.
 		WeightRange  []*float64      `json:"weight_range"`
 		DensityRange []*float64      `json:"density_range"`
+		Ranges       json.RawMessage `json:"ranges"`
 		Path         json.RawMessage `json:"path"`
 		Start        json.RawMessage `json:"start"`
 		Then         json.RawMessage `json:"then"`
@@ -63,6 +67,9 @@ func parseSpec(data []byte, stages int) (Spec, error) {
 		return Spec{}, err
 	}
 	var err error
+	if spec.Ranges, err = parseRanges(wire.Ranges); err != nil {
+		return Spec{}, within("ranges", err)
+	}
 	if spec.Path, err = parsePath(wire.Path); err != nil {
 		return Spec{}, within("path", err)
 	}
@@ -124,13 +131,65 @@ func parsePath(data json.RawMessage) (*PathSpec, error) {
 	return &p, readRange("scale_range", wire.ScaleRange, &p.ScaleRange)
 }
 
+// parseRanges reads Ranges, if there are some.
+func parseRanges(data json.RawMessage) (Ranges, error) {
+	if len(data) == 0 || string(data) == "null" {
+		return nil, nil
+	}
+	members, err := parseField[map[string]json.RawMessage](data)
+	if err != nil {
+		return nil, err
+	}
+	if len(members) > maxRanges {
+		return nil, fault.Bad("", "%d ranges: at most %d", len(members), maxRanges)
+	}
+	ranges := Ranges{}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if ranges[name], err = parseParameterRange(members[name]); err != nil {
+			return nil, within(name, err)
+		}
+	}
+	if len(ranges) == 0 {
+		return nil, nil
+	}
+	return ranges, nil
+}
+
+// ParseRanges reads ranges from JSON, strictly.
+func ParseRanges(data []byte) (Ranges, error) { return parseRanges(data) }
+
+// parseParameterRange reads one of Ranges: a list of two numbers, or an object.
+func parseParameterRange(data json.RawMessage) (ParameterRange, error) {
+	var p ParameterRange
+	if bytes.HasPrefix(data, []byte("[")) {
+		list, err := parseField[[]*float64](data)
+		if err != nil {
+			return p, fault.Bad("", "a range is a list of two numbers")
+		}
+		return p, readRange("", list, &p.Range)
+	}
+	type plain ParameterRange
+	wire, err := parseField[struct {
+		plain
+		Range []*float64 `json:"range"`
+	}](data)
+	if err != nil {
+		return p, err
+	}
+	if wire.Range == nil {
+		return p, fault.Bad("range", "a parameter needs a range")
+	}
+	p = ParameterRange(wire.plain)
+	return p, readRange("range", wire.Range, &p.Range)
+}
+
 // readRange takes a list of two numbers, if there is one.
 func readRange(param string, list []*float64, into *Range) error {
 	switch {
 	case list == nil:
 		return nil
 	case len(list) != 2 || list[0] == nil || list[1] == nil:
-		return fault.Bad(param, "%s is a list of two numbers", param)
+		return fault.Bad(param, "%s is a list of two numbers", cmp.Or(param, "a range"))
 	}
 	*into = Range{*list[0], *list[1]}
 	return nil
