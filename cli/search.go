@@ -23,7 +23,7 @@ const stopTime = 15 * time.Second
 func newSearch() *cobra.Command {
 	var s settings
 	var spec search.Spec
-	var file, sources, method, groups, fitness, options, objectives string
+	var file, sources, method, groups, fitness, options, objectives, ranges, filters string
 	var weights, densities []float64
 	cmd := &cobra.Command{
 		Use:   "search",
@@ -37,6 +37,8 @@ The recipe found is stored and can be served under --alias. An interrupted searc
 is continued by "mergeway serve" on the same --data.`,
 		Example: `  mergeway search --task ja-math --base base --sources ja-general,en-math-a,en-math-b \
       --groups blocks --trials 300 --alias winner
+  mergeway search --base base --sources ja-general --method slerp --groups blocks/4 \
+      --filters self_attn,mlp --ranges '{"t": [0, 1]}'
   mergeway search --spec search.json`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,6 +56,10 @@ is continued by "mergeway serve" on the same --data.`,
 				if spec.Optimizer.Options, err = search.ParseOptimizerOptions([]byte(options)); err != nil {
 					return usageError{fmt.Errorf("--optimizer-options: %w", err)}
 				}
+				if spec.Ranges, err = search.ParseRanges([]byte(ranges)); err != nil {
+					return usageError{fmt.Errorf("--ranges: %w", err)}
+				}
+				spec.Filters = splitList(filters)
 				if objectives != "" {
 					if spec.Objectives, err = search.ParseObjectives([]byte(objectives)); err != nil {
 						return usageError{fmt.Errorf("--objectives: %w", err)}
@@ -92,6 +98,8 @@ is continued by "mergeway serve" on the same --data.`,
 	f.StringVar(&fitness, "fitness", string(search.Accuracy), "what is maximised: accuracy, or shaped (also rewards half-right replies)")
 	f.Float64SliceVar(&weights, "weight-range", nil, "bounds of every weight (default 0,1.5)")
 	f.Float64SliceVar(&densities, "density-range", nil, "bounds of every density (default 0.1,1)")
+	f.StringVar(&ranges, "ranges", "", `numbers to search for by name, as JSON: {"lambda": [0.5, 1.5], "weight": {"range": [0, 2], "over": "gradient", "anchors": 3, "shared": true}}`)
+	f.StringVar(&filters, "filters", "", "parts of tensors' names that have values of their own, separated by commas: self_attn,mlp,norm")
 	f.StringVar((*string)(&spec.Optimizer.Name), "optimizer", string(search.CMAES), fmt.Sprintf("one of %v", search.OptimizerNames()))
 	f.StringVar(&options, "optimizer-options", "{}", `its options as JSON, such as {"covariance": "diagonal", "restarts": "ipop"}`)
 	f.IntVar(&spec.Population, "population", 0, "candidates a generation (0: the optimizer's default)")
