@@ -199,14 +199,14 @@ func (x *runner) table() []Row {
 }
 
 // score evaluates a model on a split of each task, or gives the reason why there is
-// no score. Only the end of ctx is an error.
+// no score. Only the end of ctx is an error, and a hindrance.
 func (x *runner) score(ctx context.Context, what string, split task.Split, ask func(t *task.Task, problems []task.Problem) (Evaluation, error)) (assessment, string, error) {
 	v, err := x.assess(ctx, what, on(split), ask)
 	switch {
 	case ctx.Err() != nil:
 		return v, "", context.Cause(ctx)
 	case err != nil:
-		return v, err.Error(), nil
+		return v, err.Error(), x.blameless(ctx, err)
 	}
 	return v, "", nil
 }
@@ -236,6 +236,9 @@ func (x *runner) publish(ctx context.Context) error {
 			return temporary(err) || fault.CodeOf(err) == fault.Internal && attempts < patience
 		})
 		if err != nil {
+			if hindrance := x.blameless(ctx, err); hindrance != nil {
+				return hindrance
+			}
 			return fmt.Errorf("publish the winner: %w", err)
 		}
 		// The alias has moved and doesn't move back: that is told, and the search

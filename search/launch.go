@@ -85,7 +85,7 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 		}
 		digests = append(digests, t.Digest)
 	}
-	depths, err := s.depths(ctx, spec)
+	depths, err := depthsOf(ctx, s.lab, spec)
 	if err != nil {
 		return record{}, err
 	}
@@ -123,10 +123,10 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 	return r, nil
 }
 
-// depths checks that the models of a spec are there and fit, and gives their
+// depthsOf checks that the models of a spec are there and fit, and gives their
 // numbers of blocks, as [NewSpace] wants them.
-func (s *Service) depths(ctx context.Context, spec Spec) ([]int, error) {
-	layers, err := s.lab.Fit(ctx, spec.example())
+func depthsOf(ctx context.Context, lab Lab, spec Spec) ([]int, error) {
+	layers, err := lab.Fit(ctx, spec.example())
 	if err != nil || spec.Path == nil {
 		return []int{layers}, err
 	}
@@ -134,7 +134,7 @@ func (s *Service) depths(ctx context.Context, spec Spec) ([]int, error) {
 	for _, name := range spec.pathModels() {
 		alone := merge.NewRecipe(merge.Linear)
 		alone.Sources = []merge.Source{{Model: name, Weight: merge.Numbers(1)}}
-		if layers, err = s.lab.Fit(ctx, alone); err != nil {
+		if layers, err = lab.Fit(ctx, alone); err != nil {
 			return nil, err
 		}
 		depths = append(depths, layers)

@@ -168,13 +168,12 @@ func TestArchivesThatAreTooLargeAreRefused(t *testing.T) {
 	requireBad(t, err, "optimizer.options.bins")
 }
 
-func TestASearchOfSeveralTasksFailsIfOneHasChanged(t *testing.T) {
+func TestASearchOfSeveralTasksPausesIfOneHasChanged(t *testing.T) {
 	w := newWorld(t)
 	id := w.launchUntil(t, small(twoTasks(NSGA2)), task.Search, 6)
 	require.NoError(t, w.Stop(patient(t)))
 	writeOneTask(t, w.tasks+"/words", "words", "wx")
-	s := w.reopen(t).finish(t, id)
-	require.Equal(t, Failed, s.State)
+	s := w.reopen(t).eventually(t, id, Paused)
 	require.Contains(t, s.Reason, `"words" has changed`)
 }
 

@@ -1,13 +1,18 @@
 package search
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/search/task"
 )
 
@@ -124,16 +129,77 @@ func TestQueuedSearchesBeginAfterARestart(t *testing.T) {
 	require.Equal(t, []State{Queued, Running, Validating, Testing, Done}, states(w.listen(t, waiting, 0)))
 }
 
-func TestASearchFailsIfItsTaskHasChanged(t *testing.T) {
-	w := newWorld(t)
-	id := w.launchUntil(t, small(), task.Search, 6)
-	require.NoError(t, w.Stop(patient(t)))
-	require.NoError(t, os.WriteFile(filepath.Join(w.tasks, "sums", "test.jsonl"), []byte(`{"id":"t","question":"other","answer":"1"}`), 0o600))
+// A task that is no longer what it was keeps a search from going on, and takes
+// nothing from it.
+func TestASearchPausesWhileItsTaskIsNotWhatItWas(t *testing.T) {
+	want := reference(t, small())
+	for name, c := range map[string]struct{ text, reason string }{
+		"another content": {`{"id":"t","question":"other","answer":"1"}`, "has changed"},
+		"malformed":       {`{"id":"t","ques`, "test.jsonl"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			id := w.launchUntil(t, small(), task.Search, 6)
+			require.NoError(t, w.Stop(patient(t)))
+			file := filepath.Join(w.tasks, "sums", "test.jsonl")
+			before, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(file, []byte(c.text), 0o600))
 
-	s := w.reopen(t).finish(t, id)
-	require.Equal(t, Failed, s.State)
-	require.Contains(t, s.Reason, "has changed")
-	require.Equal(t, 5, s.Progress.Trials)
+			w = w.reopen(t)
+			s := w.eventually(t, id, Paused)
+			require.Contains(t, s.Reason, c.reason)
+			require.Equal(t, 5, s.Progress.Trials)
+			require.Nil(t, s.EndedAt)
+
+			require.NoError(t, w.Resume(patient(t), id))
+			w.eventually(t, id, Paused)
+			require.Eventually(t, func() bool { return w.find(id) == nil }, 30*time.Second, time.Millisecond)
+			require.NoError(t, os.WriteFile(file, before, 0o600))
+			require.NoError(t, w.Resume(patient(t), id))
+			s = w.eventually(t, id, Done)
+			require.Empty(t, s.Reason)
+			sameJSON(t, want, w.found(t, id))
+		})
+	}
+}
+
+// So does a source that is gone, wherever the search is.
+func TestASearchPausesWhileASourceIsGone(t *testing.T) {
+	want := reference(t, small())
+	for name, at := range interruptions {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			var gone atomic.Bool
+			w.lab.gone = func(name string) bool { return gone.Load() && name == "ja" }
+			var mu sync.Mutex
+			count := 0
+			w.lab.hook(func(_ context.Context, q question) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if q.split == at.split {
+					if count++; count == at.n {
+						gone.Store(true)
+					}
+				}
+				if gone.Load() {
+					return fault.New(fault.NotFound, "there is no model %q", "ja")
+				}
+				return nil
+			})
+			id := w.launch(t, small())
+			s := w.eventually(t, id, Paused)
+			require.Contains(t, s.Reason, `"ja"`)
+			require.Zero(t, s.Progress.Failures, "no candidate is to blame")
+			require.Eventually(t, func() bool { return w.find(id) == nil }, 30*time.Second, time.Millisecond)
+
+			gone.Store(false)
+			w.lab.hook(nil)
+			require.NoError(t, w.Resume(patient(t), id))
+			w.eventually(t, id, Done)
+			sameJSON(t, want, w.found(t, id))
+		})
+	}
 }
 
 // requireAskedOnce requires that nothing was asked twice, but for so many

@@ -126,10 +126,10 @@ func (x *runner) prepare(ctx context.Context) error {
 	for i, name := range x.record.Spec.taskNames() {
 		t, err := x.tasks.Get(ctx, name)
 		if err != nil {
-			return err
+			return hindered(err)
 		}
 		if i >= len(digests) || t.Digest != digests[i] {
-			return fault.New(fault.Conflict, "the task %q has changed since the search began: scores from before and after can't be compared", name)
+			return hindrance{fault.New(fault.Conflict, "the task %q has changed since the search began: scores from before and after can't be compared", name)}
 		}
 		x.asked = append(x.asked, t)
 	}
@@ -199,6 +199,8 @@ func (x *runner) end(err error) error {
 	switch cause := context.Cause(x.ctx); {
 	case errors.Is(cause, errCancelled):
 		state, reason = Cancelled, ""
+	case cause == nil && isHindrance(err):
+		state = Paused
 	case errors.Is(cause, errPaused):
 		state, reason = Paused, ""
 	case cause != nil:

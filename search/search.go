@@ -17,7 +17,7 @@ const (
 	Running     State = "running"     // tries candidates
 	Validating  State = "validating"  // scores the best on the validation problems
 	Testing     State = "testing"     // scores the winner and the baselines on the test problems
-	Paused      State = "paused"      // somebody paused it; it goes on when somebody resumes it
+	Paused      State = "paused"      // somebody paused it, or Search.Reason hinders it; it goes on when somebody resumes it
 	Interrupted State = "interrupted" // the process was stopped; it goes on when one starts
 	Done        State = "done"        // the winner is published
 	Failed      State = "failed"      // Search.Reason says why
@@ -34,7 +34,8 @@ func (s State) unclaimed() bool { return s.Final() || s == Paused }
 type Search struct {
 	ID    string `json:"id"`
 	State State  `json:"state"`
-	// Reason says why a search failed or was interrupted.
+	// Reason says why a search failed or was interrupted, or what keeps a paused one
+	// from going on until somebody sets it right and resumes it.
 	Reason string `json:"reason,omitempty"`
 	// Spec is what was asked for, defaults filled in.
 	Spec Spec `json:"spec"`

@@ -114,6 +114,9 @@ func (x *runner) candidate(ctx context.Context) (Trial, error) {
 	}
 	t.MergeSeconds, t.AnswerSeconds, t.At = v.merge.Seconds(), v.answer.Seconds(), x.keeper.now()
 	if err != nil {
+		if hindrance := x.blameless(ctx, err); hindrance != nil {
+			return t, hindrance
+		}
 		t.Failure = err.Error()
 		x.log.Warn("a candidate failed", "trial", t.Number, "error", err)
 		return t, nil

@@ -2,44 +2,67 @@ package task
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/mergeway/mergeway/fault"
 )
 
 // Library is a folder of tasks. A task is read when it is first asked for, and
-// again if that failed, so that a folder can be mended under a running server.
+// again when its files have changed or if that failed, so that a folder can be
+// mended under a running server. Who has a task goes on with it as it was.
 type Library struct {
 	dir    string
 	loader Loader
 
 	mu     sync.Mutex
-	loaded map[string]*Task
+	loaded map[string]read
+}
+
+// read is a task, and what its files looked like.
+type read struct {
+	task  *Task
+	stamp string
 }
 
 // NewLibrary is the library of all subfolders of dir, read by a loader.
 func NewLibrary(dir string, l Loader) *Library {
-	return &Library{dir: dir, loader: l, loaded: map[string]*Task{}}
+	return &Library{dir: dir, loader: l, loaded: map[string]read{}}
 }
 
 // Get gives a task by name.
 func (l *Library) Get(_ context.Context, name string) (*Task, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t := l.loaded[name]; t != nil {
-		return t, nil
-	}
 	if !l.Has(name) {
 		return nil, missing(name)
 	}
-	t, err := l.loader.Load(filepath.Join(l.dir, name))
+	dir := filepath.Join(l.dir, name)
+	now := stampOf(dir) // before they are read: what changes meanwhile is read again
+	if known := l.loaded[name]; known.task != nil && known.stamp == now {
+		return known.task, nil
+	}
+	t, err := l.loader.Load(dir)
 	if err != nil {
 		return nil, err
 	}
-	l.loaded[name] = t
+	l.loaded[name] = read{t, now}
 	return t, nil
+}
+
+// stampOf says what the files of a folder look like, without reading them.
+func stampOf(dir string) string {
+	var stamp strings.Builder
+	files, _ := os.ReadDir(dir) // what can't be read, loading reports
+	for _, f := range files {
+		if info, err := f.Info(); err == nil {
+			fmt.Fprintln(&stamp, f.Name(), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return stamp.String()
 }
 
 // Has tells whether there is a task of that name, be it a good one or not.

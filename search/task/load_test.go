@@ -150,10 +150,19 @@ func TestLibrary(t *testing.T) {
 	write(t, root, good())
 	first, err := l.Get(t.Context(), "sums")
 	require.NoError(t, err, "a mended folder works without a restart")
-	require.NoError(t, os.RemoveAll(dir))
 	again, err := l.Get(t.Context(), "sums")
 	require.NoError(t, err)
 	assert.Same(t, first, again)
+
+	changed := good()
+	changed["test.jsonl"] = `{"id":"other","question":"something else","answer":"5"}`
+	write(t, root, changed)
+	other, err := l.Get(t.Context(), "sums")
+	require.NoError(t, err)
+	assert.NotEqual(t, first.Digest, other.Digest, "what has changed is read again")
+	require.NoError(t, os.RemoveAll(dir))
+	_, err = l.Get(t.Context(), "sums")
+	assert.Equal(t, fault.NotFound, fault.CodeOf(err))
 
 	_, err = NewLibrary(filepath.Join(root, "missing"), Loader{}).List(t.Context())
 	assert.Equal(t, fault.Unavailable, fault.CodeOf(err))
