@@ -128,7 +128,7 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 		"POST /v1/messages": keys.Inference, "POST /v1/messages/count_tokens": keys.Inference,
 		"GET /v1/models": anyScope, "GET /v1/models/*model": anyScope, "POST /v1/models/*model": keys.Manage, "DELETE /v1/models/*model": keys.Manage,
 		"GET /v1/recipes": anyScope, "GET /v1/recipes/*id": anyScope, "POST /v1/recipes": keys.Manage, "DELETE /v1/recipes/*id": keys.Manage,
-		"POST /v1/recipes/*id": keys.Manage, "GET /v1/exports": keys.Manage, "GET /v1/exports/:id": keys.Manage,
+		"POST /v1/recipes/*id": keys.Manage, "GET /v1/exports": keys.Manage, "GET /v1/exports/:id": keys.Manage, "POST /v1/exports/:id/cancel": keys.Manage,
 		"GET /v1/aliases": anyScope, "GET /v1/aliases/*name": anyScope, "PUT /v1/aliases/*name": keys.Manage, "POST /v1/aliases/*name": keys.Manage, "DELETE /v1/aliases/*name": keys.Manage,
 		"GET /v1/keys": keys.Manage, "POST /v1/keys": keys.Manage, "DELETE /v1/keys/:id": keys.Manage,
 		"GET /v1/searches": keys.Search, "POST /v1/searches": keys.Search, "GET /v1/searches/:id": keys.Search, "GET /v1/searches/:id/trials": keys.Search,
