@@ -23,7 +23,7 @@ const stopTime = 15 * time.Second
 func newSearch() *cobra.Command {
 	var s settings
 	var spec search.Spec
-	var file, sources, method, groups, fitness, options, objectives, ranges, filters string
+	var file, sources, method, groups, fitness, options, objectives, ranges, filters, racing string
 	var weights, densities []float64
 	cmd := &cobra.Command{
 		Use:   "search",
@@ -60,6 +60,11 @@ is continued by "mergeway serve" on the same --data.`,
 					return usageError{fmt.Errorf("--ranges: %w", err)}
 				}
 				spec.Filters = splitList(filters)
+				if racing != "" {
+					if spec.Racing, err = search.ParseRacing([]byte(racing)); err != nil {
+						return usageError{fmt.Errorf("--racing: %w", err)}
+					}
+				}
 				if objectives != "" {
 					if spec.Objectives, err = search.ParseObjectives([]byte(objectives)); err != nil {
 						return usageError{fmt.Errorf("--objectives: %w", err)}
@@ -106,6 +111,7 @@ is continued by "mergeway serve" on the same --data.`,
 	f.Float64Var(&spec.Sigma, "sigma", search.DefaultSigma, "first step size, as a share of each range")
 	f.Uint64Var(&spec.Seed, "seed", 1, "decides everything that is random")
 	f.IntVar(&spec.SampleSize, "sample-size", 0, "search problems a generation is scored on (0: all)")
+	f.StringVar(&racing, "racing", "", `stop candidates that can't reach the best any more, as JSON: {"block": 16, "confidence": 0.95, "bound": "normal", "against": "best"}, or {} (default: ask all everything)`)
 	f.IntVar(&spec.Trials, "trials", search.DefaultTrials, "most candidates to try")
 	f.Float64Var(&spec.Minutes, "minutes", search.DefaultMinutes, "longest that candidates are tried")
 	f.StringVar(&spec.Alias, "alias", "", "name to serve the winner under")

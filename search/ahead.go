@@ -52,6 +52,17 @@ func (x *runner) jobs(first Trial) []func(context.Context) verdict {
 // job is the evaluation of the candidate that a trial proposes.
 func (x *runner) job(t Trial) func(context.Context) verdict {
 	spec := x.record.Spec
+	if spec.Racing != nil {
+		problems := sample(x.asked[0].Problems(task.Search), spec.SampleSize, spec.Seed, t.Generation)
+		if r := x.racing(t, len(problems)); r != nil {
+			return func(ctx context.Context) verdict {
+				v, err := x.race(ctx, r, spec.Fitness, problems, func(block []task.Problem) (Evaluation, error) {
+					return x.lab.Evaluate(ctx, t.Recipe, x.asked[0], block)
+				})
+				return verdict{v, err}
+			}
+		}
+	}
 	return func(ctx context.Context) verdict {
 		v, err := x.assess(ctx, "evaluate a candidate", func(on *task.Task) []task.Problem {
 			return sample(on.Problems(task.Search), spec.SampleSize, spec.Seed, t.Generation)

@@ -13,6 +13,7 @@ type assessment struct {
 	merge, answer time.Duration
 	tasks         []TaskScore // in the order of the tasks
 	samples       []task.Sample
+	asked         int // problems, if it was stopped before it had been asked all; else 0
 }
 
 // score is the one on the first task, which is the only one of most searches.

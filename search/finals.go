@@ -62,7 +62,8 @@ func (x *runner) finalists() []Finalist {
 		}
 		return x.withGuess(x.frontFinalists())
 	}
-	best := slices.DeleteFunc(slices.Clone(x.trials), func(t Trial) bool { return t.Score == nil })
+	// Who was stopped was found unable to win.
+	best := slices.DeleteFunc(slices.Clone(x.trials), func(t Trial) bool { return t.Score == nil || t.Asked > 0 })
 	slices.SortStableFunc(best, func(a, b Trial) int {
 		return cmp.Or(cmp.Compare(b.Fitness, a.Fitness), cmp.Compare(b.Number, a.Number))
 	})

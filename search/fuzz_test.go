@@ -17,6 +17,7 @@ func FuzzParseSpec(f *testing.F) {
 		`{"task":"sums","base":"base","sources":["ja"],"weight_range":[-1,2],"sigma":1e-3,"minutes":0.5,"trials":3,"validate_top":1,"sample_size":2,"fitness":"shaped","alias":"best"}`,
 		`{"task":"sums","base":"base","sources":["ja"],"method":"slerp","groups":"blocks/2","filters":["mlp"],"ranges":{"t":{"range":[0,1],"over":"gradient","anchors":2}}}`,
 		`{"task":"sums","base":"base","sources":["ja"],"ranges":{"weight":[0,1],"lambda":{"range":[0.5,1.5]}}}`,
+		`{"task":"sums","base":"base","sources":["ja"],"racing":{"block":4,"bound":"hoeffding","against":"selection"}}`,
 		`{"task":null,"weight_range":[0]}`, `[]`, `null`, `{"start":{}}`, "\xff",
 	} {
 		f.Add([]byte(seed))

@@ -77,6 +77,8 @@ type Progress struct {
 	Trials     int `json:"trials"`
 	Failures   int `json:"failures"`   // trials that failed
 	Duplicates int `json:"duplicates"` // trials that repeated one that was done
+	// StoppedEarly counts those that racing stopped before they had been asked all.
+	StoppedEarly int `json:"stopped_early,omitempty"`
 	// Seconds is the time spent on trials.
 	Seconds float64 `json:"seconds"`
 	// Best is the best trial by fitness so far.
@@ -165,7 +167,7 @@ func (s Search) clone() Search {
 // counted is the search with the counters of these trials.
 func (s Search) counted(trials []Trial) Search {
 	p := &s.Progress
-	p.Trials, p.Failures, p.Duplicates, p.Best = len(trials), 0, 0, nil
+	p.Trials, p.Failures, p.Duplicates, p.StoppedEarly, p.Best = len(trials), 0, 0, 0, nil
 	for _, t := range trials {
 		if t.Event > s.LastEvent { // after the last checkpoint
 			p.Seconds += t.MergeSeconds + t.AnswerSeconds
@@ -173,9 +175,12 @@ func (s Search) counted(trials []Trial) Search {
 		if t.DuplicateOf != nil {
 			p.Duplicates++
 		}
+		if t.Asked > 0 {
+			p.StoppedEarly++
+		}
 		if t.Score == nil {
 			p.Failures++
-		} else if p.Best == nil || t.Fitness > p.Best.Fitness {
+		} else if t.Asked == 0 && (p.Best == nil || t.Fitness > p.Best.Fitness) {
 			p.Best = &Best{Trial: t.Number, Fitness: t.Fitness, Score: *t.Score}
 		}
 	}

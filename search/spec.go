@@ -104,6 +104,10 @@ type Spec struct {
 	// on, drawn anew for each. 0 means all of them, always.
 	SampleSize int `json:"sample_size"`
 
+	// Racing stops candidates that can't reach the best any more before they have been
+	// asked every problem. Default: none is stopped, as in the paper.
+	Racing *Racing `json:"racing,omitempty"`
+
 	// Trials is the most candidates to try. Default: 200.
 	Trials int `json:"trials"`
 	// Minutes is the longest that candidates are tried. Default: 60. Validation
@@ -168,6 +172,9 @@ func (s Spec) WithDefaults() Spec {
 	setDefault(&s.Sigma, DefaultSigma)
 	s.Optimizer = s.Optimizer.withDefaults()
 	setDefault(&s.Fitness, Accuracy)
+	if s.Racing != nil {
+		s.Racing = s.Racing.withDefaults()
+	}
 	setDefault(&s.Trials, DefaultTrials)
 	setDefault(&s.Minutes, DefaultMinutes)
 	setDefault(&s.ValidateTop, DefaultValidateTop)
@@ -243,6 +250,9 @@ func (s Spec) Validate() error {
 		if !(n.low <= n.value && n.value <= n.high) {
 			return fault.Bad(n.param, "%s is %v: it has to lie between %v and %v", n.param, n.value, n.low, n.high)
 		}
+	}
+	if err := s.validateRacing(); err != nil {
+		return err
 	}
 	if s.Population == 1 {
 		return fault.Bad("population", "a population of one has nothing to choose from")

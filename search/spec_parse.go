@@ -95,6 +95,9 @@ func ParseOptimizerOptions(data []byte) (OptimizerOptions, error) {
 	return parseField[OptimizerOptions](data)
 }
 
+// ParseRacing reads a Racing from JSON, strictly.
+func ParseRacing(data []byte) (*Racing, error) { return parseField[*Racing](data) }
+
 // ParseObjectives reads a list of objectives from JSON, strictly.
 func ParseObjectives(data []byte) ([]Objective, error) { return parseField[[]Objective](data) }
 

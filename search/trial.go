@@ -27,8 +27,12 @@ type Trial struct {
 	// means nothing if the trial failed.
 	Fitness float64 `json:"fitness"`
 	// Outcomes has one letter for each problem: "1" correct, "p" right in part,
-	// "n" only the number right, "l" only the language right, "0" neither.
+	// "n" only the number right, "l" only the language right, "0" neither, "-" not
+	// asked.
 	Outcomes string `json:"outcomes,omitempty"`
+	// Asked is how many problems it was asked if racing stopped it before it had been
+	// asked all: Score and Fitness are of these.
+	Asked int `json:"asked,omitempty"`
 	// Values are those of the objectives, where the spec lists some: Fitness is then
 	// their weighted mean.
 	Values []float64 `json:"values,omitempty"`

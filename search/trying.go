@@ -104,7 +104,7 @@ func (x *runner) candidate(ctx context.Context) (Trial, error) {
 	if twin, ok := x.seen[x.key(t)]; ok {
 		original := x.trials[twin]
 		t.Score, t.Fitness, t.Outcomes, t.DuplicateOf = original.Score, original.Fitness, original.Outcomes, &original.Number
-		t.Values, t.Tasks = original.Values, original.Tasks
+		t.Values, t.Tasks, t.Asked = original.Values, original.Tasks, original.Asked
 		t.At = x.keeper.now()
 		return t, nil
 	}
@@ -122,7 +122,7 @@ func (x *runner) candidate(ctx context.Context) (Trial, error) {
 		return t, nil
 	}
 	t.Score, t.Fitness, t.Outcomes = v.score(), spec.weighted(spec.values(v.tasks)), v.tasks[0].Outcomes
-	t.Values, t.Tasks = v.values(spec), v.several()
+	t.Values, t.Tasks, t.Asked = v.values(spec), v.several(), v.asked
 	if t.samples, err = task.EncodeSamples(v.samples, x.replyBytes); err != nil {
 		x.log.Error("the samples of a trial can't be kept", "trial", t.Number, "error", err)
 	}
