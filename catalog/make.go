@@ -92,9 +92,17 @@ func weightBytes(config checkpoint.Config, compute dtypes.DType) int64 {
 	return n
 }
 
-// mergedBytes is the memory that a recipe's model takes, which is held in a dtype.
+// mergedBytes is the memory that a recipe's model takes, which is held in a dtype. A
+// path has nothing of its own but its scales, float32.
 func mergedBytes(r merge.Recipe, held dtypes.DType, models map[string]checkpoint.Config) int64 {
-	return weightBytes(r.Config(models), held)
+	config := r.Config(models)
+	switch {
+	case r.Method != merge.Dataflow:
+		return weightBytes(config, held)
+	case config.HopScales:
+		return int64(config.NumHiddenLayers) * int64(dtypes.Float32.Size())
+	}
+	return 0
 }
 
 // alignedBytes is the memory that a merge takes besides its models, to bring their
@@ -139,9 +147,9 @@ func (c *Catalog) mergeStored(ctx context.Context, stored *store.Recipe, progres
 	if err != nil {
 		return nil, 0, err
 	}
-	if fits {
+	if fits || r.Method == merge.Dataflow {
 		m, bytes, err := c.merge(ctx, stored.ID, r, unchanged)
-		if fault.CodeOf(err) != fault.OutOfMemory {
+		if r.Method == merge.Dataflow || fault.CodeOf(err) != fault.OutOfMemory {
 			return m, bytes, err
 		} // others have the room for now, who may keep it for long
 	}
@@ -165,17 +173,28 @@ func (c *Catalog) unchanged(r merge.Recipe, stored store.Recipe) (map[string]str
 	return digests, nil
 }
 
-// merge makes the model of a recipe. Its sources are held meanwhile; check is
-// asked once they are there.
+// merge makes the model of a recipe. Its sources are held meanwhile, or, if it
+// shares their weights, until it is freed; check is asked once they are there.
 func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check func() error) (*infer.Model, int64, error) {
 	sources, configs := map[string]*infer.Weights{}, map[string]checkpoint.Config{}
 	var parent *infer.Model
+	var leases []*Lease
+	release := func() {
+		for _, l := range leases {
+			l.Release()
+		}
+	}
+	defer func() {
+		if release != nil {
+			release()
+		}
+	}()
 	for _, source := range partsOf(r) {
 		lease, err := c.acquirePart(ctx, r, source)
 		if err != nil {
 			return nil, 0, within(err, "a source of %s", name)
 		}
-		defer lease.Release()
+		leases = append(leases, lease)
 		sources[source], configs[source] = lease.Model.Weights, lease.Model.Weights.Config()
 		if source == r.Parent() {
 			parent = lease.Model
@@ -201,6 +220,10 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check 
 	w, err := c.fill(bytes, func() (*infer.Weights, error) { return c.executor.Merge(ctx, r, sources) })
 	if err != nil {
 		return nil, 0, err
+	}
+	if w.Shared() { // its sources are held as long as it is there
+		w.OnFree(release)
+		release = nil
 	}
 	c.noteMerge(name, began, false)
 	return &infer.Model{Name: name, Weights: w, Tokenizer: tok, Template: template}, bytes, nil
@@ -246,7 +269,7 @@ func (c *Catalog) mergeCandidate(ctx context.Context, r merge.Recipe) (*infer.Mo
 	switch {
 	case err != nil:
 		return nil, 0, err
-	case fits:
+	case fits || r.Method == merge.Dataflow:
 		return c.merge(ctx, name, r, check)
 	default:
 		return c.mergeStreamed(ctx, name, r, check, nil)

@@ -17,7 +17,7 @@ import (
 // createRecipe stores a recipe; from then on it is a model.
 //
 //	@Summary		Store a recipe
-//	@Description	The body is {"name", "recipe"}, {"name", "yaml"} with mergekit's YAML as text, or the recipe alone, as JSON or, by its Content-Type, as mergekit's YAML, whose top-level "name" then names it. "inputs" are models that other recipes make, by names that sources may use; several documents of YAML that name one another are the same, as mergekit-multi reads them. A source may also be a stored recipe or an alias: the recipe keeps what that is now. What in the YAML can't be honoured is refused with its path and line. The recipe's sources must be there and fit together; nothing is merged before somebody asks for the model. The same recipe gets the same id.
+//	@Description	The body is {"name", "recipe"}, {"name", "yaml"} with mergekit's YAML as text, or the recipe alone, as JSON or, by its Content-Type, as mergekit's YAML, whose top-level "name" then names it. "inputs" are models that other recipes make, by names that sources may use; several documents of YAML that name one another are the same, as mergekit-multi reads them. A source may also be a stored recipe or an alias: the recipe keeps what that is now. What in the YAML can't be honoured is refused with its path and line. A recipe merges sources as wholes, stacks a model of slices of them, or, with the method dataflow, lays a path through their blocks. The recipe's sources must be there and fit together; nothing is merged before somebody asks for the model. The same recipe gets the same id.
 //	@Tags			recipes
 //	@Security		BearerAuth
 //	@Accept			json,application/yaml

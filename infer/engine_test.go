@@ -26,16 +26,21 @@ func words(t testing.TB, n int) *tokenizer.Tokenizer { return infer.Words(t, n) 
 // load gives a fixture's model, its prompt and its greedy continuation as text.
 func load(t testing.TB, name string, compute dtypes.DType) (*infer.Model, []int32, string) {
 	t.Helper()
-	dir := filepath.Join("testdata", name)
-	folder, err := checkpoint.Open(dir)
+	m := loadModel(t, name, compute)
+	prompt, greedy := expected(t, name)
+	return m, prompt, m.Tokenizer.Decode(greedy, true)
+}
+
+// loadModel gives a fixture's model.
+func loadModel(t testing.TB, name string, compute dtypes.DType) *infer.Model {
+	t.Helper()
+	folder, err := checkpoint.Open(filepath.Join("testdata", name))
 	require.NoError(t, err)
 	defer folder.Close()
 	weights, err := infer.LoadWeights(context.Background(), devicetest.Open(t), folder, compute)
 	require.NoError(t, err)
 	t.Cleanup(weights.Free)
-	prompt, greedy := expected(t, name)
-	tok := words(t, folder.Config().VocabSize)
-	return &infer.Model{Name: name, Weights: weights, Tokenizer: tok}, prompt, tok.Decode(greedy, true)
+	return &infer.Model{Name: name, Weights: weights, Tokenizer: words(t, folder.Config().VocabSize)}
 }
 
 // expected gives a fixture's prompt and its greedy continuation.

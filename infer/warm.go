@@ -65,7 +65,7 @@ func (d *deviceComputer) warm(c checkpoint.Config, dtype dtypes.DType, tokens, r
 	}
 	var in []shapes.Shape
 	for _, p := range arch.Params(c) {
-		in = append(in, shapes.Make(dtype, p.Shape...))
+		in = append(in, shapes.Make(p.DType(dtype), p.Shape...))
 	}
 	in = append(in, arch.CacheShapes(c, dtype, rows, columns)...)
 	in = append(in, shapes.Make(dtypes.Int32, rows, tokens), shapes.Make(dtypes.Int32, rows), shapes.Make(dtypes.Int32))

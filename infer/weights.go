@@ -17,12 +17,15 @@ import (
 )
 
 // Weights are the parameters of one model on the device, in the order of
-// [arch.Params], all of one dtype.
+// [arch.Params], all of one dtype but for the scales of hops.
 type Weights struct {
 	config checkpoint.Config
 	all    []*tensors.Tensor
+	own    []*tensors.Tensor // those of them that are freed with the model
 	byName map[string]*tensors.Tensor
-	bytes  int64
+	bytes  int64 // of its own ones
+	shared bool  // others are another model's
+	freed  []func()
 	free   sync.Once
 }
 
@@ -34,11 +37,11 @@ func NewWeights(c checkpoint.Config, dev *device.Device, all []*tensors.Tensor) 
 	if len(all) != len(params) {
 		return nil, fault.New(fault.Internal, "a model of %d tensors was given %d", len(params), len(all))
 	}
-	w := &Weights{config: c, all: all, byName: make(map[string]*tensors.Tensor, len(all))}
+	w := &Weights{config: c, all: all, own: all, byName: make(map[string]*tensors.Tensor, len(all))}
 	for i, p := range params {
 		t := all[i]
-		if t.DType() != all[0].DType() || !slices.Equal(t.Shape().Dimensions, p.Shape) {
-			return nil, fault.New(fault.Internal, "%s is %s, expected %s %v", p.Name, t.Shape(), all[0].DType(), p.Shape)
+		if t.DType() != p.DType(all[0].DType()) || !slices.Equal(t.Shape().Dimensions, p.Shape) {
+			return nil, fault.New(fault.Internal, "%s is %s, expected %s %v", p.Name, t.Shape(), p.DType(all[0].DType()), p.Shape)
 		}
 		w.byName[p.Name] = t
 		w.bytes += t.ByteSize()
@@ -126,11 +129,27 @@ func (w *Weights) Tensor(name string) *tensors.Tensor { return w.byName[name] }
 // Tensors gives all parameters in the order of [arch.Params]; owned by w.
 func (w *Weights) Tensors() []*tensors.Tensor { return w.all }
 
-// Bytes is the device memory that the weights take.
+// Shared reports whether tensors of w are those of other models, which have to stay
+// as long as w does.
+func (w *Weights) Shared() bool { return w.shared }
+
+// OnFree has f called when w has been freed: what it shares may go then. It is to
+// be called before anybody else has w.
+func (w *Weights) OnFree(f func()) { w.freed = append(w.freed, f) }
+
+// Bytes is the device memory that the weights take; what they share is counted
+// where it belongs.
 func (w *Weights) Bytes() int64 { return w.bytes }
 
 // DType is what the model computes in.
 func (w *Weights) DType() dtypes.DType { return w.all[0].DType() }
 
 // Free gives the memory back. Nothing may use the weights any more.
-func (w *Weights) Free() { w.free.Do(func() { device.Free(w.all...) }) }
+func (w *Weights) Free() {
+	w.free.Do(func() {
+		device.Free(w.own...)
+		for _, f := range w.freed {
+			f()
+		}
+	})
+}

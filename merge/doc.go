@@ -82,6 +82,17 @@
 // of a source see the name that its tensor has in the source, those of the whole
 // merge the name in the merged model; gradients are spread over the slice.
 //
+// # Paths
+//
+// A recipe of the method "dataflow" merges no weights. Its [Recipe.Path] is the way
+// of the tokens through the blocks of its models: with f the block of hop i, sᵢ its
+// scale and x the residual stream,
+//
+//	x ← sᵢ·x;  x ← x + attention(x) + feed-forward(…), as in block f of its model
+//
+// The base lends embeddings, final norm and head. What comes of it shares its
+// models' tensors, and takes no memory but for the scales.
+//
 // # Vocabularies
 //
 // Models whose vocabularies differ are merged token by token where the recipe has

@@ -55,7 +55,8 @@ type Stored interface {
 // Merge makes the model of a recipe from the weights of all models that it names
 // ([Recipe.Models]). The result is the caller's to free, is held in the dtype of
 // the sources, and has the configuration of the recipe's parent. The sources have
-// to stay until Merge returns, and not longer.
+// to stay until Merge returns, and not longer; those of a path, which shares their
+// weights ([infer.Weights.Shared]), until what Merge gives is freed.
 //
 // The error is fault.Invalid or fault.Unfit for what is wrong with the recipe,
 // and fault.Cancelled if ctx ends: Merge looks at it between layers.
@@ -81,6 +82,9 @@ type StreamOptions struct {
 // for a unit of each Stored one (see [UnitBytes]), or for two unless it is
 // sequential.
 func (x *Executor) MergeFrom(ctx context.Context, r Recipe, models map[string]Model, o StreamOptions) (*infer.Weights, error) {
+	if r.Method == Dataflow {
+		return x.lay(r, models)
+	}
 	j, config, err := prepare(r, models)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 
+	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
@@ -95,6 +96,9 @@ func (x *Executor) export(ctx context.Context, dir string, r Recipe, c checkpoin
 	body, err := r.Canonical()
 	if err != nil {
 		return err
+	}
+	if r.Method == Dataflow {
+		return fault.New(fault.Unfit, "a path is served from its models' weights: it can't be written as a model")
 	}
 	shards := checkpoint.Shards(storedAs(c, dtype), cmp.Or(o.ShardBytes, checkpoint.DefaultShardBytes))
 	plan, err := exportPlan(body, shards, o)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/tokenizer"
@@ -61,9 +60,6 @@ func CheckFit(r Recipe, configs map[string]checkpoint.Config) error {
 func Fit(r Recipe, leaves map[string]Described) error {
 	if err := r.Validate(); err != nil {
 		return err
-	}
-	if r.Method == Dataflow {
-		return fault.Bad("method", "%q is not served yet", string(Dataflow))
 	}
 	var report Misfit
 	report.fitAll(r, leaves)
@@ -135,9 +131,12 @@ func (m *Misfit) fit(r Recipe, models map[string]Described) {
 			m.differences(r, r.Parent(), parent, name, d)
 		}
 	}
-	if len(r.Slices) > 0 {
+	switch {
+	case r.Method == Dataflow:
+		m.walk(r, models)
+	case len(r.Slices) > 0:
 		m.stack(r, underNames(r, models))
-	} else {
+	default:
 		m.numbers(r, parent.Config)
 	}
 	if r.Tokenizer != nil && known(r, models) {

@@ -3,6 +3,7 @@ package merge
 import (
 	"slices"
 
+	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
@@ -63,5 +64,46 @@ func (m *Misfit) turns(r Recipe, configs map[string]checkpoint.Config) {
 			}
 		}
 		from += s.size()
+	}
+}
+
+// walk lists what of a recipe's path does not go with the models. Its blocks are
+// used as they are: what only says how a model is used has to be the same as far
+// as one program runs them all.
+func (m *Misfit) walk(r Recipe, models map[string]Described) {
+	ends := models[r.Base]
+	told := map[string]bool{} // of a model, once
+	var window Hop            // the first hop with one
+	for i, h := range r.Path {
+		d, ok := models[h.Model]
+		if !ok {
+			continue
+		}
+		if h.Layer >= d.Config.NumHiddenLayers {
+			m.add(KindLayers, h.Model, "layer", "path[%d] is block %d of %q, which has %d", i, h.Layer, h.Model, d.Config.NumHiddenLayers)
+			continue
+		}
+		if w := d.Config.Window(h.Layer); w > 0 && window.Model == "" {
+			window = h
+		} else if first := models[window.Model].Config.Window(window.Layer); w > 0 && w != first && !told[h.Model] {
+			told[h.Model] = true
+			m.add(KindArchitecture, h.Model, "sliding_window", "block %d of %q sees %d positions, and block %d of %q %d: the blocks of a path that have a window have the same", h.Layer, h.Model, w, window.Layer, window.Model, first)
+		}
+	}
+	for _, name := range r.Models() {
+		d, ok := models[name]
+		if !ok {
+			continue
+		}
+		if a, b := ends.Config.RMSNormEps, d.Config.RMSNormEps; a != b {
+			m.add(KindArchitecture, name, "rms_norm_eps", "rms_norm_eps of %q is %g, of %q %g: a path uses its blocks as they are", name, b, r.Base, a)
+		}
+		_, made := r.Inputs[name]
+		if _, too := r.Inputs[r.Base]; made || too || d.Tensors == nil || ends.Tensors == nil {
+			continue // what is made of others is looked at once it is there
+		}
+		if a, b := infer.WidestDType(ends.Config, ends.Tensors), infer.WidestDType(d.Config, d.Tensors); a != b {
+			m.add(KindDType, name, "dtype", "%q is stored as %s and %q as %s: a path shares their weights, which have to be of one dtype", name, checkpoint.TorchDType(b), r.Base, checkpoint.TorchDType(a))
+		}
 	}
 }

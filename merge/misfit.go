@@ -35,7 +35,8 @@ const (
 	KindVocabulary   Kind = "vocabulary"   // embeddings of other words
 	KindHead         Kind = "head"         // tied to the embedding, or not
 	KindTensors      Kind = "tensors"      // weights that are not there
-	KindLayers       Kind = "layers"       // slices that leave layers out
+	KindLayers       Kind = "layers"       // layers that are not there
+	KindDType        Kind = "dtype"        // weights that can't be shared
 	KindNumbers      Kind = "numbers"      // weights and other numbers of the recipe
 )
 

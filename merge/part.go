@@ -130,7 +130,13 @@ func (r Recipe) Config(models map[string]checkpoint.Config) checkpoint.Config {
 	if blocks == nil {
 		return c
 	}
-	c.NumHiddenLayers, c.SlidingLayers = len(blocks), nil
+	c.NumHiddenLayers, c.SlidingLayers, c.HopScales = len(blocks), nil, r.scaled()
+	if r.Method == Dataflow { // its blocks are what they are
+		c.SlidingWindow = 0
+		for _, b := range blocks {
+			c.SlidingWindow = max(c.SlidingWindow, models[b.Model].Window(b.Layer))
+		}
+	}
 	if c.SlidingWindow == 0 {
 		return c
 	}

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
 // MaxHops is the longest path. The paper's is one of 192 places at the most.
@@ -36,6 +39,11 @@ func (h Hop) scale() float64 {
 		return 1
 	}
 	return h.Scale
+}
+
+// scaled reports whether the stream is multiplied by anything on its way.
+func (r Recipe) scaled() bool {
+	return slices.ContainsFunc(r.Path, func(h Hop) bool { return h.scale() != 1 })
 }
 
 // parsePath reads the hops of a path that stands somewhere.
@@ -129,6 +137,27 @@ func (r Recipe) pathOnly() error {
 		return fault.Bad("path", "%q merges weights: only %q takes a path", string(r.Method), string(Dataflow))
 	}
 	return nil
+}
+
+// lay makes the model of a path: of its models' weights, none of which is copied.
+func (x *Executor) lay(r Recipe, models map[string]Model) (*infer.Weights, error) {
+	models = withInputs(r, models)
+	configs, weights := map[string]checkpoint.Config{}, map[string]*infer.Weights{}
+	for name, m := range models {
+		w, resident := m.(*infer.Weights)
+		if !resident {
+			return nil, fault.New(fault.OutOfMemory, "the models of a path have to be on the device together, and %q is not", name)
+		}
+		configs[name], weights[name] = w.Config(), w
+	}
+	if err := CheckFit(r, configs); err != nil {
+		return nil, err
+	}
+	hops := make([]infer.Hop, len(r.Path))
+	for i, h := range r.Path {
+		hops[i] = infer.Hop{Weights: weights[h.Model], Layer: h.Layer, Scale: float32(h.scale())}
+	}
+	return infer.NewPath(r.Config(configs), x.dev, weights[r.Base], hops)
 }
 
 // canonicalPath is the one form of a path: every scale is written out.

@@ -40,7 +40,8 @@ var unsupportedYAML = map[string]string{
 // mergekit-multi reads. They become the inputs of the one that no other names.
 //
 // Beyond mergekit's keys there is the map "mergeway", with "rescale",
-// "consensus", "seed" and "groups" as [Recipe] has them. [Recipe.YAML] is the way back.
+// "consensus", "seed" and "groups" as [Recipe] has them, and "method" and "scales" of
+// a path, whose blocks are written as slices. [Recipe.YAML] is the way back.
 func ParseYAML(data []byte) (Document, error) {
 	tops, err := parseYAML(data)
 	if err != nil {
@@ -93,6 +94,9 @@ func (d *yamlReader) read() error {
 		d.readDType(),
 	); err != nil {
 		return first(err)
+	}
+	if how := d.top.get(extensionKey).get("method"); how != nil {
+		return d.readPath(how)
 	}
 	if err := d.readExtension(); err != nil {
 		return err

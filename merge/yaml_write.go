@@ -35,9 +35,17 @@ func (w *yamlWriter) document(r Recipe, name string) error {
 	if name != "" {
 		w.line(0, "name: %s", yamlText(name))
 	}
-	w.line(0, "merge_method: %s", r.Method)
+	if r.Method == Dataflow {
+		w.line(0, "merge_method: %s", Passthrough)
+	} else {
+		w.line(0, "merge_method: %s", r.Method)
+	}
 	if r.Base != "" {
 		w.line(0, "base_model: %s", yamlText(r.Base))
+	}
+	if r.Method == Dataflow {
+		w.path(r)
+		return nil
 	}
 	c := methods[r.Method]
 	if len(r.Slices) > 0 {

@@ -110,13 +110,13 @@ func TestWhatDoesNotFitIsSaidInFull(t *testing.T) {
 base_model: base
 slices:
   - sources:
-      - {model: base, layer_range: [0, 2]}
-      - {model: ja-general, layer_range: [0, 2]}
+      - {model: base, layer_range: [0, 9]}
+      - {model: ja-general, layer_range: [0, 9]}
 parameters: {t: 0.5}
 `
 	refusal := s.refusal(422, "POST", "/v1/recipes", object{"yaml": slices})
 	require.Equal(t, "unfit", refusal.text("code"))
-	require.Contains(t, refusal.text("message"), "the slices have 2 layers")
+	require.Contains(t, refusal.text("message"), `layer_range ends at 9 and "base" has 4 layers`)
 	refusal = s.refusal(404, "POST", "/v1/recipes", object{"yaml": strings.NewReplacer("ja-general", "nobody", ": base", ": nothing").Replace(slices)})
 	require.Contains(t, refusal.text("message"), `"nobody", "nothing"`)
 

@@ -56,9 +56,20 @@ func newDecoder(c checkpoint.Config, w Weights, cache keyValues, positions *grap
 func (d decoder) run(tokens *graph.Node) *graph.Node {
 	x := d.embed(tokens)
 	for i := range d.config.NumHiddenLayers {
-		x = d.block(i, x)
+		x = d.block(i, d.arrive(i, x))
 	}
 	return d.norm(x, finalNormName)
+}
+
+// arrive is the residual stream x [B, T, D] as it comes to a block: multiplied by the
+// hop's scale, on a path. That is done in float32, and a scale of 1 changes no bit.
+func (d decoder) arrive(i int, x *graph.Node) *graph.Node {
+	scales := d.weights[hopScalesName]
+	if scales == nil {
+		return x
+	}
+	scale := graph.Reshape(graph.Slice(scales, graph.AxisElem(i)), 1, 1, 1)
+	return graph.ConvertDType(graph.Mul(graph.ConvertDType(x, dtypes.Float32), scale), x.DType())
 }
 
 // embed looks up tokens int32 [B, T], giving [B, T, D].

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 
 	"github.com/mergeway/mergeway/infer/checkpoint"
@@ -55,6 +56,21 @@ const (
 	headName      = "lm_head.weight"
 )
 
+// hopScalesName is no tensor of any file: what the residual stream is multiplied by
+// before each block of a path.
+const hopScalesName = "hop_scales"
+
+// HopScales reports whether p are the scales of a path's hops.
+func (p Param) HopScales() bool { return p.Name == hopScalesName }
+
+// DType is what p is held in by a model of a dtype.
+func (p Param) DType(model dtypes.DType) dtypes.DType {
+	if p.HopScales() {
+		return dtypes.Float32
+	}
+	return model
+}
+
 // blockParam is the name of a block's weights.
 func blockParam(block int, name string) string {
 	return fmt.Sprintf("model.layers.%d.%s.weight", block, name)
@@ -76,6 +92,9 @@ func Params(c checkpoint.Config) []Param {
 	params = append(params, Param{finalNormName, []int{hidden}, Group{Part: Head}})
 	if !c.TieWordEmbeddings {
 		params = append(params, Param{headName, []int{c.VocabSize, hidden}, Group{Part: Head}})
+	}
+	if c.HopScales {
+		params = append(params, Param{hopScalesName, []int{c.NumHiddenLayers}, Group{Part: Head}})
 	}
 	return params
 }

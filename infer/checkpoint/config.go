@@ -41,6 +41,11 @@ type Config struct {
 	AttnLogitSoftcapping  float64 // attention scores lie within ± this; 0: anywhere
 	FinalLogitSoftcapping float64 // logits lie within ± this; 0: anywhere
 
+	// HopScales says that the model is a path through several models' blocks: what
+	// comes to a block is multiplied by a number that comes with the weights. No
+	// config.json says so.
+	HopScales bool
+
 	BOSTokenID  int   // -1: none
 	EOSTokenIDs []int // any of these ends a reply; empty: none
 }
