@@ -114,6 +114,7 @@ is continued by "mergeway serve" on the same --data.`,
 	f.StringVar(&racing, "racing", "", `stop candidates that can't reach the best any more, as JSON: {"block": 16, "confidence": 0.95, "bound": "normal", "against": "best"}, or {} (default: ask all everything)`)
 	f.IntVar(&spec.Trials, "trials", search.DefaultTrials, "most candidates to try")
 	f.Float64Var(&spec.Minutes, "minutes", search.DefaultMinutes, "longest that candidates are tried")
+	f.IntVar(&spec.Tokens, "tokens", 0, "most tokens that candidates read and write, prompts and replies together (0: any number)")
 	f.StringVar(&spec.Alias, "alias", "", "name to serve the winner under")
 	f.StringVar(&spec.Name, "name", "", "name of the search and of its recipe (default: the task's)")
 	return bySubject(cmd)

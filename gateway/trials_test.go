@@ -57,12 +57,12 @@ func TestTrialsAreATable(t *testing.T) {
 		require.Equal(t, http.StatusOK, r.status, how)
 		require.Equal(t, "text/csv; charset=utf-8", r.header.Get("Content-Type"))
 		at := epoch.UTC().Format("2006-01-02T15:04:05Z07:00")
-		require.Equal(t, "trial,generation,index,fitness,problems,correct,accuracy,stderr,low,high,duplicate_of,merge_seconds,answer_seconds,at,failure,a weight all\n"+
-			"0,0,0,0,8,2,0.25,0.15,0.07,0.59,,0,0,"+at+",,0\n"+
-			"1,0,0,,,,,,,,,0,0,"+at+",,0.5\n"+
-			"2,0,0,,,,,,,,,0,0,"+at+",,1\n"+
-			"3,0,0,,,,,,,,1,0,0,"+at+",,1.5\n"+
-			"4,0,0,,,,,,,,,0,0,"+at+",\"it said \"\"no\"\", twice\",2\n", r.body, how)
+		require.Equal(t, "trial,generation,index,fitness,problems,correct,accuracy,stderr,low,high,duplicate_of,merge_seconds,answer_seconds,prompt_tokens,generated_tokens,at,failure,a weight all\n"+
+			"0,0,0,0,8,2,0.25,0.15,0.07,0.59,,0,0,0,0,"+at+",,0\n"+
+			"1,0,0,,,,,,,,,0,0,0,0,"+at+",,0.5\n"+
+			"2,0,0,,,,,,,,,0,0,0,0,"+at+",,1\n"+
+			"3,0,0,,,,,,,,1,0,0,0,0,"+at+",,1.5\n"+
+			"4,0,0,,,,,,,,,0,0,0,0,"+at+",\"it said \"\"no\"\", twice\",2\n", r.body, how)
 	}
 	b.send("GET", "/v1/searches/search-1/trials?format=xls", "").requireError(t, 400, "invalid", "format")
 	b.send("GET", "/v1/searches/none/trials?format=csv", "").requireError(t, 404, "not_found", "")

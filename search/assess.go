@@ -13,6 +13,7 @@ type assessment struct {
 	merge, answer time.Duration
 	tasks         []TaskScore // in the order of the tasks
 	samples       []task.Sample
+	tokens        Tokens
 	asked         int // problems, if it was stopped before it had been asked all; else 0
 }
 
@@ -20,6 +21,11 @@ type assessment struct {
 func (v assessment) score() *task.Score {
 	score := v.tasks[0].Score
 	return &score
+}
+
+// spend counts what an evaluation took.
+func (v *assessment) spend(e Evaluation) {
+	v.merge, v.answer, v.tokens = v.merge+e.Merge, v.answer+e.Answer, v.tokens.plus(e.Tokens)
 }
 
 // several are the scores on the tasks, if there is more than one.
@@ -45,7 +51,7 @@ func (x *runner) assess(ctx context.Context, what string, choose func(t *task.Ta
 	for _, t := range x.asked {
 		problems := choose(t)
 		e, err := x.evaluate(ctx, what, len(problems), func() (Evaluation, error) { return ask(t, problems) })
-		v.merge, v.answer = v.merge+e.Merge, v.answer+e.Answer
+		v.spend(e)
 		if err != nil {
 			return v, err
 		}

@@ -81,9 +81,11 @@ func (l *CatalogLab) ask(ctx context.Context, t *task.Task, problems []task.Prob
 	defer lease.Release()
 	e := Evaluation{Merge: time.Since(began)}
 	began = time.Now()
-	if e.Outcomes, err = l.answer(ctx, lease.Model, t, problems); err != nil {
+	counting := &countingEngine{Engine: l.engine}
+	if e.Outcomes, err = NewCatalogLab(l.catalog, counting).answer(ctx, lease.Model, t, problems); err != nil {
 		return Evaluation{}, err
 	}
+	e.Tokens = counting.tokens
 	e.Answer = time.Since(began)
 	return e, nil
 }

@@ -16,7 +16,7 @@ func WriteCSV(w io.Writer, parameters []Parameter, trials []Trial) error {
 	out := csv.NewWriter(w)
 	head := []string{
 		"trial", "generation", "index", "fitness", "problems", "correct", "accuracy", "stderr", "low", "high",
-		"duplicate_of", "merge_seconds", "answer_seconds", "at", "failure",
+		"duplicate_of", "merge_seconds", "answer_seconds", "prompt_tokens", "generated_tokens", "at", "failure",
 	}
 	for _, p := range parameters {
 		head = append(head, p.Label)
@@ -33,7 +33,7 @@ func WriteCSV(w io.Writer, parameters []Parameter, trials []Trial) error {
 		if t.DuplicateOf != nil {
 			twin = strconv.Itoa(*t.DuplicateOf)
 		}
-		row = append(row, twin, number(t.MergeSeconds), number(t.AnswerSeconds), t.At.UTC().Format(time.RFC3339Nano), t.Failure)
+		row = append(row, twin, number(t.MergeSeconds), number(t.AnswerSeconds), strconv.Itoa(t.PromptTokens), strconv.Itoa(t.GeneratedTokens), t.At.UTC().Format(time.RFC3339Nano), t.Failure)
 		for i, p := range parameters {
 			value := ""
 			if i < len(t.Genome) {

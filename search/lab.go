@@ -37,6 +37,7 @@ type Evaluation struct {
 	// answer.
 	Merge  time.Duration `json:"merge"`
 	Answer time.Duration `json:"answer"`
+	Tokens
 }
 
 // Evaluate scores a model that has a name on a split of a task. limit, if not

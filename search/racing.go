@@ -161,7 +161,7 @@ func (x *runner) race(ctx context.Context, r *raced, fitness Fitness, problems [
 			block[i] = problems[n]
 		}
 		e, err := x.evaluate(ctx, "evaluate a candidate", len(block), func() (Evaluation, error) { return ask(block) })
-		v.merge, v.answer = v.merge+e.Merge, v.answer+e.Answer
+		v.spend(e)
 		if err != nil {
 			return v, err
 		}

@@ -81,11 +81,13 @@ type Progress struct {
 	StoppedEarly int `json:"stopped_early,omitempty"`
 	// Seconds is the time spent on trials.
 	Seconds float64 `json:"seconds"`
+	// Tokens are those of all trials.
+	Tokens
 	// Best is the best trial by fitness so far.
 	Best *Best `json:"best,omitempty"`
 	// Sigma is the optimizer's step size.
 	Sigma float64 `json:"sigma"`
-	// Stopped says what ended the trials: "trials", "minutes", or the
+	// Stopped says what ended the trials: "trials", "minutes", "tokens", or the
 	// optimizer's reason. Empty while they go on.
 	Stopped string `json:"stopped,omitempty"`
 }
@@ -168,7 +170,9 @@ func (s Search) clone() Search {
 func (s Search) counted(trials []Trial) Search {
 	p := &s.Progress
 	p.Trials, p.Failures, p.Duplicates, p.StoppedEarly, p.Best = len(trials), 0, 0, 0, nil
+	p.Tokens = Tokens{}
 	for _, t := range trials {
+		p.Tokens = p.Tokens.plus(t.Tokens)
 		if t.Event > s.LastEvent { // after the last checkpoint
 			p.Seconds += t.MergeSeconds + t.AnswerSeconds
 		}

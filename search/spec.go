@@ -113,6 +113,9 @@ type Spec struct {
 	// Minutes is the longest that candidates are tried. Default: 60. Validation
 	// and test come on top.
 	Minutes float64 `json:"minutes"`
+	// Tokens is the most that candidates may read and write, prompts and replies
+	// together; the trial that exceeds it is the last. 0: any number.
+	Tokens int `json:"tokens,omitempty"`
 
 	// ValidateTop is how many of the best trials are scored on the validation
 	// problems. Default: 10.
@@ -146,6 +149,7 @@ const (
 	MaxTrials      = 20_000
 	MaxMinutes     = 7 * 24 * 60
 	MaxValidateTop = 100
+	MaxTokens      = 1_000_000_000_000
 	MaxPopulation  = 1024
 	minDensity     = 1e-3
 )
@@ -245,6 +249,7 @@ func (s Spec) Validate() error {
 		{"sample_size", float64(s.SampleSize), 0, math.MaxInt32},
 		{"trials", float64(s.Trials), 1, MaxTrials},
 		{"minutes", s.Minutes, 1e-3, MaxMinutes},
+		{"tokens", float64(s.Tokens), 0, MaxTokens},
 		{"validate_top", float64(s.ValidateTop), 1, MaxValidateTop},
 	} {
 		if !(n.low <= n.value && n.value <= n.high) {

@@ -45,6 +45,8 @@ type Trial struct {
 	// MergeSeconds and AnswerSeconds are the time it took.
 	MergeSeconds  float64 `json:"merge_seconds"`
 	AnswerSeconds float64 `json:"answer_seconds"` // time that the model took to answer the problems
+	// Tokens are those that it read and wrote.
+	Tokens
 	// Failure says why the candidate could not be scored.
 	Failure string    `json:"failure,omitempty"`
 	At      time.Time `json:"at"`

@@ -59,6 +59,8 @@ func (x *runner) exhausted() string {
 		return "trials"
 	case x.elapsed() >= seconds(60*spec.Minutes):
 		return "minutes"
+	case spec.Tokens > 0 && x.record.Progress.Tokens.all() >= spec.Tokens:
+		return "tokens"
 	case x.index() == 0:
 		return x.record.Optimizer.ShouldStop()
 	}
@@ -113,6 +115,7 @@ func (x *runner) candidate(ctx context.Context) (Trial, error) {
 		return t, context.Cause(ctx)
 	}
 	t.MergeSeconds, t.AnswerSeconds, t.At = v.merge.Seconds(), v.answer.Seconds(), x.keeper.now()
+	t.Tokens = v.tokens
 	if err != nil {
 		if hindrance := x.blameless(ctx, err); hindrance != nil {
 			return t, hindrance
