@@ -15,6 +15,7 @@ import (
 	"github.com/mergeway/mergeway/infer/device"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/search"
+	"github.com/mergeway/mergeway/search/evaluation"
 	"github.com/mergeway/mergeway/store"
 )
 
@@ -160,6 +161,15 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 	r.onClose(r.engine.Close) // before the weights go that it works with
 	r.lab = search.NewCatalogLab(r.catalog, r.engine)
 	return r, nil
+}
+
+// subject gets hold of a model for an evaluation.
+func (r *rooms) subject(ctx context.Context, name string) (evaluation.Subject, error) {
+	s, err := r.lab.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (r *rooms) onClose(f func()) { r.closers = append(r.closers, f) }

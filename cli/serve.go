@@ -13,6 +13,7 @@ import (
 
 	"github.com/mergeway/mergeway/gateway"
 	"github.com/mergeway/mergeway/search"
+	"github.com/mergeway/mergeway/search/evaluation"
 	"github.com/mergeway/mergeway/search/task"
 	"github.com/mergeway/mergeway/store"
 )
@@ -90,7 +91,7 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	if err := s.telemetry.serve(r.log); err != nil {
 		return err
 	}
-	tasks := task.NewLibrary(s.Tasks, task.Loader{})
+	tasks := task.NewShelf(task.NewLibrary(s.Tasks, task.Loader{}), task.Loader{}, r.store, s.Limits.Tasks)
 	lab, err := s.openLab(ctx, r, version)
 	if err != nil {
 		return fmt.Errorf("join the workers: %w", err)
@@ -99,8 +100,15 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	if err != nil {
 		return err
 	}
+	evaluations, err := evaluation.NewService(evaluation.Options{
+		Store: r.store, Tasks: tasks, Open: r.subject, Logger: r.log,
+		MaxConcurrent: s.Limits.Evaluations, QueueLimit: s.Limits.QueuedEvals, Keep: s.Limits.KeptEvals, ReplyBytes: s.Limits.EvalReplies,
+	})
+	if err != nil {
+		return err
+	}
 	g, err := gateway.New(gateway.Options{
-		Catalog: r.catalog, Engine: r.engine, Searches: searches, Tasks: tasks, Workers: workersOf(lab), Logger: r.log,
+		Catalog: r.catalog, Engine: r.engine, Searches: searches, Evaluations: evaluations, Tasks: tasks, Workers: workersOf(lab), Logger: r.log,
 		Limits: s.Limits, Version: version, DefaultModel: s.DefaultModel, Responses: r.store, ExportsDir: s.Exports,
 		APIKeys: s.APIKeys, Keys: ring, Quota: limiter, OpenAccess: s.OpenAccess, ClientLimits: s.ClientLimits,
 		AllowedOrigins: s.AllowedOrigins, AllowedHosts: s.AllowedHosts,
@@ -146,17 +154,18 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	return s.shutDown(r, g, server, searches, abort)
+	return s.shutDown(r, g, server, func(ctx context.Context) error { return errors.Join(evaluations.Stop(ctx), searches.Stop(ctx)) }, abort)
 }
 
-// shutDown drains the gateway, for DrainTime at most, while searches are saved.
-func (s *serveSettings) shutDown(r *rooms, g *gateway.Gateway, server *http.Server, searches *search.Service, abort context.CancelFunc) error {
+// shutDown drains the gateway, for DrainTime at most, while searches and evaluations
+// are saved.
+func (s *serveSettings) shutDown(r *rooms, g *gateway.Gateway, server *http.Server, save func(ctx context.Context) error, abort context.CancelFunc) error {
 	r.log.Info("shutting down", "drain_timeout", s.DrainTime)
 	ctx, cancel := context.WithTimeout(context.Background(), s.DrainTime)
 	defer cancel()
 	g.Drain()
 	saved := make(chan error, 1)
-	go func() { saved <- searches.Stop(ctx) }()
+	go func() { saved <- save(ctx) }()
 	if err := server.Shutdown(ctx); err != nil {
 		r.log.Warn("requests were cut off", "error", err)
 		abort()

@@ -54,7 +54,7 @@ another after --worker-ttl, and comes to the same.`,
 				return err
 			}
 			worker, err := fleet.NewWorker(fleet.WorkerOptions{
-				Lab: r.lab, Tasks: task.NewLibrary(s.Tasks, task.Loader{}), Models: r.catalog, Redis: client, Self: self, Logger: r.log, TTL: s.WorkerTTL,
+				Lab: r.lab, Tasks: task.NewShelf(task.NewLibrary(s.Tasks, task.Loader{}), task.Loader{}, r.store, 0), Models: r.catalog, Redis: client, Self: self, Logger: r.log, TTL: s.WorkerTTL,
 			})
 			if err != nil {
 				return err

@@ -28,14 +28,15 @@ const begun = 1_000_000
 // bench is a gateway on a real socket with everything behind it faked.
 type bench struct {
 	*httptest.Server
-	t        *testing.T
-	gateway  *Gateway
-	catalog  *fakeCatalog
-	engine   *fakeEngine
-	searches *fakeSearches
-	keys     *fakeKeyStore
-	kept     *fakeResponses
-	log      *lockedBuffer
+	t           *testing.T
+	gateway     *Gateway
+	catalog     *fakeCatalog
+	engine      *fakeEngine
+	searches    *fakeSearches
+	evaluations *fakeEvaluations
+	keys        *fakeKeyStore
+	kept        *fakeResponses
+	log         *lockedBuffer
 
 	mu   sync.Mutex
 	told []told // what chat templates were given
@@ -49,9 +50,9 @@ type told struct {
 
 func newBench(t *testing.T, change ...func(*Options)) *bench {
 	t.Helper()
-	b := &bench{t: t, catalog: newFakeCatalog(), engine: &fakeEngine{script: say("Hello", ", ", "world"), context: 500}, searches: newFakeSearches(), keys: &fakeKeyStore{}, kept: newFakeResponses(), log: &lockedBuffer{}}
+	b := &bench{t: t, catalog: newFakeCatalog(), engine: &fakeEngine{script: say("Hello", ", ", "world"), context: 500}, searches: newFakeSearches(), evaluations: newFakeEvaluations(), keys: &fakeKeyStore{}, kept: newFakeResponses(), log: &lockedBuffer{}}
 	o := Options{
-		Catalog: b.catalog, Engine: b.engine, Searches: b.searches, Tasks: fakeTasks{}, Limits: DefaultLimits(), Version: "test", Responses: b.kept,
+		Catalog: b.catalog, Engine: b.engine, Searches: b.searches, Tasks: fakeTasks{}, Evaluations: b.evaluations, Limits: DefaultLimits(), Version: "test", Responses: b.kept,
 		Logger: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	o.Keys = newRing(t, b.keys)

@@ -146,3 +146,15 @@ func (fakeTasks) List(context.Context) ([]task.Listing, error) {
 		{Name: "ja-math", Task: &task.Task{Name: "ja-math", Description: "sums", Language: "ja"}},
 	}, nil
 }
+
+func (fakeTasks) Get(_ context.Context, name string) (*task.Task, error) {
+	return nil, fault.New(fault.NotFound, "there is no task %q", name)
+}
+
+func (fakeTasks) Put(context.Context, task.Files) (*task.Task, bool, error) {
+	return nil, false, fault.New(fault.Conflict, "there are as many tasks as may be")
+}
+
+func (fakeTasks) Delete(_ context.Context, name string) error {
+	return fault.New(fault.NotFound, "there is no task %q", name)
+}

@@ -23,6 +23,7 @@ import (
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/quota"
 	"github.com/mergeway/mergeway/search"
+	"github.com/mergeway/mergeway/search/evaluation"
 	"github.com/mergeway/mergeway/search/task"
 	"github.com/mergeway/mergeway/store"
 )
@@ -76,9 +77,22 @@ type Searches interface {
 	Events(ctx context.Context, id string, after int) (<-chan search.Event, error)
 }
 
-// Tasks is what the gateway needs of a task.Library.
+// Evaluations is what the gateway needs of an evaluation.Service.
+type Evaluations interface {
+	Launch(ctx context.Context, spec evaluation.Spec) (evaluation.Evaluation, error)
+	Get(ctx context.Context, id string) (evaluation.Evaluation, error)
+	List(ctx context.Context) ([]evaluation.Evaluation, error)
+	Samples(ctx context.Context, id string) ([]task.Sample, error)
+	Watch(ctx context.Context, id string, after int) (<-chan evaluation.Evaluation, error)
+	Cancel(ctx context.Context, id string) error
+}
+
+// Tasks is what the gateway needs of a task.Shelf.
 type Tasks interface {
 	List(ctx context.Context) ([]task.Listing, error)
+	Get(ctx context.Context, name string) (*task.Task, error)
+	Put(ctx context.Context, f task.Files) (t *task.Task, made bool, err error)
+	Delete(ctx context.Context, name string) error
 }
 
 // Options are what a Gateway is made of.
@@ -92,6 +106,9 @@ type Options struct {
 	Logger   *slog.Logger // slog.Default if nil
 	Limits   Limits       // DefaultLimits if zero
 	Version  string       // shown by /healthz
+
+	// Evaluations scores models in the background.
+	Evaluations Evaluations
 
 	// Responses keeps the responses that conversations go on from.
 	Responses ResponseStore
@@ -155,6 +172,7 @@ type Gateway struct {
 	router   *gin.Engine
 	started  time.Time
 
+	evaluations  Evaluations
 	defaultModel string
 	responses    ResponseStore
 	exportsDir   string
@@ -196,11 +214,11 @@ func New(o Options) (*Gateway, error) {
 	if o.Quota == nil {
 		o.Quota = quota.NewLocal()
 	}
-	if o.Catalog == nil || o.Engine == nil || o.Searches == nil || o.Tasks == nil || o.Keys == nil || o.Responses == nil {
-		return nil, fault.New(fault.Internal, "a gateway needs a catalog, an engine, a search service, tasks, keys and a store of responses")
+	if o.Catalog == nil || o.Engine == nil || o.Searches == nil || o.Tasks == nil || o.Evaluations == nil || o.Keys == nil || o.Responses == nil {
+		return nil, fault.New(fault.Internal, "a gateway needs a catalog, an engine, a search service, an evaluation service, tasks, keys and a store of responses")
 	}
 	g := &Gateway{
-		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks, workers: o.Workers, grammars: o.Grammars,
+		catalog: o.Catalog, engine: o.Engine, searches: o.Searches, tasks: o.Tasks, workers: o.Workers, evaluations: o.Evaluations, grammars: o.Grammars,
 		log: o.Logger, limits: o.Limits, version: o.Version, parts: o.Parts,
 		observer: o.Observer, tracer: o.Tracer, metrics: o.Metrics, prompts: o.LogPrompts,
 		guard: newGuard(o), keys: o.Keys, quota: o.Quota, defaultModel: o.DefaultModel, responses: o.Responses,

@@ -120,7 +120,7 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 	const open keys.Scope = "none: no key is needed"
 	want := map[string]keys.Scope{
 		"GET /": open, "GET /docs": open, "GET /assets/:file": open, "GET /openapi.json": open, "GET /healthz": open, "GET /readyz": open,
-		"GET /metrics": anyScope, "GET /v1/tasks": anyScope,
+		"GET /metrics": anyScope, "GET /v1/tasks": anyScope, "GET /v1/tasks/:name": anyScope, "GET /v1/tasks/:name/preview": keys.Search, "POST /v1/tasks": keys.Search, "DELETE /v1/tasks/:name": keys.Search,
 		"POST /v1/chat/completions": keys.Inference, "POST /v1/completions": keys.Inference, "POST /v1/embeddings": keys.Inference,
 		"POST /v1/responses": keys.Inference, "GET /v1/responses/:id": keys.Inference, "DELETE /v1/responses/:id": keys.Inference, "GET /v1/responses/:id/input_items": keys.Inference,
 		"POST /tokenize": keys.Inference, "POST /detokenize": keys.Inference, "GET /tokenizer_info": keys.Inference, "POST /apply-template": keys.Inference,
@@ -136,6 +136,8 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 		"GET /v1/workers": keys.Search, "GET /v1/searches/:id/plot.svg": keys.Search,
 		"GET /v1/searches/:id/trials/:trial/recipe": keys.Search, "POST /v1/searches/:id/pause": keys.Search, "POST /v1/searches/:id/resume": keys.Search,
 		"GET /v1/searches/:id/trials/:trial/samples": keys.Search, "GET /v1/searches/:id/cells": keys.Search,
+		"POST /v1/evaluations": keys.Search, "GET /v1/evaluations": keys.Search, "GET /v1/evaluations/:id": keys.Search, "GET /v1/evaluations/:id/samples": keys.Search,
+		"GET /v1/evaluations/:id/events": keys.Search, "POST /v1/evaluations/:id/cancel": keys.Search,
 		"POST /v1/searches/:id/clone": keys.Search, "POST /v1/searches/:id/promote": keys.Search,
 	}
 	b := newBench(t)

@@ -38,6 +38,12 @@ type Limits struct {
 	Keys           int           // API keys, those of the configuration included
 	Exports        int           // models being exported at once
 	KeptExports    int           // exports that have ended and can still be asked about
+	Evaluations    int           // evaluations at once
+	QueuedEvals    int           // evaluations that wait
+	KeptEvals      int           // evaluations that are kept; the oldest that have ended go first
+	EvalReplies    int           // bytes of replies that are kept of one evaluation
+	TaskBytes      int           // one uploaded task
+	Tasks          int           // uploaded tasks
 	InFlight       int           // generation requests at once, and as many tokenizer requests
 	Watchers       int           // clients following searches at once
 	SendBuffer     int           // bytes that the kernel keeps for a client that reads too slowly
@@ -83,6 +89,12 @@ func DefaultLimits() Limits {
 		Keys:           1000,
 		Exports:        1,
 		KeptExports:    100,
+		Evaluations:    1,
+		QueuedEvals:    16,
+		KeptEvals:      1000,
+		EvalReplies:    16 << 20,
+		TaskBytes:      16 << 20,
+		Tasks:          100,
 		InFlight:       256,
 		Watchers:       64,
 		SendBuffer:     256 << 10,
@@ -139,7 +151,13 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-in-flight", Number: &l.InFlight, Help: "generation requests at once, and as many tokenizer requests; more get 429"},
 		{Key: "max-exports", Number: &l.Exports, Help: "models being exported at once; more get 429"},
 		{Key: "max-kept-exports", Number: &l.KeptExports, Help: "exports that have ended and can still be asked about"},
-		{Key: "max-watchers", Number: &l.Watchers, Help: "clients following searches at once; more get 429"},
+		{Key: "max-evaluations", Number: &l.Evaluations, Help: "evaluations at once; more wait"},
+		{Key: "max-queued-evaluations", Number: &l.QueuedEvals, Help: "evaluations that wait; more get 429"},
+		{Key: "max-kept-evaluations", Number: &l.KeptEvals, Help: "evaluations that are kept; the oldest that have ended go first"},
+		{Key: "max-evaluation-replies", Number: &l.EvalReplies, Help: "bytes of replies that are kept of one evaluation"},
+		{Key: "max-task-bytes", Number: &l.TaskBytes, Help: "largest task that can be uploaded"},
+		{Key: "max-tasks", Number: &l.Tasks, Help: "tasks that can be uploaded"},
+		{Key: "max-watchers", Number: &l.Watchers, Help: "clients following searches and evaluations at once; more get 429"},
 		{Key: "max-send-buffer", Number: &l.SendBuffer, Help: "bytes that the kernel keeps for a client that reads too slowly; left alone it keeps megabytes"},
 		{Key: "max-stored-responses", Number: &l.Responses, Help: "responses that are kept to be gone on from; the oldest go first"},
 		{Key: "stored-response-ttl", Duration: &l.ResponseTTL, Help: "how long a response is kept"},

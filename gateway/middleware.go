@@ -192,7 +192,12 @@ func (g *Gateway) readBody(c *gin.Context) ([]byte, error) {
 
 // readBytes is readBody whatever the body is said to be.
 func (g *Gateway) readBytes(c *gin.Context) ([]byte, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, int64(g.limits.BodyBytes)))
+	return g.readAtMost(c, g.limits.BodyBytes)
+}
+
+// readAtMost is readBytes for bodies with a limit of their own.
+func (g *Gateway) readAtMost(c *gin.Context, limit int) ([]byte, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, int64(limit)))
 	var tooBig *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooBig):

@@ -87,6 +87,10 @@ func (g *Gateway) routes() *gin.Engine {
 	quick.DELETE("/keys/:id", g.handle(g.deleteKey))
 
 	quick.GET("/tasks", g.handle(g.listTasks))
+	quick.POST("/tasks", g.handle(g.createTask))
+	quick.GET("/tasks/:name", g.handle(g.getTask))
+	quick.GET("/tasks/:name/preview", g.handle(g.previewTask))
+	quick.DELETE("/tasks/:name", g.handle(g.deleteTask))
 	quick.POST("/searches", g.handle(g.createSearch))
 	quick.GET("/searches", g.handle(g.listSearches))
 	quick.GET("/workers", g.handle(g.listWorkers))
@@ -101,8 +105,15 @@ func (g *Gateway) routes() *gin.Engine {
 	quick.POST("/searches/:id/resume", g.handle(g.resumeSearch))
 	quick.POST("/searches/:id/clone", g.refuseWhileDraining, g.handle(g.cloneSearch))
 
+	quick.POST("/evaluations", g.refuseWhileDraining, g.handle(g.createEvaluation))
+	quick.GET("/evaluations", g.handle(g.listEvaluations))
+	quick.GET("/evaluations/:id", g.handle(g.getEvaluation))
+	quick.GET("/evaluations/:id/samples", g.handle(g.listEvaluationSamples))
+	quick.POST("/evaluations/:id/cancel", g.handle(g.cancelEvaluation))
+
 	watch := api.Group("/", g.atMost(g.limits.Watchers, "watchers"))
 	watch.GET("/searches/:id/events", g.handle(g.watchSearch))
+	watch.GET("/evaluations/:id/events", g.handle(g.watchEvaluation))
 	return r
 }
 

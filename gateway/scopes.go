@@ -19,14 +19,19 @@ func scopeOf(method, route string) keys.Scope {
 	switch {
 	case under(route, "/v1/keys", "/v1/exports"):
 		return keys.Manage
-	case under(route, "/v1/searches", "/v1/workers"):
+	case under(route, "/v1/searches", "/v1/evaluations", "/v1/workers"):
 		return keys.Search
 	case under(route, "/v1/models", "/v1/recipes", "/v1/aliases"):
 		if reads {
 			return anyScope
 		}
 		return keys.Manage
-	case under(route, "/v1/tasks", "/metrics"):
+	case under(route, "/v1/tasks"):
+		if reads && !strings.HasSuffix(route, "/preview") { // which shows the answers
+			return anyScope
+		}
+		return keys.Search
+	case under(route, "/metrics"):
 		return anyScope
 	}
 	return keys.Inference

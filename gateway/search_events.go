@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search"
 )
 
 // lastEventID is what a browser's EventSource sends when it comes back.
@@ -30,16 +31,9 @@ const lastEventID = "Last-Event-ID"
 //	@Failure		429				{object}	ErrorReply	"too many clients follow searches"
 //	@Router			/v1/searches/{id}/events [get]
 func (g *Gateway) watchSearch(c *gin.Context) error {
-	after, err := queryInt(c, "after", 0, 0, maxQueryInt)
+	after, err := resumeAfter(c)
 	if err != nil {
 		return err
-	}
-	if text := c.GetHeader(lastEventID); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 || n > maxQueryInt {
-			return fault.Bad(lastEventID, "the header %s is %q: it must be the id of an event", lastEventID, clip(text, 40))
-		}
-		after = max(after, n)
 	}
 	id := c.Param("id")
 	s, err := g.searches.Get(c.Request.Context(), id)
@@ -52,11 +46,34 @@ func (g *Gateway) watchSearch(c *gin.Context) error {
 		return nil
 	}
 
-	// A watcher would keep a server from shutting down as long as the search runs.
+	return follow(g, c, func(ctx context.Context) (<-chan search.Event, error) { return g.searches.Events(ctx, id, after) },
+		func(e search.Event) (int, string) { return e.Number, string(e.Type) })
+}
+
+// resumeAfter is the number of the last event that a client has, by the query or
+// by what its browser says.
+func resumeAfter(c *gin.Context) (int, error) {
+	after, err := queryInt(c, "after", 0, 0, maxQueryInt)
+	if err != nil {
+		return 0, err
+	}
+	if text := c.GetHeader(lastEventID); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > maxQueryInt {
+			return 0, fault.Bad(lastEventID, "the header %s is %q: it must be the id of an event", lastEventID, clip(text, 40))
+		}
+		after = max(after, n)
+	}
+	return after, nil
+}
+
+// follow streams what comes to its end, each event under its number and type.
+func follow[T any](g *Gateway, c *gin.Context, watch func(ctx context.Context) (<-chan T, error), name func(e T) (id int, kind string)) error {
+	// A watcher would keep a server from shutting down as long as the work runs.
 	ctx, cancel := context.WithCancel(c.Request.Context())
 	defer cancel()
 	defer context.AfterFunc(g.drained, cancel)()
-	events, err := g.searches.Events(ctx, id, after)
+	events, err := watch(ctx)
 	if err != nil {
 		return err
 	}
@@ -72,7 +89,8 @@ func (g *Gateway) watchSearch(c *gin.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := stream.event(e.Number, string(e.Type), e); err != nil {
+		id, kind := name(e)
+		if err := stream.event(id, kind, e); err != nil {
 			return err
 		}
 	}

@@ -12,26 +12,6 @@ import (
 // defaultPage is the length of a page whose request doesn't say.
 const defaultPage = 100
 
-// listTasks lists what a search can be scored on.
-//
-//	@Summary	List the tasks
-//	@Tags		searches
-//	@Security	BearerAuth
-//	@Produce	json
-//	@Success	200	{object}	TaskList
-//	@Router		/v1/tasks [get]
-func (g *Gateway) listTasks(c *gin.Context) error {
-	tasks, err := g.tasks.List(c.Request.Context())
-	if err != nil {
-		return err
-	}
-	reply := TaskList{Object: "list", Data: make([]Task, len(tasks))}
-	for i, t := range tasks {
-		reply.Data[i] = newTask(t)
-	}
-	return ok(c, reply)
-}
-
 // createSearch starts a search.
 //
 //	@Summary		Start a search

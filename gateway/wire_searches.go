@@ -1,11 +1,8 @@
 package gateway
 
 import (
-	"strings"
-
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/search"
-	"github.com/mergeway/mergeway/search/task"
 )
 
 // Search is one search: what was asked for, how far it is, what it found.
@@ -47,34 +44,4 @@ type PromoteRequest struct {
 	// IfTarget is where the alias has to stand for the move to be made; "" if it
 	// must not be there yet.
 	IfTarget *string `json:"if_target,omitempty" extensions:"x-nullable" example:"base"`
-}
-
-// Task is what a search can be scored on.
-type Task struct {
-	ID          string         `json:"id" example:"ja-math"`
-	Object      string         `json:"object" enums:"task"`
-	Description string         `json:"description"`        // what it asks of a model
-	Language    string         `json:"language,omitempty"` // a right reply's, as an ISO 639-1 code
-	Problems    map[string]int `json:"problems"`           // how many each split has
-	Error       string         `json:"error,omitempty"`    // why it can't be used
-}
-
-// TaskList is the reply to GET /v1/tasks.
-type TaskList struct {
-	Object string `json:"object" enums:"list"`
-	Data   []Task `json:"data"`
-}
-
-func newTask(l task.Listing) Task {
-	out := Task{ID: l.Name, Object: "task", Problems: map[string]int{}}
-	if l.Err != nil {
-		_, body := explain(l.Err, "")
-		out.Error = strings.TrimSpace(body.Error.Message)
-		return out
-	}
-	out.Description, out.Language = l.Task.Description, l.Task.Language
-	for _, split := range task.Splits() {
-		out.Problems[string(split)] = l.Task.Count(split)
-	}
-	return out
 }

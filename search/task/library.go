@@ -77,6 +77,8 @@ type Listing struct {
 	Name string
 	Task *Task
 	Err  error
+	// Uploaded tells that it came over HTTP, and can be deleted.
+	Uploaded bool
 }
 
 // List gives all tasks in alphabetical order; broken ones with their error.
