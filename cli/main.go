@@ -105,6 +105,6 @@ Try it on the miniature models of this repository:
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return configure(cmd) },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(version), newConfig(), newKey(), newSearch(), newEval(), newWorker(version), newMerge(), newChat(), newZoo())
+	root.AddCommand(newServe(version), newConfig(), newKey(), newSearch(), newEval(), newTask(), newWorker(version), newMerge(), newChat(), newZoo())
 	return root
 }

@@ -52,6 +52,10 @@ package gateway
 //	@tag.description	Names that can be moved from model to model while requests run.
 //	@tag.name			searches
 //	@tag.description	Evolution of better recipes.
+//	@tag.name			tasks
+//	@tag.description	What models are scored on
+//	@tag.name			evaluations
+//	@tag.description	Scores of models on tasks
 //	@tag.name			keys
 //	@tag.description	API keys: who may do what, and how often.
 //	@tag.name			server

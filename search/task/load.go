@@ -47,7 +47,7 @@ func Load(dir string) (*Task, error) { return Loader{}.Load(dir) }
 // Load reads a task from its folder, whose name it has. What is wrong with it is
 // fault.Damaged, with the file and the line.
 func (l Loader) Load(dir string) (*Task, error) {
-	files, err := readFiles(dir)
+	files, err := Read(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -111,8 +111,8 @@ func (f Files) digest() string {
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
-// readFiles reads a task's folder.
-func readFiles(dir string) (Files, error) {
+// Read reads the files of a task's folder as they are.
+func Read(dir string) (Files, error) {
 	f := Files{Splits: map[Split][]byte{}}
 	var err error
 	if f.YAML, err = readBounded(filepath.Join(dir, descriptionFile), maxDescriptionBytes); err != nil {
