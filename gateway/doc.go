@@ -53,9 +53,9 @@ package gateway
 //	@tag.name			searches
 //	@tag.description	Evolution of better recipes.
 //	@tag.name			tasks
-//	@tag.description	What models are scored on
+//	@tag.description	What models are scored on.
 //	@tag.name			evaluations
-//	@tag.description	Scores of models on tasks
+//	@tag.description	Scores of models on tasks.
 //	@tag.name			keys
 //	@tag.description	API keys: who may do what, and how often.
 //	@tag.name			server

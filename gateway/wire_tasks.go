@@ -11,14 +11,14 @@ import (
 type Task struct {
 	ID          string         `json:"id" example:"ja-math"`
 	Object      string         `json:"object" enums:"task"`
-	Description string         `json:"description"`        // what it asks of a model
-	Language    string         `json:"language,omitempty"` // a right reply's, as an ISO 639-1 code
-	Metric      string         `json:"metric,omitempty" example:"accuracy"`
-	Weight      float64        `json:"weight,omitempty"`   // what it counts among others
-	Problems    map[string]int `json:"problems"`           // how many each split has
-	Digest      string         `json:"digest,omitempty"`   // names its content: same digest, same scores
-	Uploaded    bool           `json:"uploaded,omitempty"` // it came over HTTP, and can be deleted
-	Error       string         `json:"error,omitempty"`    // why it can't be used
+	Description string         `json:"description"`                         // what it asks of a model
+	Language    string         `json:"language,omitempty"`                  // a right reply's, as an ISO 639-1 code
+	Metric      string         `json:"metric,omitempty" example:"accuracy"` // how replies are scored
+	Weight      float64        `json:"weight,omitempty"`                    // what it counts among others
+	Problems    map[string]int `json:"problems"`                            // how many each split has
+	Digest      string         `json:"digest,omitempty"`                    // names its content: same digest, same scores
+	Uploaded    bool           `json:"uploaded,omitempty"`                  // it came over HTTP, and can be deleted
+	Error       string         `json:"error,omitempty"`                     // why it can't be used
 }
 
 // TaskList is the reply to GET /v1/tasks.
@@ -29,10 +29,10 @@ type TaskList struct {
 
 // TaskUpload is the body of POST /v1/tasks.
 type TaskUpload struct {
-	YAML       string          `json:"yaml" binding:"required"`                                                         // the text of task.yaml
-	Search     json.RawMessage `json:"search,omitempty" swaggertype:"object" extensions:"x-union=string|[]object|null"` // problems: JSON Lines as text, or a list of objects
-	Validation json.RawMessage `json:"validation,omitempty" swaggertype:"object" extensions:"x-union=string|[]object|null"`
-	Test       json.RawMessage `json:"test,omitempty" swaggertype:"object" extensions:"x-union=string|[]object|null"`
+	YAML       string          `json:"yaml" binding:"required"`                                                             // the text of task.yaml
+	Search     json.RawMessage `json:"search,omitempty" swaggertype:"object" extensions:"x-union=string|[]object|null"`     // problems: JSON Lines as text, or a list of objects
+	Validation json.RawMessage `json:"validation,omitempty" swaggertype:"object" extensions:"x-union=string|[]object|null"` // likewise
+	Test       json.RawMessage `json:"test,omitempty" swaggertype:"object" extensions:"x-union=string|[]object|null"`       // likewise
 }
 
 // DeletedTask is the reply to DELETE /v1/tasks/{name}.

@@ -82,7 +82,7 @@ type Evaluation struct {
 	Resolved string `json:"resolved,omitempty"`
 	// Problems is how many there are, Done how many are answered and judged.
 	Problems int `json:"problems"`
-	Done     int `json:"done"`
+	Done     int `json:"done"` // how many of them are answered and judged
 	// Score sums up those that are done.
 	Score *task.Score `json:"score,omitempty"`
 	// Seconds is how long the model has been answering.

@@ -53,8 +53,8 @@ const (
 
 // Turn is one message of a conversation.
 type Turn struct {
-	Role    string `yaml:"role" json:"role"`
-	Content string `yaml:"content" json:"content"`
+	Role    string `yaml:"role" json:"role"`       // user, assistant or system
+	Content string `yaml:"content" json:"content"` // what is said
 }
 
 // Task is a set of problems, the way to ask them, and the rule that scores
