@@ -16,6 +16,7 @@ import (
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/search"
 	"github.com/mergeway/mergeway/search/evaluation"
+	"github.com/mergeway/mergeway/search/task"
 	"github.com/mergeway/mergeway/store"
 )
 
@@ -161,6 +162,18 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 	r.onClose(r.engine.Close) // before the weights go that it works with
 	r.lab = search.NewCatalogLab(r.catalog, r.engine)
 	return r, nil
+}
+
+// shelf has the tasks of --tasks and those that were uploaded; nothing is uploaded
+// through it.
+func (s *settings) shelf(r *rooms) *task.Shelf {
+	return s.shelfFor(r, 0)
+}
+
+// shelfFor is shelf, with room for so many tasks that are uploaded.
+func (s *settings) shelfFor(r *rooms, limit int) *task.Shelf {
+	loader := task.Loader{}
+	return task.NewShelf(task.NewLibrary(s.Tasks, loader), loader, r.store, limit)
 }
 
 // subject gets hold of a model for an evaluation.

@@ -14,7 +14,6 @@ import (
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/search"
-	"github.com/mergeway/mergeway/search/task"
 )
 
 // stopTime is how long an interrupted search may take to be saved.
@@ -128,7 +127,7 @@ func runSearch(cmd *cobra.Command, s *settings, spec search.Spec) error {
 		return err
 	}
 	defer r.close()
-	service, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: task.NewLibrary(s.Tasks, task.Loader{}), ClaimTTL: s.ClaimTTL, ReplyBytes: s.ReplyBytes, Logger: r.log})
+	service, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: s.shelf(r), ClaimTTL: s.ClaimTTL, ReplyBytes: s.ReplyBytes, Logger: r.log})
 	if err != nil {
 		return err
 	}

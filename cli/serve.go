@@ -14,7 +14,6 @@ import (
 	"github.com/mergeway/mergeway/gateway"
 	"github.com/mergeway/mergeway/search"
 	"github.com/mergeway/mergeway/search/evaluation"
-	"github.com/mergeway/mergeway/search/task"
 	"github.com/mergeway/mergeway/store"
 )
 
@@ -91,7 +90,7 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	if err := s.telemetry.serve(r.log); err != nil {
 		return err
 	}
-	tasks := task.NewShelf(task.NewLibrary(s.Tasks, task.Loader{}), task.Loader{}, r.store, s.Limits.Tasks)
+	tasks := s.shelfFor(r, s.Limits.Tasks)
 	lab, err := s.openLab(ctx, r, version)
 	if err != nil {
 		return fmt.Errorf("join the workers: %w", err)

@@ -14,7 +14,7 @@ type scoreTable struct{ *tabwriter.Writer }
 
 func newScoreTable(w io.Writer) scoreTable {
 	t := scoreTable{tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)}
-	fmt.Fprintln(t, "model\tcorrect %\t± se\tproblems\tnumber right %\tlanguage right %")
+	fmt.Fprintln(t, "model\tcorrect %\t± se\t95 % interval\tproblems\tnumber right %\tlanguage right %")
 	return t
 }
 
@@ -24,5 +24,5 @@ func (t scoreTable) row(name string, s *task.Score, failure string) {
 		fmt.Fprintf(t, "%s\tfailed: %s\n", name, failure)
 		return
 	}
-	fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%d\t%.1f\t%.1f\n", name, 100*s.Accuracy, 100*s.StdErr, s.Problems, 100*s.NumberRight, 100*s.LanguageRight)
+	fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f–%.1f\t%d\t%.1f\t%.1f\n", name, 100*s.Accuracy, 100*s.StdErr, 100*s.Low, 100*s.High, s.Problems, 100*s.NumberRight, 100*s.LanguageRight)
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/mergeway/mergeway/config"
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/search/fleet"
-	"github.com/mergeway/mergeway/search/task"
 )
 
 func newWorker(version string) *cobra.Command {
@@ -54,7 +53,7 @@ another after --worker-ttl, and comes to the same.`,
 				return err
 			}
 			worker, err := fleet.NewWorker(fleet.WorkerOptions{
-				Lab: r.lab, Tasks: task.NewShelf(task.NewLibrary(s.Tasks, task.Loader{}), task.Loader{}, r.store, 0), Models: r.catalog, Redis: client, Self: self, Logger: r.log, TTL: s.WorkerTTL,
+				Lab: r.lab, Tasks: s.shelf(r), Models: r.catalog, Redis: client, Self: self, Logger: r.log, TTL: s.WorkerTTL,
 			})
 			if err != nil {
 				return err
