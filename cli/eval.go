@@ -48,7 +48,11 @@ interval.`,
 				return err
 			}
 			defer r.close()
-			return j.run(cmd, r, s.shelf(r), models)
+			tasks, err := s.shelf(r, 0)
+			if err != nil {
+				return err
+			}
+			return j.run(cmd, r, tasks, models)
 		},
 	}
 	f := cmd.Flags()

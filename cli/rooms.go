@@ -13,10 +13,10 @@ import (
 	"github.com/mergeway/mergeway/config"
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/judge"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/search"
 	"github.com/mergeway/mergeway/search/evaluation"
-	"github.com/mergeway/mergeway/search/task"
 	"github.com/mergeway/mergeway/store"
 )
 
@@ -29,6 +29,7 @@ type settings struct {
 	RedisWait  time.Duration
 	ClaimTTL   time.Duration
 	ReplyBytes int
+	Judge      judge.Options
 	WorkerTTL  time.Duration
 	Backend    string
 	Budget     byteSize
@@ -74,6 +75,7 @@ func (s *settings) bind(f *pflag.FlagSet, logLevel string) {
 		f.DurationVar(&s.ClaimTTL, "claim-ttl", 15*time.Second, "how long a search whose process has died waits before another gateway on the same Redis continues it")
 		f.IntVar(&s.ReplyBytes, "trial-reply-bytes", search.DefaultReplyBytes, "how much of the replies of each trial of a search is kept with its samples (-1: nothing)")
 	})
+	config.Section(f, "Judge of replies", s.bindJudge)
 	config.Section(f, "Log", func(f *pflag.FlagSet) {
 		f.StringVar(&s.LogLevel, "log-level", logLevel, "debug, info, warn or error")
 		f.StringVar(&s.LogFormat, "log-format", "text", "text or json")
@@ -162,18 +164,6 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 	r.onClose(r.engine.Close) // before the weights go that it works with
 	r.lab = search.NewCatalogLab(r.catalog, r.engine)
 	return r, nil
-}
-
-// shelf has the tasks of --tasks and those that were uploaded; nothing is uploaded
-// through it.
-func (s *settings) shelf(r *rooms) *task.Shelf {
-	return s.shelfFor(r, 0)
-}
-
-// shelfFor is shelf, with room for so many tasks that are uploaded.
-func (s *settings) shelfFor(r *rooms, limit int) *task.Shelf {
-	loader := task.Loader{}
-	return task.NewShelf(task.NewLibrary(s.Tasks, loader), loader, r.store, limit)
 }
 
 // subject gets hold of a model for an evaluation.

@@ -127,7 +127,11 @@ func runSearch(cmd *cobra.Command, s *settings, spec search.Spec) error {
 		return err
 	}
 	defer r.close()
-	service, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: s.shelf(r), ClaimTTL: s.ClaimTTL, ReplyBytes: s.ReplyBytes, Logger: r.log})
+	tasks, err := s.shelf(r, 0)
+	if err != nil {
+		return err
+	}
+	service, err := search.NewService(search.Options{Store: r.store, Lab: r.lab, Tasks: tasks, ClaimTTL: s.ClaimTTL, ReplyBytes: s.ReplyBytes, Logger: r.log})
 	if err != nil {
 		return err
 	}

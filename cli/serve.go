@@ -90,7 +90,10 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	if err := s.telemetry.serve(r.log); err != nil {
 		return err
 	}
-	tasks := s.shelfFor(r, s.Limits.Tasks)
+	tasks, err := s.shelf(r, s.Limits.Tasks)
+	if err != nil {
+		return err
+	}
 	lab, err := s.openLab(ctx, r, version)
 	if err != nil {
 		return fmt.Errorf("join the workers: %w", err)

@@ -52,8 +52,12 @@ another after --worker-ttl, and comes to the same.`,
 			if self.Models, err = r.catalog.SourceDigests(ctx); err != nil {
 				return err
 			}
+			tasks, err := s.shelf(r, 0)
+			if err != nil {
+				return err
+			}
 			worker, err := fleet.NewWorker(fleet.WorkerOptions{
-				Lab: r.lab, Tasks: s.shelf(r), Models: r.catalog, Redis: client, Self: self, Logger: r.log, TTL: s.WorkerTTL,
+				Lab: r.lab, Tasks: tasks, Models: r.catalog, Redis: client, Self: self, Logger: r.log, TTL: s.WorkerTTL,
 			})
 			if err != nil {
 				return err
