@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -119,7 +120,10 @@ func TestWhatGoesWrongIsSaidWithoutTheKeyOrTheAddress(t *testing.T) {
 }
 
 func TestAJudgeIsNotWaitedForForEver(t *testing.T) {
-	s := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then a server notices that its client has gone
+		<-r.Context().Done()
+	})
 	_, err := open(t, s.URL, func(o *Options) { o.Timeout = 10 * time.Millisecond }).Ask(t.Context(), "?")
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 	ctx, cancel := context.WithCancel(t.Context())
