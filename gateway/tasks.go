@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"slices"
+
 	"github.com/gin-gonic/gin"
 
 	"github.com/mergeway/mergeway/catalog"
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search"
 	"github.com/mergeway/mergeway/search/task"
 )
 
@@ -101,7 +104,7 @@ func (g *Gateway) deleteTask(c *gin.Context) error {
 		return err
 	}
 	for _, s := range searches {
-		if s.Spec.Task == name && !s.State.Final() {
+		if asks(s.Spec, name) && !s.State.Final() {
 			return fault.New(fault.Conflict, "search %s needs the task: cancel it first", s.ID)
 		}
 	}
@@ -109,6 +112,11 @@ func (g *Gateway) deleteTask(c *gin.Context) error {
 		return err
 	}
 	return ok(c, DeletedTask{ID: name, Object: "task.deleted", Deleted: true})
+}
+
+// asks tells whether a search scores on a task.
+func asks(spec search.Spec, name string) bool {
+	return spec.Task == name || slices.ContainsFunc(spec.Objectives, func(o search.Objective) bool { return o.Task == name })
 }
 
 // defaultPreview is how many problems are shown if the request doesn't say.

@@ -86,6 +86,8 @@ func TestATaskThatIsNeededIsNotDeleted(t *testing.T) {
 	require.Equal(t, 201, b.send("POST", "/v1/tasks", upload(t, "name: mine", map[string]any{"test": []any{map[string]string{"id": "1", "question": "q", "answer": "1"}}})).status)
 	b.searches.search.Spec.Task = "mine"
 	b.send("DELETE", "/v1/tasks/mine", "").requireError(t, 409, "conflict", "")
+	b.searches.search.Spec.Task, b.searches.search.Spec.Objectives = "ja-math", []search.Objective{{Task: "ja-math"}, {Task: "mine"}}
+	b.send("DELETE", "/v1/tasks/mine", "").requireError(t, 409, "conflict", "")
 	b.searches.search.State = search.Done
 	require.Equal(t, 200, b.send("DELETE", "/v1/tasks/mine", "").status)
 }
