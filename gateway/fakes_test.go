@@ -16,6 +16,7 @@ import (
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/chat"
 	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/device"
 	"github.com/mergeway/mergeway/infer/tokenizer"
 	"github.com/mergeway/mergeway/merge"
 	"github.com/mergeway/mergeway/store"
@@ -160,7 +161,7 @@ var hollow = sync.OnceValue(func() *infer.Weights {
 	for _, p := range arch.Params(config) {
 		all = append(all, tensors.FromShape(shapes.Make(dtypes.Float32, p.Shape...)))
 	}
-	w, err := infer.NewWeights(config, nil, all)
+	w, err := infer.NewWeights(config, new(device.Device), all)
 	if err != nil {
 		panic(err) // the shapes are those of the config
 	}

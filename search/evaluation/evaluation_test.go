@@ -319,13 +319,16 @@ func TestAnEvaluationWhoseProcessDiedIsInterrupted(t *testing.T) {
 	bolt := newStore(t)
 	s := newService(t, newModels(t), bolt)
 	e := Evaluation{ID: "eval-1", State: Running, Revision: 4, CreatedAt: time.Now().UTC()}
-	for age, want := range map[time.Duration]State{0: Running, 2 * lostAfter: Interrupted} {
-		d, err := e.document(time.Now().Add(-age), nil)
+	for _, c := range []struct {
+		age  time.Duration
+		want State
+	}{{0, Running}, {2 * lostAfter, Interrupted}} {
+		d, err := e.document(time.Now().Add(-c.age), nil)
 		require.NoError(t, err)
 		require.NoError(t, bolt.PutDocument(t.Context(), d))
 		got, err := s.Get(t.Context(), e.ID)
 		require.NoError(t, err)
-		require.Equal(t, want, got.State)
+		require.Equal(t, c.want, got.State)
 	}
 	require.Equal(t, Interrupted, end(t, s, e.ID).State)
 }
