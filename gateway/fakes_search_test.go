@@ -33,11 +33,11 @@ func newFakeSearches() *fakeSearches {
 	return f
 }
 
-func (f *fakeSearches) Launch(_ context.Context, spec search.Spec) (search.Search, error) {
+func (f *fakeSearches) LaunchFor(_ context.Context, key string, spec search.Spec) (search.Search, error) {
 	if spec.Task != "ja-math" {
 		return search.Search{}, fault.New(fault.NotFound, "there is no task %q", spec.Task)
 	}
-	f.search.Spec, f.search.State = spec, search.Queued
+	f.search.Spec, f.search.State, f.search.Key = spec, search.Queued, key
 	return f.search, nil
 }
 

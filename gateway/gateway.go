@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,7 +66,7 @@ type Engine interface {
 
 // Searches is what the gateway needs of a search.Service.
 type Searches interface {
-	Launch(ctx context.Context, spec search.Spec) (search.Search, error)
+	LaunchFor(ctx context.Context, key string, spec search.Spec) (search.Search, error)
 	Get(ctx context.Context, id string) (search.Search, error)
 	List(ctx context.Context) ([]search.Search, error)
 	Trials(ctx context.Context, id string) ([]search.Trial, error)
@@ -186,6 +187,8 @@ type Gateway struct {
 	drained   context.Context // ends with Drain
 	drain     context.CancelFunc
 	abandoned atomic.Int64 // generations that were left before their end
+
+	launching sync.Mutex // held while a key's searches are counted
 }
 
 // New makes a Gateway. It does not listen: see [Gateway.Handler] and

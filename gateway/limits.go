@@ -36,6 +36,8 @@ type Limits struct {
 	ReplyLogprobs  int           // log probabilities that one whole reply may hold, alternatives included
 	PageSize       int           // entries of one page of a list
 	Keys           int           // API keys, those of the configuration included
+	KeySearches    int           // searches of one key that have not ended
+	KeyTrials      int           // trials of one key's searches in a day
 	Exports        int           // models being exported at once
 	KeptExports    int           // exports that have ended and can still be asked about
 	Evaluations    int           // evaluations at once
@@ -87,6 +89,8 @@ func DefaultLimits() Limits {
 		ReplyLogprobs:  1 << 20,
 		PageSize:       1000,
 		Keys:           1000,
+		KeySearches:    16,
+		KeyTrials:      100_000,
 		Exports:        1,
 		KeptExports:    100,
 		Evaluations:    1,
@@ -148,6 +152,8 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-embed-values", Number: &l.EmbedValues, Help: "numbers in one reply with embeddings: texts times dimensions"},
 		{Key: "max-page-size", Number: &l.PageSize, Help: "entries of one page of a list"},
 		{Key: "max-keys", Number: &l.Keys, Help: "API keys that can be made over HTTP"},
+		{Key: "max-key-searches", Number: &l.KeySearches, Help: "searches of one key that have not ended; more get 429"},
+		{Key: "max-key-trials", Number: &l.KeyTrials, Help: "trials of one key's searches in 24 hours; more get 429"},
 		{Key: "max-in-flight", Number: &l.InFlight, Help: "generation requests at once, and as many tokenizer requests; more get 429"},
 		{Key: "max-exports", Number: &l.Exports, Help: "models being exported at once; more get 429"},
 		{Key: "max-kept-exports", Number: &l.KeptExports, Help: "exports that have ended and can still be asked about"},

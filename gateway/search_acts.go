@@ -50,7 +50,7 @@ func (g *Gateway) pauseSearch(c *gin.Context) error { return g.actOnSearch(c, g.
 //	@Success		200	{object}	Search
 //	@Failure		404	{object}	ErrorReply
 //	@Failure		409	{object}	ErrorReply	"it has ended already"
-//	@Failure		429	{object}	ErrorReply	"too many searches wait already"
+//	@Failure		429	{object}	ErrorReply	"too many searches wait already, or the key has had as many searches or trials as it may; Retry-After says when to try again"
 //	@Router			/v1/searches/{id}/resume [post]
 func (g *Gateway) resumeSearch(c *gin.Context) error { return g.actOnSearch(c, g.searches.Resume) }
 
@@ -105,7 +105,7 @@ func (g *Gateway) cloneSearch(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := g.searches.Launch(ctx, spec)
+	s, err := g.launch(c, spec)
 	if err != nil {
 		return err
 	}

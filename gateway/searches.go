@@ -26,7 +26,7 @@ const defaultPage = 100
 //	@Failure		404		{object}	ErrorReply	"the task or a model does not exist"
 //	@Failure		409		{object}	ErrorReply	"the alias is the name of something else"
 //	@Failure		422		{object}	ErrorReply	"the sources cannot be merged together; every reason is listed"
-//	@Failure		429		{object}	ErrorReply	"too many searches wait already"
+//	@Failure		429		{object}	ErrorReply	"too many searches wait already, or the key has had as many searches or trials as it may; Retry-After says when to try again"
 //	@Router			/v1/searches [post]
 func (g *Gateway) createSearch(c *gin.Context) error {
 	data, err := g.readBody(c)
@@ -41,7 +41,7 @@ func (g *Gateway) createSearch(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := g.searches.Launch(c.Request.Context(), spec)
+	s, err := g.launch(c, spec)
 	if err != nil {
 		return err
 	}

@@ -12,10 +12,16 @@ import (
 
 // Launch checks a spec, stores the search and queues it.
 func (s *Service) Launch(ctx context.Context, spec Spec) (Search, error) {
+	return s.LaunchFor(ctx, "", spec)
+}
+
+// LaunchFor is Launch for whoever has an API key, by its id.
+func (s *Service) LaunchFor(ctx context.Context, key string, spec Spec) (Search, error) {
 	r, err := s.plan(ctx, spec)
 	if err != nil {
 		return Search{}, err
 	}
+	r.Key = key
 	if err := s.reserve(); err != nil {
 		return Search{}, err
 	}

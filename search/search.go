@@ -42,6 +42,9 @@ type Search struct {
 	// Parameters tells what each number of a genome means.
 	Parameters []Parameter `json:"parameters"`
 
+	// Key is the id of the API key that asked for it; empty if it has none.
+	Key string `json:"key,omitempty"`
+
 	CreatedAt time.Time  `json:"created_at"`
 	StartedAt *time.Time `json:"started_at,omitempty"` // null while it waits
 	EndedAt   *time.Time `json:"ended_at,omitempty"`   // null while it runs

@@ -68,7 +68,7 @@ func (s *Service) launchNext(ctx context.Context, done Search) (id string, err e
 	if err != nil {
 		return "", err
 	}
-	r.ID, r.Previous = id, done.ID
+	r.ID, r.Previous, r.Key = id, done.ID, done.Key
 	s.mu.Lock()
 	if s.stopped {
 		s.mu.Unlock()

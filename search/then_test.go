@@ -29,6 +29,15 @@ func TestASearchFollowsAnother(t *testing.T) {
 	require.Equal(t, first.Winner.Model, second.Winner.Recipe.Base)
 	require.Len(t, w.tried(t, second.ID), 6)
 	require.Equal(t, "way", second.Spec.Name)
+	require.Empty(t, second.Key)
+}
+
+func TestWhatFollowsIsTheSameKeys(t *testing.T) {
+	w := newWorld(t)
+	first, err := w.LaunchFor(t.Context(), "key-1", chained())
+	require.NoError(t, err)
+	require.Equal(t, "key-1", first.Key)
+	require.Equal(t, "key-1", w.done(t, w.done(t, first.ID).Next).Key)
 }
 
 func TestWhatFollowsBeginsOnce(t *testing.T) {
