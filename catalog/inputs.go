@@ -9,6 +9,13 @@ import (
 	"github.com/mergeway/mergeway/store"
 )
 
+// Expand gives a recipe in which what a stored recipe makes, or an alias stands
+// for, is written out, as it is when the recipe is stored. Who makes many recipes
+// of the same models expands their names once.
+func (c *Catalog) Expand(ctx context.Context, r merge.Recipe) (merge.Recipe, error) {
+	return c.expand(ctx, r)
+}
+
 // expand gives a recipe in which what a stored recipe makes, or an alias stands
 // for, is written out: an input in the place of a name. An alias may move and a
 // recipe be deleted; the content that has the id may not change with them.

@@ -19,6 +19,7 @@ type Catalog interface {
 	Fit(ctx context.Context, r merge.Recipe) (checkpoint.Config, error)
 	Merge(ctx context.Context, r merge.Recipe) (*catalog.Lease, error)
 	Acquire(ctx context.Context, name string) (*catalog.Lease, error)
+	Expand(ctx context.Context, r merge.Recipe) (merge.Recipe, error)
 	PutRecipe(ctx context.Context, name string, r merge.Recipe) (store.Recipe, error)
 	CheckAlias(ctx context.Context, alias string) error
 	SetAlias(ctx context.Context, alias, target string, only ...catalog.Condition) (store.Alias, error)
@@ -48,6 +49,11 @@ func (l *CatalogLab) Width(context.Context) int { return 1 }
 func (l *CatalogLab) Fit(ctx context.Context, r merge.Recipe) (layers int, err error) {
 	config, err := l.catalog.Fit(ctx, r)
 	return config.NumHiddenLayers, err
+}
+
+// Expand implements [Lab].
+func (l *CatalogLab) Expand(ctx context.Context, r merge.Recipe) (merge.Recipe, error) {
+	return l.catalog.Expand(ctx, r)
 }
 
 // CheckAlias implements [Lab].

@@ -25,6 +25,10 @@ func (c *fakeCatalog) call(what, name string) error {
 	return c.fails[what]
 }
 
+func (*fakeCatalog) Expand(_ context.Context, r merge.Recipe) (merge.Recipe, error) {
+	return r, nil
+}
+
 func (c *fakeCatalog) Fit(context.Context, merge.Recipe) (checkpoint.Config, error) {
 	return checkpoint.Config{NumHiddenLayers: 6}, c.call("fit", "")
 }

@@ -38,6 +38,8 @@ type record struct {
 	// path is searched they are Depths, one for each of [Spec.pathModels].
 	Layers int   `json:"layers"`
 	Depths []int `json:"depths,omitempty"`
+	// Inputs are the models that other recipes make.
+	Inputs inputs `json:"inputs,omitempty"`
 	// TaskDigest is the content of the task when the search began.
 	TaskDigest string `json:"task_digest"`
 	// OtherDigests are those of the tasks besides the first.

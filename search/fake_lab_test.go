@@ -35,6 +35,8 @@ type fakeLab struct {
 	before func(ctx context.Context, q question) error
 	// publishing is called before each publication.
 	publishing func(ctx context.Context) error
+	// made are models that stored recipes make.
+	made map[string]merge.Recipe
 	// gone says which models are not there.
 	gone func(name string) bool
 	// width is how many candidates can be tried at once; 0 means one.
@@ -56,6 +58,20 @@ func newFakeLab() *fakeLab {
 }
 
 func (l *fakeLab) Width(context.Context) int { return max(1, l.width) }
+
+func (l *fakeLab) Expand(_ context.Context, r merge.Recipe) (merge.Recipe, error) {
+	for i, s := range r.Sources {
+		if made, there := l.made[s.Model]; there {
+			if r.Inputs == nil {
+				r.Inputs = map[string]merge.Recipe{}
+			}
+			r.Inputs[s.Model] = made
+		} else if s.Model == "alias-of-ja" {
+			r.Sources[i].Model = "ja"
+		}
+	}
+	return r, nil
+}
 
 func (l *fakeLab) Fit(_ context.Context, r merge.Recipe) (int, error) {
 	for _, name := range r.Models() {

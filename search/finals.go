@@ -161,7 +161,7 @@ func (x *runner) test(ctx context.Context) error {
 			case RoleWinner:
 				return x.lab.Evaluate(ctx, x.record.Winner.Recipe, t, problems)
 			case RoleAverage:
-				return x.lab.Evaluate(ctx, x.record.Spec.average(), t, problems)
+				return x.lab.Evaluate(ctx, x.record.Inputs.in(x.record.Spec.average()), t, problems)
 			}
 			return x.lab.EvaluateModel(ctx, row.Name, t, problems)
 		})

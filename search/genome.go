@@ -63,6 +63,7 @@ const MaxParameters = 8192
 // Space is the space of a search: it turns genomes, points of the unit cube, into
 // recipes and back.
 type Space struct {
+	inputs     inputs
 	parameters []Parameter
 	coding     coding
 }
@@ -81,9 +82,12 @@ type coding interface {
 // NewSpace lays out the parameters of a spec. depths are the numbers of blocks of
 // its models: one number where weights are merged, for all have the same; where a
 // path is searched one for each of [Spec.pathModels].
-func NewSpace(spec Spec, depths []int) (*Space, error) {
+func NewSpace(spec Spec, depths []int) (*Space, error) { return newSpace(spec, depths, nil) }
+
+// newSpace is NewSpace for models of which some are inputs.
+func newSpace(spec Spec, depths []int, in inputs) (*Space, error) {
 	spec = spec.WithDefaults()
-	var s Space
+	s := Space{inputs: in}
 	if spec.Path != nil {
 		c, err := newPathCoding(spec, depths)
 		if err != nil {
@@ -144,6 +148,7 @@ func (s *Space) Recipe(genome []float64) (merge.Recipe, error) {
 	if err != nil {
 		return r, err
 	}
+	r = s.inputs.in(r)
 	return r, r.Validate()
 }
 

@@ -38,7 +38,7 @@ func (x *runner) blameless(ctx context.Context, failure error) error {
 		return nil
 	}
 	var depths []int
-	err := x.guarded(func() (err error) { depths, err = depthsOf(ctx, x.lab, x.record.Spec); return err })
+	err := x.guarded(func() (err error) { depths, err = depthsOf(ctx, x.lab, x.record.Spec, x.record.Inputs); return err })
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

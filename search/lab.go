@@ -17,6 +17,9 @@ type Lab interface {
 	// Fit checks that the models of a recipe exist and can be merged, and gives
 	// their number of blocks.
 	Fit(ctx context.Context, r merge.Recipe) (layers int, err error)
+	// Expand writes out, as inputs of a recipe, what its names of stored recipes and
+	// aliases stand for, and gives the names that sources have.
+	Expand(ctx context.Context, r merge.Recipe) (merge.Recipe, error)
 	// CheckAlias says why a winner could not be published under an alias: somebody
 	// else has the name.
 	CheckAlias(ctx context.Context, alias string) error

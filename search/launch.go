@@ -91,7 +91,11 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 		}
 		digests = append(digests, t.Digest)
 	}
-	depths, err := depthsOf(ctx, s.lab, spec)
+	spec, in, err := spec.settle(ctx, s.lab)
+	if err != nil {
+		return record{}, err
+	}
+	depths, err := depthsOf(ctx, s.lab, spec, in)
 	if err != nil {
 		return record{}, err
 	}
@@ -105,7 +109,7 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 			return record{}, within("then", err)
 		}
 	}
-	space, err := NewSpace(spec, depths)
+	space, err := newSpace(spec, depths, in)
 	if err != nil {
 		return record{}, err
 	}
@@ -123,6 +127,7 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 		Layers: depths[0], TaskDigest: digests[0], OtherDigests: digests[1:], Optimizer: opt,
 		Milestones: []Event{{Number: 1, At: now, Type: StateChanged, State: Queued}},
 	}
+	r.Inputs = in
 	if spec.Path != nil {
 		r.Depths = depths
 	}
@@ -131,8 +136,8 @@ func (s *Service) plan(ctx context.Context, spec Spec) (record, error) {
 
 // depthsOf checks that the models of a spec are there and fit, and gives their
 // numbers of blocks, as [NewSpace] wants them.
-func depthsOf(ctx context.Context, lab Lab, spec Spec) ([]int, error) {
-	layers, err := lab.Fit(ctx, spec.example())
+func depthsOf(ctx context.Context, lab Lab, spec Spec, in inputs) ([]int, error) {
+	layers, err := lab.Fit(ctx, in.in(spec.example()))
 	if err != nil || spec.Path == nil {
 		return []int{layers}, err
 	}
@@ -140,7 +145,7 @@ func depthsOf(ctx context.Context, lab Lab, spec Spec) ([]int, error) {
 	for _, name := range spec.pathModels() {
 		alone := merge.NewRecipe(merge.Linear)
 		alone.Sources = []merge.Source{{Model: name, Weight: merge.Numbers(1)}}
-		if layers, err = lab.Fit(ctx, alone); err != nil {
+		if layers, err = lab.Fit(ctx, in.in(alone)); err != nil {
 			return nil, err
 		}
 		depths = append(depths, layers)

@@ -133,7 +133,7 @@ func (x *runner) prepare(ctx context.Context) error {
 		}
 		x.asked = append(x.asked, t)
 	}
-	if x.space, err = NewSpace(x.record.Spec, x.record.depths()); err != nil {
+	if x.space, err = newSpace(x.record.Spec, x.record.depths(), x.record.Inputs); err != nil {
 		return err
 	}
 	if x.record.Optimizer == nil {
