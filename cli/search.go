@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -46,7 +47,11 @@ is continued by "mergeway serve" on the same --data.`,
 				if err != nil {
 					return usageError{fmt.Errorf("--spec: %w", err)}
 				}
-				if spec, err = search.ParseSpec(data); err != nil {
+				parse := search.ParseSpec
+				if ext := filepath.Ext(file); ext == ".yaml" || ext == ".yml" {
+					parse = search.ParseEvolve
+				}
+				if spec, err = parse(data); err != nil {
 					return fmt.Errorf("%s: %w", file, err)
 				}
 			} else {
@@ -92,7 +97,7 @@ is continued by "mergeway serve" on the same --data.`,
 	}
 	f := cmd.Flags()
 	s.bind(f, "warn")
-	f.StringVar(&file, "spec", "", "read the search from a JSON file, the body of POST /v1/searches; the flags below are then ignored")
+	f.StringVar(&file, "spec", "", "read the search from a file: JSON, the body of POST /v1/searches, with path and then as well, or YAML as mergekit-evolve reads it; the flags below are then ignored")
 	f.StringVar(&spec.Task, "task", "ja-math", "the task, a subfolder of --tasks")
 	f.StringVar(&objectives, "objectives", "", `several things to maximise, as JSON: [{"task": "ja-math", "weight": 2}, {"task": "en-math"}]`)
 	f.StringVar(&spec.Base, "base", "", "the model that the sources were fine-tuned from")

@@ -15,10 +15,10 @@ const defaultPage = 100
 // createSearch starts a search.
 //
 //	@Summary		Start a search
-//	@Description	Only task (or objectives), base and sources are needed; every other field has a default. The winner is stored as a recipe, and served under the alias if one is given.
+//	@Description	Only task (or objectives), base and sources are needed; every other field has a default. As YAML the body is what mergekit-evolve reads, and may have a map "mergeway" of fields that it has no words for. The winner is stored as a recipe, and served under the alias if one is given.
 //	@Tags			searches
 //	@Security		BearerAuth
-//	@Accept			json
+//	@Accept			json,application/yaml
 //	@Produce		json
 //	@Param			request	body		search.Spec	true	"what to search"
 //	@Success		201		{object}	Search
@@ -29,15 +29,7 @@ const defaultPage = 100
 //	@Failure		429		{object}	ErrorReply	"too many searches wait already, or the key has had as many searches or trials as it may; Retry-After says when to try again"
 //	@Router			/v1/searches [post]
 func (g *Gateway) createSearch(c *gin.Context) error {
-	data, err := g.readBody(c)
-	if err != nil {
-		return err
-	}
-	var object map[string]any // places errors of syntax, which ParseSpec leaves to us
-	if err := decodeJSON(data, &object, false); err != nil {
-		return err
-	}
-	spec, err := search.ParseSpec(data)
+	spec, err := g.readSpec(c)
 	if err != nil {
 		return err
 	}
@@ -46,6 +38,26 @@ func (g *Gateway) createSearch(c *gin.Context) error {
 		return err
 	}
 	return created(c, "/v1/searches/"+s.ID, newSearch(s))
+}
+
+// readSpec reads a search in either of its forms.
+func (g *Gateway) readSpec(c *gin.Context) (search.Spec, error) {
+	if isYAML(c.GetHeader("Content-Type")) {
+		text, err := g.readBytes(c)
+		if err != nil {
+			return search.Spec{}, err
+		}
+		return search.ParseEvolve(text)
+	}
+	data, err := g.readBody(c)
+	if err != nil {
+		return search.Spec{}, err
+	}
+	var object map[string]any // places errors of syntax, which ParseSpec leaves to us
+	if err := decodeJSON(data, &object, false); err != nil {
+		return search.Spec{}, err
+	}
+	return search.ParseSpec(data)
 }
 
 // listSearches lists all searches.

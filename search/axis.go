@@ -53,6 +53,10 @@ func newAxis(t merge.Tunable, span ParameterRange, sources []int, spec Spec, lay
 	if len(groups) > 2 {
 		inner = groups[1 : len(groups)-1]
 	}
+	if span.Every > 0 {
+		span.Anchors = max(1, layers/span.Every)
+		a.span = span
+	}
 	if span.Over == OverGradient {
 		groups = make([]string, span.Anchors)
 		for i := range groups {
@@ -76,7 +80,7 @@ func newAxis(t merge.Tunable, span ParameterRange, sources []int, spec Spec, lay
 }
 
 // anchorDepth is how deep in the model value i of n of a gradient is.
-func anchorDepth(i, n int) float64 { return float64(i) / float64(n-1) }
+func anchorDepth(i, n int) float64 { return float64(i) / float64(max(1, n-1)) }
 
 // parameters describes the coordinates of an axis.
 func (a axis) parameters(source string) []Parameter {

@@ -35,6 +35,8 @@ type ParameterRange struct {
 	// and the last for the last. Tensors outside of the blocks have the first.
 	// Default: 3.
 	Anchors int `json:"anchors,omitempty"`
+	// Every gives a gradient a value for every so many blocks, in place of anchors.
+	Every int `json:"every,omitempty"`
 }
 
 // Ranges are parameters by name.
@@ -66,7 +68,7 @@ func (s Spec) ranged(t merge.Tunable) (ParameterRange, bool) {
 		setDefault(&p.Over, OverModel)
 	}
 	setDefault(&p.Over, OverGroups)
-	if p.Over == OverGradient {
+	if p.Over == OverGradient && p.Every == 0 {
 		setDefault(&p.Anchors, DefaultAnchors)
 	}
 	return p, ok
@@ -134,6 +136,12 @@ func (p ParameterRange) validate(at string, t merge.Tunable) error {
 	}
 	if p.Over != OverGradient && p.Anchors != 0 {
 		return fault.Bad(at+".anchors", "only a gradient has anchors")
+	}
+	if p.Every != 0 && (p.Over != OverGradient || p.Anchors != 0) {
+		return fault.Bad(at+".every", "only a gradient without anchors has a value for every so many blocks")
+	}
+	if p.Every < 0 || p.Every > merge.MaxGradient {
+		return fault.Bad(at+".every", "every is %d: 1 to %d blocks", p.Every, merge.MaxGradient)
 	}
 	if p.Over == OverGradient && p.Anchors != 0 && (p.Anchors < 2 || p.Anchors > MaxAnchors) {
 		return fault.Bad(at+".anchors", "%d anchors: a gradient has 2 to %d", p.Anchors, MaxAnchors)

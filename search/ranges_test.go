@@ -65,6 +65,16 @@ func TestAnyNumberOfAMethodIsAParameter(t *testing.T) {
 			`{"sources": [{"model": "ja", "weight": [{"filter": "mlp", "value": [0, 0, 1, 1]},
 			  {"filter": "embed_tokens", "value": 2}, {"filter": "model.layers.", "value": [3, 3, 4, 4]}, {"value": 5}]}]}`,
 		},
+		"a gradient by blocks": {
+			`"sources": ["ja"], "ranges": {"weight": {"range": [0, 1], "over": "gradient", "every": 2}}`,
+			[]string{"ja weight depth 0", "ja weight depth 1"},
+			`{"sources": [{"model": "ja", "weight": [{"value": [0, 1]}]}]}`,
+		},
+		"a gradient of one value": {
+			`"sources": ["ja"], "ranges": {"lambda": [0.5, 1], "weight": {"range": [0, 1], "over": "gradient", "every": 9}}`,
+			[]string{"ja weight depth 0", "lambda all"},
+			`{"sources": [{"model": "ja", "weight": [{"value": [0]}]}], "lambda": 1}`,
+		},
 		"filters and gradients": {
 			`"sources": ["ja"], "filters": ["mlp"], "ranges": {"weight": {"range": [0, 3], "over": "gradient", "anchors": 2}}`,
 			[]string{"ja weight mlp depth 0", "ja weight mlp depth 1", "ja weight depth 0", "ja weight depth 1"},
@@ -212,6 +222,9 @@ func TestWrongRangesAreNamed(t *testing.T) {
 		"anchors of groups":       {`"ranges": {"weight": {"range": [0, 1], "anchors": 3}}`, "ranges.weight.anchors"},
 		"one anchor":              {`"ranges": {"weight": {"range": [0, 1], "over": "gradient", "anchors": 1}}`, "ranges.weight.anchors"},
 		"too many anchors":        {`"ranges": {"weight": {"range": [0, 1], "over": "gradient", "anchors": 65}}`, "ranges.weight.anchors"},
+		"every of groups":         {`"ranges": {"weight": {"range": [0, 1], "every": 3}}`, "ranges.weight.every"},
+		"every and anchors":       {`"ranges": {"weight": {"range": [0, 1], "over": "gradient", "every": 3, "anchors": 3}}`, "ranges.weight.every"},
+		"every less than nothing": {`"ranges": {"weight": {"range": [0, 1], "over": "gradient", "every": -3}}`, "ranges.weight.every"},
 		"shared by the whole":     {`"ranges": {"lambda": {"range": [0.5, 1], "shared": true}}`, "ranges.lambda.shared"},
 		"half an iteration":       {`"method": "karcher", "ranges": {"max_iter": [1.5, 3]}`, "ranges.max_iter.range"},
 		"what the method needs":   {`"method": "nearswap", "ranges": {}`, "method"},
