@@ -40,6 +40,9 @@ func (c *Catalog) Export(ctx context.Context, id string, o ExportOptions) error 
 		return err
 	}
 	err = device.Try("export "+stored.ID, func() error {
+		if r.Method == merge.Dataflow { // what is on the device is its models' own
+			return c.exportStreamed(ctx, stored, r, o)
+		}
 		if held := c.residents.holdReady(stored.ID); held != nil {
 			defer c.residents.release(held)
 			return c.exportResident(ctx, stored, r, held, o)

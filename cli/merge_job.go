@@ -54,9 +54,6 @@ func (s *mergeSettings) open(dev *device.Device, recipe merge.Recipe, say, progr
 		configs[name] = folder.Config()
 		held[name] = dev.ComputeDType(infer.StoredDType(folder))
 	}
-	if recipe.Method == merge.Dataflow {
-		return nil, fault.New(fault.Unfit, "a path is served from its models' weights: it can't be written as a model")
-	}
 	recipe = recipe.Settle(configs)
 	if recipe.Tokenizer != nil {
 		if err := readVocabularies(j.folders, described); err != nil {

@@ -20,6 +20,7 @@ type Stored struct {
 	dev     *device.Device
 	folder  *checkpoint.Folder
 	params  []arch.Param
+	config  checkpoint.Config
 	compute dtypes.DType
 }
 
@@ -30,7 +31,8 @@ func NewStored(dev *device.Device, f *checkpoint.Folder, compute dtypes.DType) (
 	if compute == dtypes.InvalidDType {
 		compute = dev.ComputeDType(StoredDType(f))
 	}
-	s := &Stored{dev: dev, folder: f, params: arch.Params(f.Config()), compute: compute}
+	s := &Stored{dev: dev, folder: f, params: arch.Params(f.Config()), config: f.Config(), compute: compute}
+	s.config.DType = StoredDType(f)
 	for _, p := range s.params {
 		if _, _, err := storedParam(f, p); err != nil {
 			return nil, err
@@ -48,8 +50,8 @@ func storedParam(f *checkpoint.Folder, p arch.Param) (checkpoint.TensorInfo, []b
 	return info, data, err
 }
 
-// Config is the model's shape.
-func (s *Stored) Config() checkpoint.Config { return s.folder.Config() }
+// Config is the model's shape; its DType holds every tensor exactly, see [StoredDType].
+func (s *Stored) Config() checkpoint.Config { return s.config }
 
 // DType is what the parameters have on the device.
 func (s *Stored) DType() dtypes.DType { return s.compute }

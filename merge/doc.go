@@ -91,7 +91,8 @@
 //	x ← sᵢ·x;  x ← x + attention(x) + feed-forward(…), as in block f of its model
 //
 // The base lends embeddings, final norm and head. What comes of it shares its
-// models' tensors, and takes no memory but for the scales.
+// models' tensors, and takes no memory but for the scales. Exported it is a plain
+// model, with the scales folded into weights: path_export.go says how, and when not.
 //
 // # Vocabularies
 //

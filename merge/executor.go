@@ -117,17 +117,34 @@ func prepare(r Recipe, models map[string]Model) (job, checkpoint.Config, error) 
 	}
 	models, configs = underNames(r, models), underNames(r, configs)
 	r = r.normal()
-	config := r.Config(configs)
-	config.DType = newProgram(r, methods[r.Method]).round
+	parts, config, err := r.written(configs)
+	if err != nil {
+		return job{}, config, err
+	}
+	held := models[r.Parent()].DType()
+	if r.Method == Dataflow && config.DType == dtypes.Float32 {
+		held = config.DType // folded weights are no numbers of their models' dtype
+	}
 	var j job
-	for i, p := range r.parts(config) {
-		j.parts = append(j.parts, newPartJob(p, models[r.Parent()].DType(), models))
+	for i, p := range parts {
+		j.parts = append(j.parts, newPartJob(p, held, models))
 		for _, u := range units(p.params) {
 			u.part = i
 			j.units = append(j.units, u)
 		}
 	}
 	return j, config, nil
+}
+
+// written gives the parts of a recipe's model as files hold it, and its
+// configuration. The recipe is in its normal form.
+func (r Recipe) written(configs map[string]checkpoint.Config) ([]part, checkpoint.Config, error) {
+	config := r.Config(configs)
+	if r.Method == Dataflow {
+		return r.laidOut(config)
+	}
+	config.DType = newProgram(r, methods[r.Method]).round
+	return r.parts(config), config, nil
 }
 
 // newPartJob looks up what a part of a fitting recipe needs. What is merged is held

@@ -69,6 +69,9 @@ type ExportOptions struct {
 // want of disk for instance, which their error says, and those whose ctx was
 // cancelled with [ErrSuspended]; any other cancelled one leaves nothing.
 func (x *Executor) Export(ctx context.Context, dir string, r Recipe, w *infer.Weights, o ExportOptions) error {
+	if r.Method == Dataflow {
+		return fault.New(fault.Internal, "a path is written from its models' weights, see ExportFrom")
+	}
 	dtype := newProgram(r.normal(), methods[r.Method]).round
 	return x.export(ctx, dir, r, w.Config(), dtype, o, func([]string) tensorSource {
 		return &residentTensors{x: x, weights: w, dtype: dtype}
@@ -79,7 +82,8 @@ func (x *Executor) Export(ctx context.Context, dir string, r Recipe, w *infer.We
 // without the merged model ever being there as a whole: each unit is written when
 // it is merged. The folder is the same to the last byte. It takes room for two
 // units of each model and of the merged one (see [Plan.Unit]), or for one if it is
-// sequential.
+// sequential. A path is written as the plain model that it comes to; fault.Unfit
+// says why its scales can't be folded into weights, if they can't.
 func (x *Executor) ExportFrom(ctx context.Context, dir string, r Recipe, models map[string]Model, o ExportOptions) error {
 	j, c, err := prepare(r, models)
 	if err != nil {
@@ -96,9 +100,6 @@ func (x *Executor) export(ctx context.Context, dir string, r Recipe, c checkpoin
 	body, err := r.Canonical()
 	if err != nil {
 		return err
-	}
-	if r.Method == Dataflow {
-		return fault.New(fault.Unfit, "a path is served from its models' weights: it can't be written as a model")
 	}
 	shards := checkpoint.Shards(storedAs(c, dtype), cmp.Or(o.ShardBytes, checkpoint.DefaultShardBytes))
 	plan, err := exportPlan(body, shards, o)

@@ -128,6 +128,9 @@ func (r Recipe) Fed(units map[string]int64) int64 {
 	if methods[r.Method].base != ignoresBase {
 		most += units[r.Base]
 	}
+	for _, h := range r.Path { // one at a time; and the ends
+		most = max(most, units[h.Model], units[r.Base])
+	}
 	for _, s := range r.Slices { // whose base is among its sources
 		most = max(most, of(s.Sources))
 	}

@@ -1,6 +1,10 @@
 package merge
 
-import "github.com/gomlx/compute/dtypes"
+import (
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/mergeway/mergeway/infer"
+)
 
 // Plan is what a merge and its export will take, known before a weight is read.
 type Plan struct {
@@ -30,13 +34,19 @@ func planStage(r Recipe, models, leaves map[string]Described, held map[string]dt
 			stored[name][t.Name] = t.StoredBytes()
 		}
 	}
-	merged := r.Config(configurations(models))
-	for _, t := range storedAs(merged, newProgram(r.normal(), c).round) {
+	merged, dtype := r.Config(configurations(models)), newProgram(r.normal(), c).round
+	if r.Method == Dataflow { // served from its models' weights, and written as a model of its own
+		dtype = infer.WidestDType(models[r.Base].Config, models[r.Base].Tensors)
+		if f, err := r.fold(merged); err == nil { // else nothing will be written
+			dtype = f.dtype(dtype)
+		}
+		merged.HopScales = false
+	} else {
+		p.Device = bytesOfAll(storedAs(merged, held[r.Parent()]))
+	}
+	for _, t := range storedAs(merged, dtype) {
 		p.Tensors++
 		p.Written += t.StoredBytes()
-	}
-	for _, t := range storedAs(merged, held[r.Parent()]) {
-		p.Device += t.StoredBytes()
 	}
 	units := map[string]int64{}
 	for _, name := range r.Models() {

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,4 +79,25 @@ dtype: bfloat16
 		"  - sources: [{model: en-math-a, layer_range: [0, 3]}]\n  - sources: [{model: ja-general, layer_range: [2, 4]}]\n  - sources: [{model: en-math-a, layer_range: [3, 4]}]\n"})
 	path := s.call("POST", "/v1/recipes", object{"method": "dataflow", "base_model": "en-math-a", "path": append(append(hops("en-math-a", 0, 1, 2), hops("ja-general", 2, 3)...), hops("en-math-a", 3)...)})
 	require.Equal(t, s.ask(straight.text("id"), "3+4"), s.ask(path.text("id"), "3+4"))
+}
+
+// An export of a path is a plain model that says the same: while its scales change
+// no digit of its weights, to the last bit of what they are computed from.
+func TestAPathIsExported(t *testing.T) {
+	models := t.TempDir() // a copy: an export is to be a model among others
+	require.NoError(t, os.CopyFS(models, os.DirFS(zooModels(t))))
+	s := start(t, options{models: models, args: []string{"--exports", models}})
+	path := append(hops("en-math-a", 0, 1, 2), hops("ja-general", 2, 3)...)
+	id := s.call("POST", "/v1/recipes", object{"method": "dataflow", "base_model": "en-math-a", "path": path}).text("id")
+	question := "Tom has 27 apples and gets 35. How many are there?"
+	want := s.said(id, question) // and so it is on the device when it is exported
+	s.export(id, object{"folder": "walk"})
+	require.Equal(t, want, s.said("walk", question))
+
+	path[3]["scale"] = 0.5
+	id = s.call("POST", "/v1/recipes", object{"method": "dataflow", "base_model": "en-math-a", "path": path}).text("id")
+	s.export(id, object{"folder": "halved"})
+	require.NotEmpty(t, s.said("halved", question))
+	card := s.call("GET", "/v1/models/"+id, nil)
+	require.Equal(t, "unloaded", card.text("state"), "it was not needed for that")
 }

@@ -133,6 +133,12 @@ func blockParams(c checkpoint.Config, d design, block int) (params []Param) {
 	return params
 }
 
+// AddsProducts reports whether what a block adds to the residual stream is what its
+// products with "self_attn.o_proj" and "mlp.down_proj" give, so that it grows with
+// them; in other families it is normed first. Such blocks read the stream through
+// "input_layernorm" and "post_attention_layernorm".
+func AddsProducts(c checkpoint.Config) bool { return !designOf(c).branchNorms }
+
 // Bind pairs nodes with the tensors they are, in the order of [Params].
 func Bind(c checkpoint.Config, nodes []*graph.Node) Weights {
 	w := Weights{}
