@@ -150,6 +150,7 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 	r.onClose(r.engine.Close) // if the catalog does not open
 	executor := merge.NewExecutor(r.device)
 	r.onClose(executor.Close)
+	executor.KeepSpare(memory)
 	r.catalog, err = catalog.Open(ctx, catalog.Options{
 		Device: r.device, Executor: executor, Store: r.store,
 		ModelsDir: s.Models, Memory: memory, Forget: r.engine.Forget, TTL: s.TTL, Observer: s.observed, Logger: r.log,

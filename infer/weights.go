@@ -27,6 +27,7 @@ type Weights struct {
 	shared bool  // others are another model's
 	freed  []func()
 	free   sync.Once
+	reuse  func([]*tensors.Tensor) bool // see ReuseBy
 }
 
 // NewWeights takes ownership of tensors that lie on dev in the order of
@@ -147,9 +148,15 @@ func (w *Weights) DType() dtypes.DType { return w.all[0].DType() }
 // Free gives the memory back. Nothing may use the weights any more.
 func (w *Weights) Free() {
 	w.free.Do(func() {
-		device.Free(w.own...)
+		if w.reuse == nil || !w.reuse(w.own) {
+			device.Free(w.own...)
+		}
 		for _, f := range w.freed {
 			f()
 		}
 	})
 }
+
+// ReuseBy offers the weights' own tensors to somebody when they are freed, who may
+// take them over. To be called before anybody else has the weights.
+func (w *Weights) ReuseBy(take func([]*tensors.Tensor) bool) { w.reuse = take }

@@ -134,8 +134,9 @@
 //
 // # Where it differs from mergekit
 //
-// Numbers agree with mergekit 0.1.5 in float32 to two units in the last place,
-// which are mergekit's rounding, on purpose except for:
+// Numbers agree with mergekit 0.1.5 in float32 to a unit in the last place; where they
+// don't, it is mergekit's that are further from what the formula gives in exact
+// arithmetic, for it rounds after every step. On purpose they differ in that:
 //
 //   - mergekit computes in the configured dtype, and in bfloat16 rounds after every
 //     step; here it is float32, and one rounding at the end.

@@ -24,6 +24,7 @@ type Executor struct {
 	programs programs
 	rankings rankings
 	ratios   ratios
+	spare    spare
 	onePass  bool // the kernel of package onepass can be used
 }
 
@@ -97,6 +98,9 @@ func (x *Executor) MergeFrom(ctx context.Context, r Recipe, models map[string]Mo
 	if err != nil {
 		device.Free(merged...)
 		return nil, err
+	}
+	if slices.ContainsFunc(j.parts, func(p partJob) bool { return x.passes(p.program) }) {
+		w.ReuseBy(x.spare.keep)
 	}
 	return w, nil
 }
@@ -181,6 +185,7 @@ func (x *Executor) Compilations() int64 { return x.programs.compilations.Load() 
 
 // Close frees what the executor keeps. Models it has made live on.
 func (x *Executor) Close() {
+	x.spare.close()
 	x.rankings.forgetAll()
 	x.programs.close()
 }

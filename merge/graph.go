@@ -100,7 +100,7 @@ func (p program) merge(flat []*graph.Node, args arguments, t int, dims []int) *g
 		}
 	}
 	heard := make([]*graph.Node, p.sources)  // bool [size], nil where all entries are
-	scales := make([]*graph.Node, p.sources) // float32, nil for 1
+	scales := make([]*graph.Node, p.sources) // float64, nil for 1
 	for i, d := range differences {
 		heard[i], scales[i] = p.thin(d, args, t, i, dims)
 	}
@@ -123,7 +123,7 @@ func (p program) merge(flat []*graph.Node, args arguments, t int, dims []int) *g
 }
 
 // thin says which entries of a difference the method keeps, bool [size] or nil for
-// all of them, and how it rescales these beside what the factors hold: float32
+// all of them, and how it rescales these beside what the factors hold: float64
 // [size], a scalar, or nil.
 func (p program) thin(d *graph.Node, args arguments, t, source int, dims []int) (keep, scale *graph.Node) {
 	integer := func(i int) *graph.Node { return args.integer(t, source, i) }
@@ -158,15 +158,19 @@ func (p program) elect(differences, heard, scales []*graph.Node, args arguments,
 	votes := make([]*graph.Node, p.sources)
 	var total *graph.Node
 	for i, d := range differences {
-		votes[i] = graph.Mul(d, scaled(narrow(args.vote(t, i)), scales[i]))
+		vote := narrow(args.vote(t, i))
+		if scales[i] != nil {
+			vote = graph.Mul(vote, narrow(scales[i]))
+		}
+		votes[i] = graph.Mul(d, vote)
 		if heard[i] != nil {
 			votes[i] = graph.Where(heard[i], votes[i], graph.ZerosLike(votes[i]))
 		}
-		vote := votes[i]
+		counted := votes[i]
 		if p.consensus == signOfCount {
-			vote = graph.Sign(vote)
+			counted = graph.Sign(counted)
 		}
-		total = plus(total, vote)
+		total = plus(total, counted)
 	}
 	zero := graph.ZerosLike(total)
 	positive := graph.GreaterOrEqual(total, zero) // a tie elects plus, as in mergekit
@@ -183,7 +187,7 @@ func (p program) shares(heard, scales []*graph.Node, args arguments, t int) []*g
 	for i := range shares {
 		share, weight := p.carried(args.factor(t, i)), p.carried(args.weight(t, i))
 		if scales[i] != nil {
-			share = scaled(share, p.carried(scales[i]))
+			share = graph.Mul(share, p.carried(scales[i]))
 		}
 		if heard[i] != nil {
 			share, weight = where(heard[i], share), where(heard[i], weight)
@@ -208,14 +212,6 @@ func (p program) carried(x *graph.Node) *graph.Node {
 	return narrow(x)
 }
 
-// scaled multiplies a factor with a scale, if there is one.
-func scaled(factor, scale *graph.Node) *graph.Node {
-	if scale == nil {
-		return factor
-	}
-	return graph.Mul(factor, scale)
-}
-
 // where gives x, a scalar or [size], in some entries and zero in the others.
 func where(condition, x *graph.Node) *graph.Node {
 	x = graph.BroadcastToDims(x, condition.Shape().Dimensions...)
@@ -226,7 +222,7 @@ func where(condition, x *graph.Node) *graph.Node {
 const tinyNorm = 1e-7
 
 // ratio is a norm before dropping over the norm after it, and 1 where either is
-// next to nothing. The sums are carried in float64.
+// next to nothing: float64.
 func ratio(d, keep *graph.Node, of, norm func(*graph.Node) *graph.Node) *graph.Node {
 	size := of(graph.ConvertDType(d, dtypes.Float64))
 	before := norm(graph.ReduceAllSum(size))
@@ -234,7 +230,7 @@ func ratio(d, keep *graph.Node, of, norm func(*graph.Node) *graph.Node) *graph.N
 	tiny := graph.Const(d.Graph(), tinyNorm)
 	defined := graph.And(graph.GreaterOrEqual(before, tiny), graph.GreaterOrEqual(after, tiny))
 	quotient := graph.Where(defined, graph.Div(before, graph.Max(after, tiny)), graph.OnesLike(before))
-	return graph.ConvertDType(quotient, dtypes.Float32)
+	return quotient
 }
 
 // arguments gives names to the numbers in a program's first two arguments.

@@ -93,7 +93,7 @@ func (o operands) sum(factors []*graph.Node) *graph.Node {
 // nearSwap takes over what the source has where it is close to the base: an
 // entry moves by its difference, but by no more than about t.
 func nearSwap(o operands) *graph.Node {
-	size := graph.MaxScalar(graph.Abs(wide(o.parts()[0])), 1e-6)
+	size := graph.MaxScalar(graph.Abs(o.exact()[0]), 1e-6)
 	share := graph.ClipScalar(graph.Div(o.parameter("t"), size), 0, 1)
 	return o.sum([]*graph.Node{share})
 }

@@ -78,10 +78,10 @@ func rankLimits(ranks *graph.Node, dims []int, low, high *graph.Node) *graph.Nod
 	return graph.ConvertDType(graph.Add(wide(low), risen), dtypes.Uint32)
 }
 
-// inverse is one over the probability that a limit stands for, as float32.
+// inverse is one over the probability that a limit stands for: float64.
 func inverse(limit *graph.Node) *graph.Node {
 	chances := graph.OnePlus(graph.ConvertDType(limit, dtypes.Float64))
-	return graph.ConvertDType(graph.Div(graph.Scalar(limit.Graph(), dtypes.Float64, float64(1<<32)), chances), dtypes.Float32)
+	return graph.Div(graph.Scalar(limit.Graph(), dtypes.Float64, float64(1<<32)), chances)
 }
 
 // mix is the bijection, on uint32 nodes of any shape.

@@ -109,7 +109,11 @@ func (x *Executor) passUnit(ctx context.Context, j partJob, u unit, floats []flo
 
 // result is the tensor that a merged one is written to.
 func (x *Executor) result(j partJob, t int) (*tensors.Tensor, error) {
-	return x.dev.NewHostTensor(j.sources[0].tensors[t].Shape())
+	shape := j.sources[0].tensors[t].Shape()
+	if old, ok := x.spare.take(shape); ok {
+		return old, nil
+	}
+	return x.dev.NewHostTensor(shape)
 }
 
 // numbers are those of floats that belong to tensor t.

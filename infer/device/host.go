@@ -40,9 +40,12 @@ func (d *Device) HostMemory(t *tensors.Tensor) (at unsafe.Pointer, err error) {
 // multiple of 64 bytes; at first it holds zeros. A graph can't take its place.
 func (d *Device) NewHostTensor(shape shapes.Shape) (out *tensors.Tensor, err error) {
 	err = Try("make a tensor", func() error {
-		buffer, _, err := d.backend.NewSharedBuffer(0, shape)
+		buffer, flat, err := d.backend.NewSharedBuffer(0, shape)
 		if err != nil {
 			return err
+		}
+		if data := dtypes.UnsafeByteSliceFromAny(flat); len(data) >= largeTensor {
+			expect(data) // so that UseLargePages has nothing to copy
 		}
 		out, err = tensors.FromBuffer(buffer)
 		return err

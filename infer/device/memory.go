@@ -14,7 +14,8 @@ type Memory struct {
 	room    *sync.Cond // tells that used or leaving has become less
 	total   int64
 	used    int64
-	leaving int // those that are being freed and are still counted in used
+	leaving int   // those that are being freed and are still counted in used
+	kept    int64 // bytes that nobody uses, kept to be used again
 	reclaim []func() bool
 }
 
@@ -45,11 +46,11 @@ func (m *Memory) Reserve(bytes int64) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for m.used+bytes > m.total {
+	for m.used+m.kept+bytes > m.total {
 		if m.makeRoom() {
 			continue
 		}
-		if m.used+bytes <= m.total {
+		if m.used+m.kept+bytes <= m.total {
 			break
 		}
 		if m.leaving == 0 {
@@ -92,6 +93,16 @@ func (m *Memory) Leave() func(bytes int64) {
 		m.used -= bytes
 		m.room.Broadcast()
 	}
+}
+
+// Keep counts bytes beside those in use: of memory that is not given back, so that
+// it can be used again soon. Who keeps some gives it up under pressure (see
+// [Memory.OnPressure]), or takes it back into use, with the same number below zero.
+func (m *Memory) Keep(bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kept += bytes
+	m.room.Broadcast()
 }
 
 // Usage gives the budget, and how much of it is taken.

@@ -16,7 +16,7 @@
 
 #include <immintrin.h>
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi")))
 #define INLINE AVX512 static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 16")
 #define EACH_HALF UNROLLED for (int h = 0; h < HALVES; h++)
@@ -322,11 +322,25 @@ AVX512 void onepass_count_classes(const struct onepass_sizes *s, size_t first, s
     }
 }
 
+INLINE __mmask16 of_class(__m512i bits, uint32_t class) {
+    return _mm512_cmpeq_epu32_mask(_mm512_srli_epi32(bits, ONEPASS_CLASS_SHIFT), _mm512_set1_epi32((int)class));
+}
+
+AVX512 size_t onepass_find_class(const struct onepass_sizes *s, size_t first, size_t end, uint32_t class) {
+    for (size_t at = first; at < end; at += LANES) {
+        __mmask16 there;
+        __m512i bits = sizes(s, at, end, &there);
+        unsigned found = there & of_class(bits, class);
+        if (found) return at + __builtin_ctz(found);
+    }
+    return end;
+}
+
 AVX512 void onepass_count_members(const struct onepass_sizes *s, size_t first, size_t end, uint32_t class, uint32_t *counts) {
     for (size_t at = first; at < end; at += LANES) {
         __mmask16 there;
         __m512i bits = sizes(s, at, end, &there);
-        there &= _mm512_cmpeq_epu32_mask(_mm512_srli_epi32(bits, ONEPASS_CLASS_SHIFT), _mm512_set1_epi32((int)class));
+        there &= of_class(bits, class);
         uint32_t members[LANES];
         _mm512_storeu_si512(members, _mm512_maskz_compress_epi32(there, bits));
         for (int i = 0, n = __builtin_popcount(there); i < n; i++) counts[members[i] % ONEPASS_MEMBERS]++;
@@ -372,6 +386,11 @@ uint32_t onepass_bits(const struct onepass_sizes *s, size_t at) {
 
 void onepass_count_classes(const struct onepass_sizes *s, size_t first, size_t end, uint32_t *counts) {
     (void)s, (void)first, (void)end, (void)counts;
+}
+
+size_t onepass_find_class(const struct onepass_sizes *s, size_t first, size_t end, uint32_t class) {
+    (void)s, (void)first, (void)class;
+    return end;
 }
 
 void onepass_count_members(const struct onepass_sizes *s, size_t first, size_t end, uint32_t class, uint32_t *counts) {

@@ -86,6 +86,10 @@ uint32_t onepass_bits(const struct onepass_sizes *s, size_t at);
 // of which the sums are wanted: uint32_t counts[4][ONEPASS_CLASSES].
 void onepass_count_classes(const struct onepass_sizes *s, size_t first, size_t end, uint32_t *counts);
 
+// onepass_find_class gives the position of the first entry of a class; `end` if there
+// is none.
+size_t onepass_find_class(const struct onepass_sizes *s, size_t first, size_t end, uint32_t class);
+
 // onepass_count_members counts the entries of one class by their lower bits: uint32_t
 // counts[ONEPASS_MEMBERS].
 void onepass_count_members(const struct onepass_sizes *s, size_t first, size_t end, uint32_t class, uint32_t *counts);

@@ -113,36 +113,17 @@ func (r *Ranking) find(ctx context.Context, s Sizes, rank int) (uint32, error) {
 	for ; rank >= int(r.classes[i].entries); i++ {
 		rank -= int(r.classes[i].entries)
 	}
-	upper := r.classes[i].upper
-	members := make([][]uint32, threads())
-	c := s.c()
-	err := inPieces(ctx, []int{s.Entries}, func(thread, _, from, to int) {
-		if members[thread] == nil {
-			members[thread] = make([]uint32, C.ONEPASS_MEMBERS)
+	c, of := s.c(), r.classes[i]
+	// Between numbers of bfloat16 that are close there are few differences, and a
+	// class has one member: that of the first entry is all that has to be counted.
+	any := C.onepass_find_class(&c, 0, C.size_t(s.Entries), C.uint32_t(of.upper))
+	bits := s.bits(uint32(any))
+	equal, total, err := s.countEqual(ctx, bits)
+	if err == nil && total != int(of.entries) {
+		if bits, rank, err = s.member(ctx, of.upper, rank); err == nil {
+			equal, _, err = s.countEqual(ctx, bits)
 		}
-		C.onepass_count_members(&c, C.size_t(from), C.size_t(to), C.uint32_t(upper), (*C.uint32_t)(&members[thread][0]))
-	})
-	if err != nil {
-		return 0, err
 	}
-	lower := C.ONEPASS_MEMBERS - 1
-	for ; ; lower-- {
-		n := 0
-		for _, counts := range members {
-			if counts != nil {
-				n += int(counts[lower])
-			}
-		}
-		if rank < n {
-			break
-		}
-		rank -= n
-	}
-	bits := C.uint32_t(upper<<C.ONEPASS_CLASS_SHIFT | uint32(lower))
-	equal := make([]int, (s.Entries+piece-1)/piece)
-	err = inPieces(ctx, []int{s.Entries}, func(_, _, from, to int) {
-		equal[from/piece] = int(C.onepass_count_equal(&c, C.size_t(from), C.size_t(to), bits))
-	})
 	if err != nil {
 		return 0, err
 	}
@@ -151,5 +132,46 @@ func (r *Ranking) find(ctx context.Context, s Sizes, rank int) (uint32, error) {
 		rank -= equal[at]
 	}
 	from, to := at*piece, min((at+1)*piece, s.Entries)
-	return uint32(C.onepass_find_equal(&c, C.size_t(from), C.size_t(to), bits, C.size_t(rank))), nil
+	return uint32(C.onepass_find_equal(&c, C.size_t(from), C.size_t(to), C.uint32_t(bits), C.size_t(rank))), nil
+}
+
+// countEqual counts the entries whose size has these bits, in each piece and in all.
+func (s Sizes) countEqual(ctx context.Context, bits uint32) (pieces []int, total int, err error) {
+	c := s.c()
+	pieces = make([]int, (s.Entries+piece-1)/piece)
+	err = inPieces(ctx, []int{s.Entries}, func(_, _, from, to int) {
+		pieces[from/piece] = int(C.onepass_count_equal(&c, C.size_t(from), C.size_t(to), C.uint32_t(bits)))
+	})
+	for _, n := range pieces {
+		total += n
+	}
+	return pieces, total, err
+}
+
+// member finds the bits of the size that comes after `rank` others of its class, and
+// how many of those have the same.
+func (s Sizes) member(ctx context.Context, upper uint32, rank int) (bits uint32, before int, err error) {
+	c := s.c()
+	counts := make([][]uint32, threads())
+	err = inPieces(ctx, []int{s.Entries}, func(thread, _, from, to int) {
+		if counts[thread] == nil {
+			counts[thread] = make([]uint32, C.ONEPASS_MEMBERS)
+		}
+		C.onepass_count_members(&c, C.size_t(from), C.size_t(to), C.uint32_t(upper), (*C.uint32_t)(&counts[thread][0]))
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	for lower := C.ONEPASS_MEMBERS - 1; ; lower-- {
+		n := 0
+		for _, of := range counts {
+			if of != nil {
+				n += int(of[lower])
+			}
+		}
+		if rank < n {
+			return upper<<C.ONEPASS_CLASS_SHIFT | uint32(lower), rank, nil
+		}
+		rank -= n
+	}
 }

@@ -105,6 +105,15 @@ def machine():
     return f"{len(models)} × {models[0]} ({', '.join(kinds)}), {total:.0f} GiB"
 
 
+def put(path, markers, lines):
+    """Puts lines between two markers of a file."""
+    text = path.read_text()
+    begin, end = (text.find(m) for m in markers)
+    if not 0 <= begin < end:
+        raise SystemExit(f"{path} lacks the lines {' … '.join(markers)}")
+    path.write_text(text[:begin] + "\n".join([markers[0], *lines, ""]) + text[end:])
+
+
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("results", type=pathlib.Path)
@@ -137,11 +146,7 @@ def main():
         lines += ["", f"mergeway compiled {mergeway['late_compiles']} programs while it was measured."]
     print("\n".join(lines))
     if a.write:
-        text = a.write.read_text()
-        begin, end = (text.find(m) for m in MARKERS)
-        if not 0 <= begin < end:
-            raise SystemExit(f"{a.write} lacks the lines {' … '.join(MARKERS)}")
-        a.write.write_text(text[:begin] + "\n".join([MARKERS[0], *lines, ""]) + text[end:])
+        put(a.write, MARKERS, lines)
 
 
 if __name__ == "__main__":
