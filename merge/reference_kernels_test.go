@@ -99,10 +99,10 @@ func kernelByHand(r Recipe, p place, shape []int, base []float32, sources [][]fl
 // vectorByHand merges one vector; columns is the length of a row.
 func vectorByHand(r Recipe, p place, columns int, base vector, x []vector) vector {
 	n := len(x)
-	number := func(name string) float64 { // as the device sees it
+	number := func(name string) float64 {
 		for _, q := range methods[r.Method].shared {
 			if q.name == name {
-				return float64(float32(r.Parameters[name].at(p, q.fallback)))
+				return r.Parameters[name].at(p, q.fallback)
 			}
 		}
 		panic(name)
@@ -256,7 +256,9 @@ func entriesByHand(r Recipe, number func(string) float64, base vector, tau []vec
 	energy, alone, shared := make(vector, n), make(vector, n), make(vector, n)
 	keep := make([]bool, len(base))
 	counts := make(vector, len(base))
-	changed := func(i, e int) bool { return math.Abs(float64(float32(tau[i][e]))) > number("epsilon") }
+	changed := func(i, e int) bool {
+		return math.Abs(float64(float32(tau[i][e]))) > float64(float32(number("epsilon")))
+	}
 	switch r.Method {
 	case SCE:
 		keep = variedByHand(tau, number("select_topk"))
