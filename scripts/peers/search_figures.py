@@ -58,6 +58,18 @@ def running(command, log):
             process.kill()
 
 
+def latencies(url, n=60):
+    """Seconds that a user waits for an answer, asking one question after another."""
+    out = []
+    for i in range(n):
+        body = {"model": "ja-general", "temperature": 0, "max_tokens": 48,
+                "messages": [{"role": "user", "content": f"太郎さんはりんごを{10 + i}個持っています。{20 + i}個もらいました。全部で何個ですか。"}]}
+        began = time.monotonic()
+        call(url + "/v1/chat/completions", body)
+        out.append(time.monotonic() - began)
+    return out
+
+
 def pinned(core, command):
     return command if core is None else ["taskset", "-c", str(core), *command]
 
@@ -88,6 +100,14 @@ def search(a, out, name, workers, cores):
         # A first search compiles; what it finds is nothing to us.
         first = call(url + "/v1/searches", {**SPEC, "name": "warm-up", "trials": 12, "seed": 1})
         wait("warming up", lambda: call(f"{url}/v1/searches/{first['id']}")["state"] == "done")
+        users = {}
+        if not workers:
+            latencies(url, 5)
+            users["alone"] = latencies(url)
+            beside = call(url + "/v1/searches", {**SPEC, "name": "beside", "trials": 5000, "seed": 2})
+            wait("a trial", lambda: call(f"{url}/v1/searches/{beside['id']}")["progress"]["trials"] > 0)
+            users["beside"] = latencies(url)
+            call(f"{url}/v1/searches/{beside['id']}/cancel", {})
         s = call(url + "/v1/searches", {**SPEC, "name": name, "trials": a.trials})
         at = f"{url}/v1/searches/{s['id']}"
         wait("the search", lambda: call(at)["state"] not in ("queued", "running"), 1800)
@@ -99,7 +119,7 @@ def search(a, out, name, workers, cores):
             recipes.mkdir()
             for t in trials[:RECIPES]:
                 (recipes / f"{t['number']}.yaml").write_text(call(f"{at}/trials/{t['number']}/recipe?format=yaml"))
-        return {"trials": trials}
+        return {"trials": trials, "users": users}
 
 
 def main():

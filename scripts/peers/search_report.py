@@ -27,6 +27,8 @@ def main():
     p.add_argument("--write", type=pathlib.Path)
     a = p.parse_args()
 
+    users = json.loads((a.results / "alone.json").read_text())["users"]
+    waits = {k: statistics.median(v) for k, v in users.items()}
     runs = {name: json.loads((a.results / f"{name}.json").read_text())["trials"] for name in ("alone", "one", "two")}
     alone = runs["alone"]
     merge = statistics.median(t["merge_seconds"] for t in alone)
@@ -44,6 +46,7 @@ def main():
         f"| trials a minute, gateway alone on both cores | {rates['alone']:.1f} |",
         f"| trials a minute, one worker on one core | {rates['one']:.1f} |",
         f"| trials a minute, two workers on a core each | {rates['two']:.1f}: **{rates['two'] / rates['one']:.2f}** times one |",
+        f"| a user's answer, median: alone, and beside a search | {1000 * waits['alone']:.0f} ms, {1000 * waits['beside']:.0f} ms: **{waits['beside'] / waits['alone']:.2f}** times |",
         f"| the same trials with the same verdicts, three ways | {'yes' if same else 'NO'} |",
     ]
     evolve = a.results / "evolve.json"
