@@ -115,7 +115,7 @@ func (g *Gateway) cloneSearch(c *gin.Context) error {
 // promoteTrial serves what a search found under an alias.
 //
 //	@Summary		Promote a search's winner, or one of its trials
-//	@Description	Stores the recipe, makes the model, and points the alias at it in one step while requests run; the alias keeps its history, and can be rolled back. A running search can be promoted from as well: name the trial. With "if_target" or If-Match the alias is moved only if it still is what the caller thinks.
+//	@Description	Stores the recipe, makes the model, and points the alias at it in one step while requests run; the alias keeps its history, and can be rolled back. A running search can be promoted from as well: name the trial, or an objective to serve the trial that is best at it; so each specialist of a swarm gets a name of its own. With "if_target" or If-Match the alias is moved only if it still is what the caller thinks.
 //	@Tags			searches
 //	@Security		BearerAuth
 //	@Accept			json
@@ -143,7 +143,7 @@ func (g *Gateway) promoteTrial(c *gin.Context) error {
 		return err
 	}
 	ctx := c.Request.Context()
-	name, recipe, err := g.promoted(ctx, c.Param("id"), body.Trial)
+	name, recipe, err := g.promoted(ctx, c.Param("id"), body)
 	if err != nil {
 		return err
 	}
@@ -179,10 +179,25 @@ func aboutAlias(err error) error {
 }
 
 // promoted gives the recipe of a trial, or of the winner, and a name for it.
-func (g *Gateway) promoted(ctx context.Context, id string, trial *int) (name string, r merge.Recipe, err error) {
+func (g *Gateway) promoted(ctx context.Context, id string, body PromoteRequest) (name string, r merge.Recipe, err error) {
+	trial := body.Trial
 	s, err := g.searches.Get(ctx, id)
 	if err != nil {
 		return "", r, err
+	}
+	if body.Objective != "" {
+		if trial != nil {
+			return "", r, fault.Bad("objective", "send either trial or objective")
+		}
+		trials, err := g.searches.Trials(ctx, id)
+		if err != nil {
+			return "", r, err
+		}
+		best, err := s.Specialist(body.Objective, trials)
+		if err != nil {
+			return "", r, err
+		}
+		trial = &best.Number
 	}
 	if trial == nil {
 		if s.Winner == nil {

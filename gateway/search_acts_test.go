@@ -75,6 +75,13 @@ func TestATrialOrTheWinnerIsPromoted(t *testing.T) {
 	require.Equal(t, "better-trial-2", b.catalog.recipes[0].Name)
 	b.send("POST", path, `{"alias": "production", "trial": 2, "if_target": "base"}`).requireError(t, 409, "conflict", "if_target")
 
+	b.searches.search.Spec.Objectives = []search.Objective{{Name: "sums"}}
+	b.send("POST", path, `{"alias": "sums", "objective": "sums"}`).into(t, &alias)
+	require.Equal(t, "sums", alias.Name)
+	require.Equal(t, "better-trial-2", b.catalog.recipes[len(b.catalog.recipes)-1].Name, "the only one that was scored")
+	b.send("POST", path, `{"alias": "sums", "objective": "words"}`).requireError(t, 400, "invalid", "objective")
+	b.send("POST", path, `{"alias": "sums", "objective": "sums", "trial": 2}`).requireError(t, 400, "invalid", "objective")
+
 	b.searches.search.Winner = &search.Winner{Recipe: b.searches.trials[4].Recipe}
 	b.send("POST", path, `{"alias": "other"}`).into(t, &alias)
 	require.Equal(t, "other", alias.Name)

@@ -41,6 +41,8 @@ type PromoteRequest struct {
 	Alias string `json:"alias" binding:"required" example:"production"` // the name to serve it under
 	// Trial is the number of the trial to serve. Default: the winner.
 	Trial *int `json:"trial,omitempty" extensions:"x-nullable" minimum:"0" example:"12"`
+	// Objective serves the trial that is best at it, in place of a trial's number.
+	Objective string `json:"objective,omitempty" example:"ja-math"`
 	// IfTarget is where the alias has to stand for the move to be made; "" if it
 	// must not be there yet.
 	IfTarget *string `json:"if_target,omitempty" extensions:"x-nullable" example:"base"`
