@@ -133,8 +133,13 @@ func (c *Catalog) exportOptions(stored store.Recipe, r merge.Recipe, o ExportOpt
 			return merge.ExportOptions{}, err
 		}
 	}
+	template, err := merge.ChatTemplateText(r, c.folder)
+	if err != nil {
+		return merge.ExportOptions{}, within(err, "the chat template of %s", stored.ID)
+	}
 	return merge.ExportOptions{
-		Parent: origin.dir, Lender: lender.dir, Replace: o.Replace, Progress: o.Progress, Identity: stored.Digest, Note: o.Note,
+		ChatTemplate: template,
+		Parent:       origin.dir, Lender: lender.dir, Replace: o.Replace, Progress: o.Progress, Identity: stored.Digest, Note: o.Note,
 		Card: merge.Card{Digests: digests, Scores: o.Scores},
 	}, nil
 }

@@ -211,6 +211,10 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check 
 		}
 		tok, template = words.tokenizer, words.template
 	}
+	template, err := c.templateOf(r, template)
+	if err != nil {
+		return nil, 0, within(err, "the chat template of %s", name)
+	}
 	bytes, aligned := mergedBytes(r, parent.Weights.DType(), configs), alignedBytes(r, configs)
 	if err := c.residents.memory.Reserve(bytes + aligned); err != nil {
 		return nil, 0, within(err, "%s has no room", name)

@@ -40,6 +40,9 @@ func (c *Catalog) mergeParts(ctx context.Context, name string, r merge.Recipe, h
 		}
 		p.tokenizer, p.template = words.tokenizer, words.template
 	}
+	if p.template, err = c.templateOf(r, p.template); err != nil {
+		return nil, 0, p.held, within(err, "the chat template of %s", name)
+	}
 	parent := p.models[r.Parent()]
 	configs := map[string]checkpoint.Config{}
 	for name, m := range p.models {

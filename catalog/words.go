@@ -58,7 +58,11 @@ func (c *Catalog) readRecipeWords(r merge.Recipe, w *Words) error {
 		if err != nil {
 			return err
 		}
-		return s.readInto(w)
+		if err := s.readInto(w); err != nil {
+			return err
+		}
+		w.Template, err = c.templateOf(r, w.Template)
+		return err
 	}
 	words, err := c.mergedWords(r)
 	if err != nil {
@@ -69,8 +73,9 @@ func (c *Catalog) readRecipeWords(r merge.Recipe, w *Words) error {
 		return err
 	}
 	r.Vocabulary = words.vocabulary
-	w.Config, w.Tokenizer, w.Template = r.Config(configs), words.tokenizer, words.template
-	return nil
+	w.Config, w.Tokenizer = r.Config(configs), words.tokenizer
+	w.Template, err = c.templateOf(r, words.template)
+	return err
 }
 
 // readInto fills in a source's words.

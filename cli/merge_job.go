@@ -170,6 +170,10 @@ func (j *mergeJob) run(ctx context.Context) error {
 	if v := j.recipe.Vocabulary; v != nil {
 		options.Lender = j.folders[v.Lender].Dir()
 	}
+	var err error
+	if options.ChatTemplate, err = merge.ChatTemplateText(j.recipe, func(name string) (string, error) { return j.folders[name].Dir(), nil }); err != nil {
+		return err
+	}
 	if !options.NoCard {
 		digests, stop := j.digests(ctx)
 		defer stop()

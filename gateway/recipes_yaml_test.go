@@ -61,6 +61,8 @@ func TestABadRecipeInYAMLIsRefused(t *testing.T) {
 	}{
 		"a parameter":        {"application/yaml", misspelt, 400, "invalid", "models[0].parameters.wieght", "line 7"},
 		"a parameter inside": {"application/json", asYAML(t, "", misspelt), 400, "invalid", "yaml.models[0].parameters.wieght", "line 7"},
+		"no such template":   {"application/yaml", yamlRecipe + "chat_template: chatty\n", 400, "invalid", "chat_template", "one of alpaca, chatml"},
+		"a broken template":  {"application/json", `{"recipe": {"method": "linear", "sources": [{"model": "a", "weight": 1}], "chat_template": "{% for m in messages %}{{ m }}"}}`, 400, "invalid", "recipe.chat_template", "does not compile"},
 		"no YAML":            {"application/yaml", "a: [", 400, "invalid", "", "line 1"},
 		"an empty body":      {"application/yaml", " ", 400, "invalid", "", "empty"},
 		"a number inside":    {"application/json", `{"yaml": 5}`, 400, "invalid", "yaml", "not a string"},

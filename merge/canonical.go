@@ -163,6 +163,9 @@ func (r Recipe) canonicalObject() map[string]any {
 	if r.Tokenizer != nil {
 		object["tokenizer"] = r.Tokenizer
 	}
+	if r.ChatTemplate != "" {
+		object["chat_template"] = r.ChatTemplate
+	}
 	return object
 }
 

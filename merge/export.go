@@ -29,6 +29,9 @@ type ExportOptions struct {
 	// Lender is the folder of the model that lends the tokenizer, if not the parent;
 	// see [Vocabulary].
 	Lender string
+	// ChatTemplate is the text of the model's chat template, in place of the lender's;
+	// see [ChatTemplateText].
+	ChatTemplate string
 	// ShardBytes is the size beyond which weights are divided into files;
 	// checkpoint.DefaultShardBytes if 0.
 	ShardBytes int64

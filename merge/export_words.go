@@ -18,7 +18,7 @@ const tokenizerConfigFile = "tokenizer_config.json"
 // wordFiles are taken over as they are: what turns text into tokens.
 var wordFiles = []string{
 	tokenizer.File, tokenizerConfigFile, "special_tokens_map.json", "added_tokens.json",
-	"tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja",
+	"tokenizer.model", "vocab.json", "merges.txt", templateFile,
 }
 
 // staleFiles are those of them that say of an older kind of tokenizer what
@@ -64,6 +64,11 @@ func lentFiles(v *Vocabulary, o ExportOptions) (map[string][]byte, error) {
 	}
 	if v != nil && v.Changed {
 		if err := v.rewrite(words); err != nil {
+			return nil, err
+		}
+	}
+	if o.ChatTemplate != "" {
+		if err := replaceTemplate(words, o.ChatTemplate); err != nil {
 			return nil, err
 		}
 	}

@@ -231,6 +231,9 @@ func (r Recipe) validateInputs() error {
 		if r.Inputs[name].Tokenizer != nil {
 			return fault.Bad("inputs."+name+".tokenizer", "an input has the tokenizer of its parent: merge vocabularies in a recipe of sources alone")
 		}
+		if r.Inputs[name].ChatTemplate != "" {
+			return fault.Bad("inputs."+name+".chat_template", "nothing is written by the chat template of an input: give it to the recipe that uses it")
+		}
 		if r.Inputs[name].Method == Dataflow {
 			return fault.Bad("inputs."+name+".method", "%q makes no weights that another recipe could use", string(Dataflow))
 		}

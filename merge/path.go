@@ -94,7 +94,7 @@ func (r Recipe) validatePath() error {
 		{"sources", len(r.Sources) > 0}, {"parameters", len(r.Parameters) > 0}, {"normalize", r.Normalize},
 		{"lambda", r.Lambda != 0 && r.Lambda != 1}, {"rescale", r.Rescale != ""}, {"consensus", r.Consensus != ""},
 		{"seed", r.Seed != 0}, {"span", r.Span != ""}, {"groups", r.Groups != "" && r.Groups != WholeModel},
-		{"dtype", r.DType != ""}, {"tokenizer", r.Tokenizer != nil},
+		{"dtype", r.DType != ""}, {"tokenizer", r.Tokenizer != nil}, {"chat_template", r.ChatTemplate != ""},
 	} {
 		if f.given {
 			return fault.Bad(f.field, "%q merges no weights, and takes no %s: its blocks are used as they are", string(Dataflow), f.field)

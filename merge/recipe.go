@@ -55,6 +55,11 @@ type Recipe struct {
 	// the rows in which all models have them.
 	Tokenizer *Tokenizer `json:"tokenizer,omitempty"`
 
+	// ChatTemplate says which chat template the merged model has: that of most of its
+	// models ("auto"), a common one by its name, such as "chatml", or this text. None:
+	// that of its parent.
+	ChatTemplate string `json:"chat_template,omitempty"`
+
 	// Vocabulary is what the Tokenizer makes of the models' vocabularies, as
 	// [NewVocabulary] works it out; the executor needs it if there is a Tokenizer. It
 	// is no part of the canonical form.

@@ -53,7 +53,8 @@ func (s Slice) uses(c choices, base string, source Source) bool {
 // none. The recipe has its defaults.
 func (r Recipe) alone(i int) (Recipe, *Source) {
 	s, c := r.Slices[i], methods[r.Method]
-	r.Slices, r.Sources, r.Tokenizer = nil, nil, nil // which is the whole model's
+	r.Slices, r.Sources = nil, nil
+	r.Tokenizer, r.ChatTemplate = nil, "" // which are the whole model's
 	r.Base = cmp.Or(s.Base, r.Base)
 	for name, p := range s.Parameters {
 		r.Parameters = r.Parameters.with(name, p)
@@ -172,6 +173,7 @@ func (r Recipe) normalSlices() Recipe {
 		}
 	}
 	last.Base, last.Sources, last.Parameters, last.Slices, last.Tokenizer = r.Base, nil, nil, all, r.Tokenizer
+	last.ChatTemplate = r.ChatTemplate
 	return last
 }
 

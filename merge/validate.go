@@ -82,6 +82,9 @@ func (r Recipe) validate() error {
 	if err := r.Tokenizer.validate(r.Models()); err != nil {
 		return err
 	}
+	if err := r.validateChatTemplate(); err != nil {
+		return err
+	}
 	if len(r.Slices) > 0 {
 		return r.validateSlices(c)
 	}

@@ -2,7 +2,6 @@ package merge
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/mergeway/mergeway/fault"
@@ -18,18 +17,12 @@ type Document struct {
 // The keys of a recipe in mergekit's YAML.
 var yamlKeys = []string{
 	"name", "merge_method", "base_model", "models", "slices", "modules", "parameters", "dtype", "out_dtype", "tokenizer_source",
-	"tokenizer", extensionKey,
+	"tokenizer", "chat_template", extensionKey,
 }
 
 // extensionKey is the map that holds what mergekit has no words for. mergekit
 // passes over keys that it doesn't know.
 const extensionKey = "mergeway"
-
-// unsupportedYAML are mergekit's keys that have a meaning which a [Recipe] can't
-// hold, and what to do about it.
-var unsupportedYAML = map[string]string{
-	"chat_template": "the merged model has the chat template of its base: leave it out",
-}
 
 // ParseYAML reads a recipe as mergekit writes it: models or slices, parameters
 // as one number, as a gradient over the layers, or as a list of filters, and
@@ -65,12 +58,6 @@ type yamlReader struct {
 }
 
 func (d *yamlReader) read() error {
-	for _, key := range d.top.keys {
-		if why, ok := unsupportedYAML[key]; ok && d.top.get(key) != nil {
-			return d.top.fields[key].wrong("%s", why)
-		}
-	}
-	d.top.keys = slices.DeleteFunc(d.top.keys, func(key string) bool { return unsupportedYAML[key] != "" }) // null, then
 	if err := d.top.known(yamlKeys...); err != nil {
 		return err
 	}
@@ -91,6 +78,7 @@ func (d *yamlReader) read() error {
 	if err := errors.Join(
 		d.readText("name", "name", &d.doc.Name),
 		d.readText("base_model", "base_model", &r.Base),
+		d.readText("chat_template", "chat_template", &r.ChatTemplate),
 		d.readDType(),
 	); err != nil {
 		return first(err)

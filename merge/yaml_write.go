@@ -61,6 +61,9 @@ func (w *yamlWriter) document(r Recipe, name string) error {
 	w.line(0, "dtype: float32")
 	w.line(0, "out_dtype: %s", r.DType)
 	w.tokenizer(r.Tokenizer)
+	if r.ChatTemplate != "" {
+		w.line(0, "chat_template: %s", yamlText(r.ChatTemplate))
+	}
 	w.extension(r)
 	return nil
 }

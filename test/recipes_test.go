@@ -133,3 +133,25 @@ parameters: {t: 0.5}
 	}
 	require.Equal(t, map[string]bool{"shape": true, "vocabulary": true, "architecture": true}, kinds, "%v", refusal)
 }
+
+func TestAChatTemplateThatARecipeBrings(t *testing.T) {
+	s := start(t, options{})
+	recipe := func(template string) object {
+		return object{"method": "linear", "chat_template": template, "sources": []object{{"model": "ja-general", "weight": 1}, {"model": "en-math-a", "weight": 1}}}
+	}
+	for template, want := range map[string]string{
+		"{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }}{% endfor %}": "<user> 3+4",
+		"chatml": "<|im_start|>user\n3+4<|im_end|>\n<|im_start|>assistant\n",
+		"auto":   s.call("POST", "/apply-template", object{"model": "ja-general", "messages": []object{{"role": "user", "content": "3+4"}}}).text("prompt"),
+	} {
+		id := s.call("POST", "/v1/recipes", recipe(template)).text("id")
+		conversation := object{"model": id, "messages": []object{{"role": "user", "content": "3+4"}}}
+		written := s.call("POST", "/apply-template", conversation)
+		require.Equal(t, want, written.text("prompt"))
+		conversation["max_tokens"] = 1
+		require.Equal(t, written["count"], s.call("POST", "/v1/chat/completions", conversation).object("usage")["prompt_tokens"])
+		delete(conversation, "max_tokens")
+		require.Equal(t, want, s.call("POST", "/apply-template", conversation).text("prompt"), "the model that is there has the same")
+	}
+	require.Equal(t, "chat_template", s.refusal(400, "POST", "/v1/recipes", recipe("{% for m in messages %}{{ m }}")).text("param"))
+}

@@ -41,8 +41,10 @@ func compile(source string) (_ *exec.Template, err error) {
 	}
 	structures := exec.NewControlStructureSet(map[string]parser.ControlStructureParser{"generation": parseGeneration})
 	structures.Update(builtins.ControlStructures)
-	if err := structures.Replace("macro", parseMacro); err != nil {
-		return nil, err
+	for name, parse := range map[string]parser.ControlStructureParser{"macro": parseMacro, "for": parseFor} {
+		if err := structures.Replace(name, parse); err != nil {
+			return nil, err
+		}
 	}
 	methods := builtins.Methods
 	methods.Str, methods.Dict = stringMethods(), dictMethods()
@@ -82,6 +84,7 @@ func execute(t *exec.Template, out io.Writer, values map[string]any) (err error)
 	values["dict"] = newDict
 	values[chooseName] = choose
 	values[macroCallsName] = &macroCalls{}
+	values[loopTurnsName] = &loopTurns{}
 	err = t.Execute(out, exec.NewContext(values))
 	switch {
 	case raised != nil:

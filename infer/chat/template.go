@@ -32,35 +32,50 @@ type Template struct {
 // tools, if there is one. A model without any gives a template that refuses to be
 // used, with that reason.
 func Load(dir string, tok *tokenizer.Tokenizer) (*Template, error) {
+	found, err := readSources(dir)
+	if err != nil {
+		return nil, err
+	}
+	return newTemplate(found, tok)
+}
+
+// ReadSource gives the text of the template that Load would compile; "" if the
+// model has none.
+func ReadSource(dir string) (string, error) {
+	found, err := readSources(dir)
+	return found.main, err
+}
+
+func readSources(dir string) (sources, error) {
 	var config struct {
 		ChatTemplate json.RawMessage `json:"chat_template"`
 	}
 	data, err := checkpoint.ReadSmall(dir, "tokenizer_config.json", maxConfigBytes)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return sources{}, err
 	}
 	if err == nil {
 		if err := json.Unmarshal(data, &config); err != nil {
-			return nil, fault.Wrap(err, fault.Damaged, "tokenizer_config.json does not parse")
+			return sources{}, fault.Wrap(err, fault.Damaged, "tokenizer_config.json does not parse")
 		}
 	}
-	sources, err := templateSources(config.ChatTemplate)
+	found, err := templateSources(config.ChatTemplate)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	for _, file := range []struct {
 		folder, name string
 		to           *string
-	}{{dir, "chat_template.jinja", &sources.main}, {filepath.Join(dir, "additional_chat_templates"), "tool_use.jinja", &sources.toolUse}} {
+	}{{dir, "chat_template.jinja", &found.main}, {filepath.Join(dir, "additional_chat_templates"), "tool_use.jinja", &found.toolUse}} {
 		data, err := checkpoint.ReadSmall(file.folder, file.name, maxTemplateBytes)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			return found, err
 		}
 		if err == nil {
 			*file.to = string(data)
 		}
 	}
-	return newTemplate(sources, tok)
+	return found, nil
 }
 
 // sources are the texts of a model's templates.
@@ -100,6 +115,9 @@ func templateSources(raw json.RawMessage) (sources, error) {
 func New(source string, tok *tokenizer.Tokenizer) (*Template, error) {
 	return newTemplate(sources{main: source}, tok)
 }
+
+// With is a template of another text for the same tokenizer.
+func (t *Template) With(source string) (*Template, error) { return New(source, t.tokenizer) }
 
 func newTemplate(from sources, tok *tokenizer.Tokenizer) (*Template, error) {
 	var bos, eos string
