@@ -56,7 +56,8 @@ func CheckFit(r Recipe, configs map[string]checkpoint.Config) error {
 // What shapes the weights or gives them their meaning has to be the same in all
 // models. What only says how a model is used (its longest context, its sliding
 // window, the epsilon of its norms, the dtype of its file) need not be: the
-// merged model has it from its parent.
+// merged model has it from its parent. The blocks of a path are used as they are,
+// so that there windows, epsilons and dtypes count as well.
 func Fit(r Recipe, leaves map[string]Described) error {
 	if err := r.Validate(); err != nil {
 		return err

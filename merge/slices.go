@@ -3,6 +3,7 @@ package merge
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -135,8 +136,8 @@ func (r Recipe) validateSlice(i int, c choices, at string) error {
 // place says of an error about a slice as a recipe of its own where in the
 // recipe the field is.
 func (s Slice) place(c choices, base, at string, err error) error {
-	f, ok := err.(*fault.Error)
-	if !ok || !strings.HasPrefix(f.Param, "sources") && !strings.HasPrefix(f.Param, "parameters") {
+	var f *fault.Error
+	if !errors.As(err, &f) || !strings.HasPrefix(f.Param, "sources") && !strings.HasPrefix(f.Param, "parameters") {
 		return err
 	}
 	moved := *f
