@@ -39,7 +39,9 @@ func (r Recipe) settled() Recipe {
 	if r.Consensus == ConsensusSum {
 		r.Consensus = ""
 	}
+	lambda := r.Parameters[lambdaName]
 	r.Parameters = r.Parameters.normal(c.shared)
+	r.settleLambda(lambda)
 	single := r.Parameters.single()
 	sources := make([]Source, len(r.Sources))
 	all := 1.0

@@ -261,13 +261,14 @@ func (j partJob) floatArguments(u unit) []float64 {
 				divisor = sum
 			}
 		}
+		lambda := j.recipe.lambdaAt(j.places[t])
 		var factors, votes, weights []float64
 		for i, s := range j.recipe.Sources {
 			weight, scale := s.Weight.at(j.input(t, i), 0), 1.0
 			if j.program.rescale == "" && j.recipe.Rescale == RescaleDensity {
 				scale = 1 / s.Density.at(j.input(t, i), 1)
 			}
-			factors = append(factors, j.recipe.Lambda*weight*scale/divisor)
+			factors = append(factors, lambda*weight*scale/divisor)
 			votes = append(votes, weight*scale)
 			weights = append(weights, weight)
 		}

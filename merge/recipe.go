@@ -34,7 +34,8 @@ type Recipe struct {
 	// sum of those that had a say in the entry.
 	Normalize bool `json:"normalize"`
 	// Lambda scales the merged difference before it is added to the base.
-	// It is never zero: that would be the base, whatever the sources.
+	// It is never zero: that would be the base, whatever the sources. A parameter of
+	// this name says it for each tensor, and leaves the others to this.
 	Lambda float64 `json:"lambda"`
 	// Rescale says how to make up for dropped entries: "density", "l1", "l2", "none".
 	Rescale string `json:"rescale,omitempty"`

@@ -85,6 +85,9 @@ func (r Recipe) validate() error {
 	if err := r.validateChatTemplate(); err != nil {
 		return err
 	}
+	if err := r.validateLambda(); err != nil {
+		return err
+	}
 	if len(r.Slices) > 0 {
 		return r.validateSlices(c)
 	}
@@ -172,7 +175,7 @@ func (r Recipe) validateSources(c choices) error {
 			return err
 		}
 	}
-	return r.Parameters.validate("parameters", c.shared, r.Method, &count)
+	return r.Parameters.validate("parameters", c.wholeMerge(), r.Method, &count)
 }
 
 // fewestToMost is a number of sources, for messages.

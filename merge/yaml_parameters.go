@@ -86,9 +86,7 @@ func (d *yamlReader) readShared() error {
 				r.Rescale = RescaleL1
 			}
 		case "lambda":
-			if r.Lambda, err = n.number(); err == nil && r.Lambda == 0 {
-				err = n.wrong("lambda 0 would be the base model, whatever the sources")
-			}
+			err = d.readLambda(n)
 		case "nuslerp_flatten":
 			flatten, err = n.truth()
 		case "nuslerp_row_wise":
@@ -114,6 +112,22 @@ func (d *yamlReader) readShared() error {
 		}
 	}
 	return nil
+}
+
+// readLambda reads what scales the merged difference: a number or, where there are
+// no slices, a gradient or filters as well.
+func (d *yamlReader) readLambda(n *yamlNode) (err error) {
+	r := &d.doc.Recipe
+	if !n.isMap && !n.isList || len(r.Slices) > 0 {
+		if r.Lambda, err = n.number(); err == nil && r.Lambda == 0 {
+			err = n.wrong("lambda 0 would be the base model, whatever the sources")
+		}
+		return err
+	}
+	setting, place, err := d.resolve(lambdaName, nil)
+	d.places["parameters."+lambdaName] = place
+	r.Parameters = r.Parameters.with(lambdaName, foldGroups(setting, r.Groups))
+	return err
 }
 
 // sameInAll gives a parameter that all slices have in common; nil if it isn't set,

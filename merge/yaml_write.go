@@ -113,7 +113,10 @@ func (w *yamlWriter) shared(r Recipe, c choices) error {
 		switch p {
 		case "normalize", "normalize_weights":
 			w.line(1, "%s: %t", p, r.Normalize)
-		case "lambda":
+		case lambdaName:
+			if !r.Parameters[lambdaName].IsZero() {
+				break // follows
+			}
 			w.line(1, "lambda: %s", yamlNumber(r.Lambda))
 		case "rescale":
 			w.line(1, "rescale: %t", r.Rescale != RescaleNone)

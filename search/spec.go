@@ -266,6 +266,9 @@ func (s Spec) Validate() error {
 		if err := s.Start.Validate(); err != nil {
 			return within("start", err)
 		}
+		if !s.Start.Parameters[merge.TunableLambda].IsZero() {
+			return fault.Bad("start.parameters.lambda", "candidates have one lambda: give the start a number")
+		}
 		if s.Start.ChatTemplate != "" {
 			return fault.Bad("start.chat_template", "candidates have the chat template of their base: give the winner another in a recipe of its own")
 		}
