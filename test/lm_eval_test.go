@@ -150,9 +150,9 @@ func checkScores(t *testing.T, run harnessRun, task string, want []ended) {
 	require.InDelta(t, float64(greedy)/float64(len(want)), run.results.object(task).number("acc,none"), 1e-9)
 }
 
-// row is a line of mergeway eval's table: the model, correct, its error, the
-// problems, the numbers that were right.
-var row = regexp.MustCompile(`(?m)^` + scored + ` +\S+ +\S+ +(\d+) +(\S+)`)
+// row is a line of mergeway eval's table: the model, correct, its error and
+// interval, the problems, the numbers that were right.
+var row = regexp.MustCompile(`(?m)^` + scored + ` +\S+ +\S+ +\S+ +(\d+) +(\S+)`)
 
 // evaluated is the share of problems that mergeway eval counts as right.
 func evaluated(t *testing.T, models string) float64 {
