@@ -24,13 +24,13 @@ DENSITY = 0.5
 LEAST_SHARE, LEAST_DISK = 50, 3
 
 
-def recipe(method):
-    """The same file for both. mergekit takes the names for folders below where it runs."""
+def recipe(method, folder=""):
+    """The same for both, but that mergekit wants to know where the models are."""
     sparse = method != "task_arithmetic"
-    lines = [f"merge_method: {method}", 'base_model: "0"', "models:"]
+    lines = [f"merge_method: {method}", f'base_model: "{folder}0"', "models:"]
     for i, weight in enumerate(WEIGHTS):
         density = f", density: {DENSITY}" if sparse else ""
-        lines.append(f'  - {{model: "{i + 1}", parameters: {{weight: {weight}{density}}}}}')
+        lines.append(f'  - {{model: "{folder}{i + 1}", parameters: {{weight: {weight}{density}}}}}')
     return "\n".join(lines + ["dtype: bfloat16", ""])
 
 
@@ -65,14 +65,15 @@ def measure(a):
         "OMP_NUM_THREADS": str(a.threads), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     for number in range(a.rounds):
         for method, figures in methods.items():
-            path = folder / f"{method}.yaml"
+            path, theirs = folder / f"{method}.yaml", folder / f"{method}.mergekit.yaml"
             path.write_text(recipe(method))
+            theirs.write_text(recipe(method, f"{a.models}/"))
             print(f"    round {number + 1} of {a.rounds}: {method}", flush=True)
             for name, command in {
-                "mergekit": [a.mergekit, path, folder / "out"],
+                "mergekit": [a.mergekit, theirs, folder / "out"],
                 "disk": [a.mergeway, "merge", path, "--models", a.models, "-o", folder / "out"],
             }.items():
-                figures[name].append(measured(command, folder / f"{method}.{name}.log", cwd=a.models, env=environment))
+                figures[name].append(measured(command, folder / f"{method}.{name}.log", env=environment))
                 shutil.rmtree(folder / "out")
             out = folder / f"{method}.json"
             measured([a.mergers, "-models", a.models, "-recipe", path, "-out", out], folder / f"{method}.resident.log")
