@@ -40,9 +40,17 @@ def evaluate(folder, prompts, answers, limit):
     return loaded - began, time.monotonic() - loaded, right
 
 
+def with_paths(value, models):
+    """The recipe with its models' names as paths: mergekit looks names up at Hugging Face."""
+    if isinstance(value, dict):
+        return {k: str(models / v) if k in ("model", "base_model") else with_paths(v, models) for k, v in value.items()}
+    return [with_paths(v, models) for v in value] if isinstance(value, list) else value
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--recipes", type=pathlib.Path, required=True)
+    p.add_argument("--models", type=pathlib.Path, required=True)
     p.add_argument("--task", type=pathlib.Path, required=True)
     p.add_argument("--out", type=pathlib.Path, required=True)
     a = p.parse_args()
@@ -52,7 +60,7 @@ def main():
     done = []
     for recipe in sorted(a.recipes.glob("*.yaml"), key=lambda f: int(f.stem)):
         config = yaml.safe_load(recipe.read_text())
-        config = {k: v for k, v in config.items() if k not in ("mergeway", "name")}
+        config = with_paths({k: v for k, v in config.items() if k not in ("mergeway", "name")}, a.models)
         with tempfile.TemporaryDirectory() as folder:
             began = time.monotonic()
             run_merge(MergeConfiguration.model_validate(config), folder, MergeOptions(copy_tokenizer=True, quiet=True))

@@ -170,11 +170,12 @@ func (l *Lab) fit(ctx context.Context) []Member {
 	return l.workers
 }
 
-// Width implements [search.Lab]: the places of all workers, and this process's.
+// Width implements [search.Lab]: the places of all workers, each with one order that
+// waits, and this process's.
 func (l *Lab) Width(ctx context.Context) int {
 	n := 0
 	for _, m := range l.fit(ctx) {
-		n += m.Slots
+		n += m.Slots + 1 // the next one lies ready in the queue when it is done with one
 	}
 	if n == 0 || !l.idle {
 		n++
