@@ -41,7 +41,7 @@ func writeAdapter(t *testing.T, dir, base string, scale float64) {
 }
 
 // withAdapter has an adapter for "a" in a folder of its own.
-func withAdapter(w *world) { writeAdapter(w.t, w.path("team", "lora"), "/home/x/a", 2) }
+func withAdapter(w *world) { writeAdapter(w.t, w.path("team", "lora"), "/elsewhere/a", 2) }
 
 // entries are the numbers of the tensor that adapters change.
 func entries(t *testing.T, l *catalog.Lease) []float32 {

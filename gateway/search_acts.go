@@ -180,34 +180,30 @@ func aboutAlias(err error) error {
 
 // promoted gives the recipe of a trial, or of the winner, and a name for it.
 func (g *Gateway) promoted(ctx context.Context, id string, body PromoteRequest) (name string, r merge.Recipe, err error) {
-	trial := body.Trial
 	s, err := g.searches.Get(ctx, id)
 	if err != nil {
 		return "", r, err
 	}
-	if body.Objective != "" {
-		if trial != nil {
-			return "", r, fault.Bad("objective", "send either trial or objective")
-		}
+	var t search.Trial
+	switch {
+	case body.Objective != "" && body.Trial != nil:
+		return "", r, fault.Bad("objective", "send either trial or objective")
+	case body.Objective != "":
 		trials, err := g.searches.Trials(ctx, id)
 		if err != nil {
 			return "", r, err
 		}
-		best, err := s.Specialist(body.Objective, trials)
-		if err != nil {
+		if t, err = s.Specialist(body.Objective, trials); err != nil {
 			return "", r, err
 		}
-		trial = &best.Number
-	}
-	if trial == nil {
-		if s.Winner == nil {
-			return "", r, &fault.Error{Code: fault.Conflict, Param: "trial", Message: fmt.Sprintf("search %s has no winner yet: name a trial", id)}
+	case body.Trial != nil:
+		if t, err = g.findTrial(ctx, id, *body.Trial); err != nil {
+			return "", r, err
 		}
+	case s.Winner == nil:
+		return "", r, &fault.Error{Code: fault.Conflict, Param: "trial", Message: fmt.Sprintf("search %s has no winner yet: name a trial", id)}
+	default:
 		return s.Spec.Name, s.Winner.Recipe, nil
-	}
-	t, err := g.findTrial(ctx, id, *trial)
-	if err != nil {
-		return "", r, err
 	}
 	if t.Score == nil {
 		return "", r, &fault.Error{Code: fault.Conflict, Param: "trial", Message: fmt.Sprintf("trial %d failed: %s", t.Number, t.Failure)}

@@ -158,21 +158,29 @@ func (c *pathCoding) recipe(genome []float64) (merge.Recipe, error) {
 
 // scale is that of a hop between layers that aren't neighbours.
 func (c *pathCoding) scale(genome []float64, steps []step, i int) float64 {
-	at := -1
-	switch from, to := steps[i-1], steps[i]; c.spec.Path.Scales {
-	case PairScales:
-		at = c.pairs[[2]int{from.layer, to.layer}]
-	case SlotScales:
-		if at = c.scales + to.slot; to.slot < 0 {
-			at = len(c.all) - 1
-		}
-	case NetworkScales:
-		m := float64(len(c.layers))
-		return c.network(genome[c.scales:], [networkInputs]float64{float64(from.layer) / m, float64(to.layer) / m, float64(i) / float64(c.hops)})
-	default:
+	if at, own := c.scaleAt(steps, i); own {
+		return c.all[at].Value(genome[at])
+	}
+	if c.spec.Path.Scales == NoScales {
 		return 1
 	}
-	return c.all[at].Value(genome[at])
+	m := float64(len(c.layers))
+	return c.network(genome[c.scales:], [networkInputs]float64{float64(steps[i-1].layer) / m, float64(steps[i].layer) / m, float64(i) / float64(c.hops)})
+}
+
+// scaleAt is the coordinate of a hop's scale, where scales have their own.
+func (c *pathCoding) scaleAt(steps []step, i int) (at int, own bool) {
+	from, to := steps[i-1], steps[i]
+	switch c.spec.Path.Scales {
+	case PairScales:
+		return c.pairs[[2]int{from.layer, to.layer}], true
+	case SlotScales:
+		if to.slot < 0 {
+			return len(c.all) - 1, true
+		}
+		return c.scales + to.slot, true
+	}
+	return 0, false
 }
 
 // network is the small network: one hidden layer of tanh, and a tanh that reaches
@@ -255,18 +263,9 @@ func (c *pathCoding) genome(r merge.Recipe) ([]float64, error) {
 func (c *pathCoding) setScale(genome []float64, steps []step, i int, h merge.Hop) {
 	v := h.Scale
 	setDefault(&v, 1)
-	at := -1
-	switch from, to := steps[i-1], steps[i]; c.spec.Path.Scales {
-	case PairScales:
-		at = c.pairs[[2]int{from.layer, to.layer}]
-	case SlotScales:
-		if at = c.scales + to.slot; to.slot < 0 {
-			at = len(c.all) - 1
-		}
-	default:
-		return
+	if at, own := c.scaleAt(steps, i); own {
+		genome[at] = toUnit(v, c.spec.Path.ScaleRange)
 	}
-	genome[at] = toUnit(v, c.spec.Path.ScaleRange)
 }
 
 // resting is a genome whose path is the base, and whose scales are 1.

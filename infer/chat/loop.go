@@ -3,7 +3,6 @@ package chat
 import (
 	"fmt"
 
-	"github.com/nikolalohinski/gonja/v2/builtins"
 	structures "github.com/nikolalohinski/gonja/v2/builtins/control_structures"
 	"github.com/nikolalohinski/gonja/v2/exec"
 	"github.com/nikolalohinski/gonja/v2/nodes"
@@ -22,17 +21,9 @@ const loopTurnsName = "mergeway_loop_turns"
 
 // parseFor parses a loop, and puts a count at the beginning of its body.
 func parseFor(p, args *parser.Parser) (nodes.ControlStructure, error) {
-	parse, ok := builtins.ControlStructures.Get("for")
-	if !ok {
-		return nil, fmt.Errorf("the template engine has no loops")
-	}
-	node, err := parse(p, args)
+	loop, err := parseAs[*structures.ForControlStructure]("for", p, args)
 	if err != nil {
 		return nil, err
-	}
-	loop, ok := node.(*structures.ForControlStructure)
-	if !ok {
-		return nil, fmt.Errorf("the template engine's loops are %T", node)
 	}
 	body := loop.BodyWrapper
 	turn := &nodes.ControlStructureBlock{Name: "for", ControlStructure: &loopTurn{at: body.Position()}}

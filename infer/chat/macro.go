@@ -30,19 +30,30 @@ type boundedMacro struct {
 }
 
 func parseMacro(p, args *parser.Parser) (nodes.ControlStructure, error) {
-	parse, ok := builtins.ControlStructures.Get("macro")
-	if !ok {
-		return nil, fmt.Errorf("the template engine has no macros")
-	}
-	node, err := parse(p, args)
+	macro, err := parseAs[*structures.MacroControlStructure]("macro", p, args)
 	if err != nil {
 		return nil, err
 	}
-	macro, ok := node.(*structures.MacroControlStructure)
-	if !ok {
-		return nil, fmt.Errorf("the template engine's macros are %T", node)
-	}
 	return &boundedMacro{macro}, nil
+}
+
+// parseAs parses a control structure as the template engine does, which has to make
+// a node of the kind that we know.
+func parseAs[T nodes.ControlStructure](name string, p, args *parser.Parser) (T, error) {
+	var none T
+	parse, ok := builtins.ControlStructures.Get(name)
+	if !ok {
+		return none, fmt.Errorf("the template engine has no %q", name)
+	}
+	node, err := parse(p, args)
+	if err != nil {
+		return none, err
+	}
+	known, ok := node.(T)
+	if !ok {
+		return none, fmt.Errorf("the template engine's %q is %T", name, node)
+	}
+	return known, nil
 }
 
 // Execute implements exec.ControlStructure: it defines the macro.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search/cube"
 	"github.com/mergeway/mergeway/search/draw"
 )
 
@@ -125,7 +126,7 @@ func (x *Optimizer) Told(genomes, values [][]float64) (*Optimizer, error) {
 			continue
 		}
 		c := Cell{Number: x.s.Asked + i, Genome: slices.Clone(genomes[i]), Values: slices.Clone(v)}
-		if err := check(c, o); err != nil {
+		if err := cube.CheckCandidate(c.Genome, c.Values, len(o.Start), o.Objectives); err != nil {
 			return nil, err
 		}
 		for quality := range next.Archives {
@@ -133,19 +134,6 @@ func (x *Optimizer) Told(genomes, values [][]float64) (*Optimizer, error) {
 		}
 	}
 	return of(next), nil
-}
-
-// check refuses what can't be a candidate of the search.
-func check(c Cell, o Options) error {
-	if len(c.Genome) != len(o.Start) || len(c.Values) != o.Objectives {
-		return fault.New(fault.Invalid, "a candidate of %d numbers and %d values, where there are %d and %d", len(c.Genome), len(c.Values), len(o.Start), o.Objectives)
-	}
-	for _, v := range slices.Concat(c.Genome, c.Values) {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fault.New(fault.Invalid, "a candidate has the number %g", v)
-		}
-	}
-	return nil
 }
 
 // MarshalJSON writes the whole state.
@@ -169,7 +157,7 @@ func (x *Optimizer) UnmarshalJSON(data []byte) error {
 	for quality, a := range s.Archives {
 		var again archive
 		for _, c := range a {
-			if err := check(c, s.Options); err != nil {
+			if err := cube.CheckCandidate(c.Genome, c.Values, len(s.Options.Start), s.Options.Objectives); err != nil {
 				return fault.Wrap(err, fault.Damaged, "state of archives")
 			}
 			again = again.offered(quality, c, s.Options.Bins)

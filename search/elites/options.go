@@ -5,11 +5,12 @@ import (
 	"slices"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search/cube"
 )
 
 // The limits of what New accepts.
 const (
-	MaxDim        = 8192
+	MaxDim        = cube.MaxDim
 	MaxPopulation = 1024
 	MinObjectives = 2
 	MaxObjectives = 8
@@ -61,18 +62,10 @@ func (o Options) Cells() float64 {
 
 // complete fills in defaults, copies the slices and checks every field.
 func (o Options) complete() (Options, error) {
+	if err := cube.CheckStart(o.Start, o.Levels); err != nil {
+		return o, err
+	}
 	dim := len(o.Start)
-	if dim < 1 || dim > MaxDim {
-		return o, fault.Bad("dim", "a search has 1 to %d parameters, not %d", MaxDim, dim)
-	}
-	for i, v := range o.Start {
-		if !(v >= 0 && v <= 1) {
-			return o, fault.Bad("start", "coordinate %d is %g: it has to lie between 0 and 1", i, v)
-		}
-	}
-	if o.Levels != nil && len(o.Levels) != dim {
-		return o, fault.Bad("levels", "levels of %d parameters, of which there are %d", len(o.Levels), dim)
-	}
 	if o.Objectives < MinObjectives || o.Objectives > MaxObjectives {
 		return o, fault.Bad("objectives", "an archive needs %d to %d values, not %d: a quality, and what kinds differ in", MinObjectives, MaxObjectives, o.Objectives)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search/cube"
 	"github.com/mergeway/mergeway/search/draw"
 	"github.com/mergeway/mergeway/search/pareto"
 )
@@ -123,7 +124,7 @@ func (x *Optimizer) Told(genomes, values [][]float64) (*Optimizer, error) {
 		if v == nil {
 			continue
 		}
-		if err := checkMember(genomes[i], v, o); err != nil {
+		if err := cube.CheckCandidate(genomes[i], v, len(o.Start), o.Objectives); err != nil {
 			return nil, err
 		}
 		pool = append(pool, Member{Number: x.s.Asked + i, Genome: slices.Clone(genomes[i]), Values: slices.Clone(v)})
@@ -169,19 +170,6 @@ func pick(members []Member, which []int) []Member {
 	return out
 }
 
-// checkMember refuses what can't be a candidate of the search.
-func checkMember(genome, values []float64, o Options) error {
-	if len(genome) != len(o.Start) || len(values) != o.Objectives {
-		return fault.New(fault.Invalid, "a candidate of %d numbers and %d values, where there are %d and %d", len(genome), len(values), len(o.Start), o.Objectives)
-	}
-	for _, v := range slices.Concat(genome, values) {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fault.New(fault.Invalid, "a candidate has the number %g", v)
-		}
-	}
-	return nil
-}
-
 // MarshalJSON writes the whole state.
 func (x *Optimizer) MarshalJSON() ([]byte, error) { return json.Marshal(x.s) }
 
@@ -201,7 +189,7 @@ func (x *Optimizer) UnmarshalJSON(data []byte) error {
 		return fault.New(fault.Damaged, "optimizer state: generation %d with %d survivors can't be", s.Generation, len(s.Survivors))
 	}
 	for _, m := range s.Survivors {
-		if err := checkMember(m.Genome, m.Values, s.Options); err != nil {
+		if err := cube.CheckCandidate(m.Genome, m.Values, len(s.Options.Start), s.Options.Objectives); err != nil {
 			return fault.Wrap(err, fault.Damaged, "optimizer state")
 		}
 	}

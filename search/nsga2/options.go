@@ -4,11 +4,12 @@ import (
 	"slices"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/search/cube"
 )
 
 // The limits of what New accepts.
 const (
-	MaxDim        = 8192
+	MaxDim        = cube.MaxDim
 	MaxPopulation = 1024
 	MaxObjectives = 8
 	MaxNumbers    = 1 << 22 // of all genomes of a population together
@@ -48,18 +49,10 @@ type Options struct {
 
 // complete fills in defaults, copies the slices and checks every field.
 func (o Options) complete() (Options, error) {
+	if err := cube.CheckStart(o.Start, o.Levels); err != nil {
+		return o, err
+	}
 	dim := len(o.Start)
-	if dim < 1 || dim > MaxDim {
-		return o, fault.Bad("dim", "a search has 1 to %d parameters, not %d", MaxDim, dim)
-	}
-	for i, v := range o.Start {
-		if !(v >= 0 && v <= 1) {
-			return o, fault.Bad("start", "coordinate %d is %g: it has to lie between 0 and 1", i, v)
-		}
-	}
-	if o.Levels != nil && len(o.Levels) != dim {
-		return o, fault.Bad("levels", "levels of %d parameters, of which there are %d", len(o.Levels), dim)
-	}
 	if o.Objectives < 1 || o.Objectives > MaxObjectives {
 		return o, fault.Bad("objectives", "a search has 1 to %d objectives, not %d", MaxObjectives, o.Objectives)
 	}
