@@ -68,20 +68,22 @@ func (x *Executor) align(j partJob, u unit) (_ partJob, free func(), err error) 
 			in[tensor] = aligned[i]
 		}
 		if j.program.base {
-			j.base = j.base.with(t, in[j.base.tensors[t]])
+			j.base = j.base.with(u, t, in[j.base.tensors[t]])
 		}
 		sources := make([]operand, len(j.sources))
 		for i, s := range j.sources {
-			sources[i] = s.with(t, in[s.tensors[t]])
+			sources[i] = s.with(u, t, in[s.tensors[t]])
 		}
 		j.sources = sources
 	}
 	return j, free, nil
 }
 
-// with is the operand with another tensor in one place.
-func (o operand) with(t int, tensor *tensors.Tensor) operand {
-	all := append([]*tensors.Tensor(nil), o.tensors...)
+// with is the operand of a unit with another tensor in one place. Those of other
+// units are left out: of an operand that is fed they come and go meanwhile.
+func (o operand) with(u unit, t int, tensor *tensors.Tensor) operand {
+	all := make([]*tensors.Tensor, len(o.tensors))
+	copy(all[u.from:u.to], o.tensors[u.from:u.to])
 	all[t] = tensor
 	o.tensors = all
 	return o

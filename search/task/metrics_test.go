@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -109,12 +110,16 @@ func TestMultipleChoice(t *testing.T) {
 
 // judge is a fake that answers from a list.
 type judge struct {
-	says  string
-	err   error
+	says string
+	err  error
+
+	mu    sync.Mutex // replies are graded side by side
 	asked []string
 }
 
 func (j *judge) Ask(_ context.Context, message string) (string, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.asked = append(j.asked, message)
 	return j.says, j.err
 }
