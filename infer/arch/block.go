@@ -31,6 +31,7 @@ type decoder struct {
 	kernels       Kernels     // of the device
 	start, column *graph.Node // what a pass through a cache was given; nil in one without
 	lastOnly      bool        // of the last block, only what it gives for the last token is asked for
+	pictures      pictures    // what comes in the place of tokens
 }
 
 // newDecoder makes what the blocks look up, once for all blocks of a kind:
@@ -74,6 +75,11 @@ func (d decoder) arrive(i int, x *graph.Node) *graph.Node {
 
 // embed looks up tokens int32 [B, T], giving [B, T, D].
 func (d decoder) embed(tokens *graph.Node) *graph.Node {
+	return d.pictures.place(d.lookUp(d.pictures.withoutTokens(tokens)))
+}
+
+// lookUp gives the embeddings of tokens int32 [B, T].
+func (d decoder) lookUp(tokens *graph.Node) *graph.Node {
 	x := graph.Gather(d.weights[embeddingName], graph.ExpandDims(tokens, -1))
 	if d.design.embeddingScale != 0 {
 		x = graph.MulScalar(x, d.design.embeddingScale)

@@ -31,23 +31,23 @@ func CacheShapes(c checkpoint.Config, dtype dtypes.DType, rows, columns int) []s
 //
 // A prompt shorter than T is padded on the left; start then lies behind the
 // padding, which nothing looks at. Kernels say what the device
-// knows faster ways to.
-func Extend(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, kernels Kernels) (*graph.Node, Cache) {
-	d, written := extending(c, w, cache, tokens, start, column, kernels)
+// knows faster ways to, options what else there is.
+func Extend(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, kernels Kernels, options ...Option) (*graph.Node, Cache) {
+	d, written := extending(c, w, cache, tokens, start, column, kernels, options)
 	// With XLA's products the last token alone would cost more than beside the others.
 	d.lastOnly = kernels.HasKernels(cache[0].DType())
 	return d.head(graph.Squeeze(lastOf(d.run(tokens), 1, 1), 1)), written
 }
 
 // Score is Extend with the logits after each of the tokens, float32 [B, T, V].
-func Score(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, kernels Kernels) (*graph.Node, Cache) {
-	d, written := extending(c, w, cache, tokens, start, column, kernels)
+func Score(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, kernels Kernels, options ...Option) (*graph.Node, Cache) {
+	d, written := extending(c, w, cache, tokens, start, column, kernels, options)
 	return d.head(d.run(tokens)), written
 }
 
 // extending gives the decoder of a pass that extends a cache, and the cache that
 // it will have filled once it has run.
-func extending(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, kernels Kernels) (decoder, Cache) {
+func extending(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, kernels Kernels, options []Option) (decoder, Cache) {
 	g := tokens.Graph()
 	b, t := tokens.Shape().Dim(0), tokens.Shape().Dim(1)
 	columns := cache[0].Shape().Dim(2)
@@ -68,6 +68,7 @@ func extending(c checkpoint.Config, w Weights, cache Cache, tokens, start, colum
 	d := newDecoder(c, w, writing{written, column}, graph.ConvertDType(positions, dtypes.Float32), visible)
 	d.kernels, d.start, d.column = kernels, start, column
 	d.one = graph.AddScalar(graph.MulScalar(graph.ConvertDType(column, dtypes.Float32), 0), 1)
+	d.apply(options)
 	return d, written
 }
 

@@ -12,12 +12,22 @@ import (
 // logits float32 [B, T, V]. It computes in the weights' dtype and can be
 // differentiated.
 func Forward(c checkpoint.Config, w Weights, tokens *graph.Node) *graph.Node {
+	return forward(c, w, tokens)
+}
+
+// ForwardSeeing is Forward of tokens some of which are pictures, as [Seeing] has it.
+func ForwardSeeing(c checkpoint.Config, w Weights, tokens, features, mask *graph.Node) *graph.Node {
+	return forward(c, w, tokens, Seeing(features, mask))
+}
+
+func forward(c checkpoint.Config, w Weights, tokens *graph.Node, options ...Option) *graph.Node {
 	g := tokens.Graph()
 	t := tokens.Shape().Dim(1)
 	positions := graph.Iota(g, shapes.Make(dtypes.Float32, 1, t), 1)
 	query := graph.Iota(g, shapes.Make(dtypes.Int32, 1, 1, 1, t, t), 3)
 	column := graph.Iota(g, shapes.Make(dtypes.Int32, 1, 1, 1, t, t), 4)
 	d := newDecoder(c, w, justThese{}, positions, func(window int) *graph.Node { return causal(window, query, column) })
+	d.apply(options)
 	return d.head(d.run(tokens))
 }
 

@@ -11,8 +11,8 @@ import (
 // Pool is [Extend] for who wants a text's meaning and not its next token: of the
 // hidden states after the final norm it gives the sum over each row's tokens,
 // padding left out, and those of the last token, both float32 [B, D].
-func Pool(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, kernels Kernels) (sum, last *graph.Node, extended Cache) {
-	d, written := extending(c, w, cache, tokens, start, column, kernels)
+func Pool(c checkpoint.Config, w Weights, cache Cache, tokens, start, column *graph.Node, kernels Kernels, options ...Option) (sum, last *graph.Node, extended Cache) {
+	d, written := extending(c, w, cache, tokens, start, column, kernels, options)
 	x := graph.ConvertDType(d.run(tokens), dtypes.Float32)
 	b, t := tokens.Shape().Dim(0), tokens.Shape().Dim(1)
 	at := graph.Add(graph.Iota(x.Graph(), shapes.Make(dtypes.Int32, 1, t, 1), 1), column)
