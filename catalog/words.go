@@ -126,7 +126,7 @@ func (c *Catalog) CommonWords(ctx context.Context) (Words, error) {
 }
 
 // wordFiles are the files that a source's words are read from.
-var wordFiles = []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"}
+var wordFiles = []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json", "processor_config.json"}
 
 // maxWordFileBytes bounds each of them; package tokenizer has the same bound.
 const maxWordFileBytes = 256 << 20

@@ -16,7 +16,7 @@ import (
 // The control tokens of the tests, by id.
 var control = []string{
 	"<unk>", "<s>", "</s>", "[INST]", "[/INST]",
-	"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|im_start|>", "<|im_end|>",
+	"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|im_start|>", "<|im_end|>", "<image>",
 }
 
 const (
@@ -30,8 +30,12 @@ func folder(t testing.TB, files map[string]string) string {
 	return folderWith(t, nil, files)
 }
 
-// folderWith is folder with a normalizer, which special tokens go through as well.
-func folderWith(t testing.TB, normalizer any, files map[string]string) string {
+// control256 is a token that is added, but no special one.
+const control256 = 268
+
+// folderWith is folder with a normalizer, which special tokens go through as well,
+// and perhaps with what comes after the tokens are found.
+func folderWith(t testing.TB, normalizer any, files map[string]string, after ...any) string {
 	t.Helper()
 	vocab := map[string]any{}
 	var added []any
@@ -42,10 +46,15 @@ func folderWith(t testing.TB, normalizer any, files map[string]string) string {
 	for b := range 256 {
 		vocab[fmt.Sprintf("<0x%02X>", b)] = len(vocab)
 	}
-	data, err := json.Marshal(map[string]any{
+	added = append(added, map[string]any{"id": len(vocab), "content": "<picture>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": false})
+	file := map[string]any{
 		"version": "1.0", "added_tokens": added, "normalizer": normalizer, "decoder": map[string]any{"type": "ByteFallback"},
 		"model": map[string]any{"type": "BPE", "unk_token": "<unk>", "byte_fallback": true, "vocab": vocab, "merges": []any{}},
-	})
+	}
+	if len(after) > 0 {
+		file["post_processor"] = after[0]
+	}
+	data, err := json.Marshal(file)
 	require.NoError(t, err)
 	dir := t.TempDir()
 	write := func(name, text string) {

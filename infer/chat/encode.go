@@ -2,6 +2,7 @@ package chat
 
 import (
 	"strings"
+	"unicode"
 
 	"github.com/mergeway/mergeway/fault"
 )
@@ -51,6 +52,15 @@ func (t *Template) Encode(messages []Message, tools ...Tool) ([]int32, error) {
 
 // ids encodes a rendering of a conversation, whose pieces are known if ok.
 func (t *Template) ids(v *variant, messages []Message, tools []Tool, text string, pieces []piece, ok bool) ([]int32, error) {
+	ids, err := t.encoded(v, messages, tools, text, pieces, ok)
+	if err != nil || t.image == nil {
+		return ids, err
+	}
+	return t.withPictures(ids, text, countPictures(messages))
+}
+
+// encoded is ids without what is done for models that see.
+func (t *Template) encoded(v *variant, messages []Message, tools []Tool, text string, pieces []piece, ok bool) ([]int32, error) {
 	contents, keys := v.contents(messages, tools)
 	if t.holdsControl(keys) {
 		return nil, fault.Bad("tools", "a key in the definition of a tool is the name of a control token")
@@ -81,7 +91,7 @@ func (v *variant) contents(messages []Message, tools []Tool) (texts, keys []stri
 		}
 	}
 	text := note(&texts)
-	_, _, _ = v.values(messages, tools, marker{text, text, text, note(&keys)}) // what can't be read has been refused
+	_, _, _ = v.values(messages, tools, marker{text, text, text, text, note(&keys)}) // what can't be read has been refused
 	return texts, keys
 }
 
@@ -94,10 +104,12 @@ func (t *Template) pieces(v *variant, messages []Message, tools []Tool, text str
 		}
 		return markBegin + escapeMarks.Replace(s) + markEnd
 	}
-	trimmed := func(s string) string { return mark(strings.TrimSpace(s)) } // many templates trim
+	// Many templates trim contents.
+	trimmed := func(s string) string { return mark(strings.TrimSpace(s)) }
+	trimmedEnd := func(s string) string { return mark(strings.TrimRightFunc(s, unicode.IsSpace)) }
 	for _, tool := range []func(string) string{mark, same} {
-		for _, content := range []func(string) string{mark, trimmed} {
-			rendered, err := v.render(messages, tools, marker{content: content, call: mark, tool: tool, key: same})
+		for _, content := range []struct{ all, after func(string) string }{{mark, mark}, {trimmed, trimmedEnd}} {
+			rendered, err := v.render(messages, tools, marker{content: content.all, after: content.after, call: mark, tool: tool, key: same})
 			if err != nil {
 				continue // it did not with what the caller wrote
 			}
@@ -147,7 +159,7 @@ func join(pieces []piece) string {
 // controlInContent tells whether any special token's name touches a content:
 // lies in it, or is completed by it.
 func (t *Template) controlInContent(contents []string, pieces []piece, ok bool) bool {
-	names := t.tokenizer.SpecialNames()
+	names := t.controlNames()
 	if !ok { // borders unknown: look at the contents, and assume the worst of any overlap
 		for _, content := range contents {
 			if containsAny(content, names) {
@@ -196,7 +208,7 @@ func (t *Template) holdsControl(texts []string) bool {
 func (t *Template) countControl(ids []int32) int {
 	n := 0
 	for _, id := range ids {
-		if t.tokenizer.IsSpecial(id) {
+		if t.tokenizer.IsSpecial(id) || t.image != nil && id == *t.image {
 			n++
 		}
 	}

@@ -10,6 +10,7 @@ import (
 type Message struct {
 	Role       string // "system", "user", "assistant" or "tool"; "developer" means system
 	Content    string
+	Parts      []Part     // of a turn with pictures: its texts and pictures, in order; then Content is empty
 	ToolCalls  []ToolCall // of an assistant's turn: what it called
 	ToolCallID string     // of a tool's: the call that it answers
 	Name       string     // of a tool's: the function, if it is known
@@ -51,6 +52,12 @@ func checkMessages(messages []Message) error {
 			if !functionName.MatchString(c.Name) {
 				return fault.Bad("messages", "messages[%d] calls %q: a function's name is 1 to 64 letters, digits, _ and -", i, c.Name)
 			}
+		}
+		if m.pictures() > 0 && m.Role != "user" && m.Role != "tool" {
+			return fault.Bad("messages", "messages[%d] has a picture: only a user's turn has, or that of a tool", i)
+		}
+		if len(m.Parts) > 0 && m.Content != "" {
+			return fault.New(fault.Internal, "messages[%d] has a content and parts", i)
 		}
 		if m.Name != "" && !functionName.MatchString(m.Name) {
 			return fault.Bad("messages", "messages[%d].name is %q: a function's name is 1 to 64 letters, digits, _ and -", i, m.Name)

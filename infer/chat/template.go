@@ -25,12 +25,14 @@ type Template struct {
 	tokenizer *tokenizer.Tokenizer
 	main      *variant // nil: the model has none
 	toolUse   *variant // for conversations with tools; nil: main is
+	image     *int32   // the token that stands for a picture; nil: the model reads none
 }
 
-// Load reads the template of a model's folder: chat_template.jinja, or
-// chat_template of tokenizer_config.json; and the one for conversations with
-// tools, if there is one. A model without any gives a template that refuses to be
-// used, with that reason.
+// Load reads the template of a model's folder: chat_template of
+// processor_config.json or chat_template.json, which models that see have; or
+// chat_template.jinja, or chat_template of tokenizer_config.json; and the one for
+// conversations with tools, if there is one. A model without any gives a template
+// that refuses to be used, with that reason.
 func Load(dir string, tok *tokenizer.Tokenizer) (*Template, error) {
 	found, err := readSources(dir)
 	if err != nil {
@@ -47,19 +49,7 @@ func ReadSource(dir string) (string, error) {
 }
 
 func readSources(dir string) (sources, error) {
-	var config struct {
-		ChatTemplate json.RawMessage `json:"chat_template"`
-	}
-	data, err := checkpoint.ReadSmall(dir, "tokenizer_config.json", maxConfigBytes)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return sources{}, err
-	}
-	if err == nil {
-		if err := json.Unmarshal(data, &config); err != nil {
-			return sources{}, fault.Wrap(err, fault.Damaged, "tokenizer_config.json does not parse")
-		}
-	}
-	found, err := templateSources(config.ChatTemplate)
+	found, err := readTemplateOf(dir, "tokenizer_config.json")
 	if err != nil {
 		return found, err
 	}
@@ -75,7 +65,41 @@ func readSources(dir string) (sources, error) {
 			*file.to = string(data)
 		}
 	}
+	for _, name := range processorFiles {
+		processor, err := readTemplateOf(dir, name)
+		if err != nil {
+			return found, err
+		}
+		if processor.main != "" {
+			found.main = processor.main
+		}
+		if processor.toolUse != "" {
+			found.toolUse = processor.toolUse
+		}
+	}
 	return found, nil
+}
+
+// processorFiles are the files of a processor that may hold its template, which
+// counts before the tokenizer's; the last one counts most.
+var processorFiles = []string{"chat_template.json", "processor_config.json"}
+
+// readTemplateOf reads chat_template of a file of JSON, if there is the file.
+func readTemplateOf(dir, name string) (sources, error) {
+	var config struct {
+		ChatTemplate json.RawMessage `json:"chat_template"`
+	}
+	data, err := checkpoint.ReadSmall(dir, name, maxConfigBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return sources{}, nil
+	}
+	if err != nil {
+		return sources{}, err
+	}
+	if err := json.Unmarshal(data, &config); err != nil {
+		return sources{}, fault.Wrap(err, fault.Damaged, "%s does not parse", name)
+	}
+	return templateSources(config.ChatTemplate, name)
 }
 
 // sources are the texts of a model's templates.
@@ -83,7 +107,7 @@ type sources struct{ main, toolUse string }
 
 // templateSources reads chat_template: a string, or a list of named ones, of
 // which "default" is taken and, where there are tools, "tool_use".
-func templateSources(raw json.RawMessage) (sources, error) {
+func templateSources(raw json.RawMessage, file string) (sources, error) {
 	var found sources
 	if len(raw) == 0 || string(raw) == "null" {
 		return found, nil
@@ -93,7 +117,7 @@ func templateSources(raw json.RawMessage) (sources, error) {
 	}
 	var many []struct{ Name, Template string }
 	if err := json.Unmarshal(raw, &many); err != nil {
-		return found, fault.Wrap(err, fault.Damaged, "tokenizer_config.json: chat_template is neither text nor a list")
+		return found, fault.Wrap(err, fault.Damaged, "%s: chat_template is neither text nor a list", file)
 	}
 	named := false
 	for _, t := range many {
@@ -105,7 +129,7 @@ func templateSources(raw json.RawMessage) (sources, error) {
 		}
 	}
 	if !named {
-		return found, fault.New(fault.Damaged, "tokenizer_config.json: no chat template is named default")
+		return found, fault.New(fault.Damaged, "%s: no chat template is named default", file)
 	}
 	return found, nil
 }
@@ -153,7 +177,7 @@ func (t *Template) Source() string {
 // Finished is the template for conversations as they are, without the beginning
 // of a reply that the model would go on with.
 func (t *Template) Finished() *Template {
-	return &Template{tokenizer: t.tokenizer, main: t.main.whole(), toolUse: t.toolUse.whole()}
+	return &Template{tokenizer: t.tokenizer, main: t.main.whole(), toolUse: t.toolUse.whole(), image: t.image}
 }
 
 // ToolSource is the text of the template that conversations with tools are
@@ -186,6 +210,9 @@ func (t *Template) variant(messages []Message, tools []Tool) (*variant, error) {
 	}
 	if err := checkTools(tools); err != nil {
 		return nil, err
+	}
+	if t.image == nil && countPictures(messages) > 0 {
+		return nil, fault.Bad("messages", "this model reads no pictures")
 	}
 	called := callsTools(messages)
 	if t.toolUse != nil && (len(tools) > 0 || called && !v.toolTurns) {

@@ -13,6 +13,7 @@ import (
 // marker changes the texts of a conversation on their way into a template.
 type marker struct {
 	content func(string) string // a message's text
+	after   func(string) string // that of a message where pictures stand before it
 	call    func(string) string // a text in the arguments of a call, or a key
 	tool    func(string) string // a text in the definition of a tool
 	key     func(string) string // a key there, which may be one that templates look for
@@ -21,12 +22,13 @@ type marker struct {
 func same(s string) string { return s }
 
 // unmarked changes nothing.
-var unmarked = marker{same, same, same, same}
+var unmarked = marker{same, same, same, same, same}
 
 // values are what the template sees of a conversation, in transformers' shapes.
 func (v *variant) values(messages []Message, tools []Tool, m marker) (turns list, functions any, err error) {
+	seen := countPictures(messages) > 0
 	for i, message := range messages {
-		turn := map[string]any{"role": message.Role, "content": m.content(message.Content)}
+		turn := map[string]any{"role": message.Role, "content": v.content(message, seen, m)}
 		if message.Role == "tool" {
 			turn["tool_call_id"] = v.callID(message.ToolCallID)
 			if message.Name != "" {
@@ -34,7 +36,7 @@ func (v *variant) values(messages []Message, tools []Tool, m marker) (turns list
 			}
 		}
 		if len(message.ToolCalls) > 0 {
-			if message.Content == "" {
+			if message.text() == "" {
 				turn["content"] = nil
 			}
 			if turn["tool_calls"], err = v.calls(message.ToolCalls, m.call); err != nil {

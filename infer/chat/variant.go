@@ -15,11 +15,14 @@ type variant struct {
 	bos, eos string
 	compiled *exec.Template
 
-	system          bool // it writes system messages by itself
-	tools           bool // it tells about tools
-	toolTurns       bool // it writes calls, and what came of them
-	argumentsAsText bool // it wants a call's arguments as text, not as a dictionary
-	shortIDs        bool // it wants ids of nine letters and digits
+	forms           map[string]form // how it takes the contents of each role's messages
+	system          bool            // it writes system messages by itself
+	tools           bool            // it tells about tools
+	toolTurns       bool            // it writes calls, and what came of them
+	argumentsAsText bool            // it wants a call's arguments as text, not as a dictionary
+	shortIDs        bool            // it wants ids of nine letters and digits
+
+	image string // the name of the token that stands for a picture; "": it writes for a model that reads none
 
 	finished bool // nobody is asked to go on with a conversation
 }
@@ -33,9 +36,12 @@ func newVariant(source, bos, eos string) (*variant, error) {
 	if v.compiled, err = compile(source); err != nil {
 		return nil, fault.Wrap(err, fault.Damaged, "the chat template does not compile")
 	}
+	v.findForms()
 	v.system = v.writes("mergeway-system-probe", []Message{{Role: "system", Content: "mergeway-system-probe"}, {Role: "user", Content: "x"}})
 	v.tools = toolsWord.MatchString(source) && v.takesTools()
-	v.toolTurns = strings.Contains(source, "tool_calls") && v.findToolTurns()
+	if v.toolTurns = strings.Contains(source, "tool_calls") && v.findToolTurns(); v.toolTurns {
+		v.forms["tool"] = form{strings: true, lists: v.takesList(toolProbe(), 2, false)}
+	}
 	return v, nil
 }
 
@@ -67,7 +73,7 @@ func (v *variant) takesTools() bool {
 // and in which form it wants them: with arguments as JSON or, if it has none,
 // in whatever it makes of a dictionary.
 func (v *variant) findToolTurns() bool {
-	const word, result = "mergeway-argument-probe", "mergeway-result-probe"
+	const word = argumentProbe
 	for _, form := range []struct {
 		argument         string // as the template writes it
 		asText, shortIDs bool
@@ -77,17 +83,25 @@ func (v *variant) findToolTurns() bool {
 		{word, false, false}, {word, false, true},
 	} {
 		v.argumentsAsText, v.shortIDs = form.asText, form.shortIDs
-		text, err := v.render([]Message{
-			{Role: "user", Content: "x"},
-			{Role: "assistant", ToolCalls: []ToolCall{{ID: "call_mergeway", Name: "mergeway_probe", Arguments: `{"x": "` + word + `"}`}}},
-			{Role: "tool", Content: result, ToolCallID: "call_mergeway", Name: "mergeway_probe"},
-		}, []Tool{{Name: "mergeway_probe", Description: "x"}}, unmarked)
-		if err == nil && strings.Contains(text, form.argument) && strings.Contains(text, result) {
+		text, err := v.render(toolProbe(), []Tool{{Name: "mergeway_probe", Description: "x"}}, unmarked)
+		if err == nil && strings.Contains(text, form.argument) && strings.Contains(text, contentProbe) {
 			return true
 		}
 	}
 	v.argumentsAsText, v.shortIDs = false, false
 	return false
+}
+
+// argumentProbe is what the tool of a [toolProbe] is called with.
+const argumentProbe = "mergeway-argument-probe"
+
+// toolProbe is a conversation with a call and what came of it.
+func toolProbe() []Message {
+	return []Message{
+		{Role: "user", Content: "x"},
+		{Role: "assistant", ToolCalls: []ToolCall{{ID: "call_mergeway", Name: "mergeway_probe", Arguments: `{"x": "` + argumentProbe + `"}`}}},
+		{Role: "tool", Content: contentProbe, ToolCallID: "call_mergeway", Name: "mergeway_probe"},
+	}
 }
 
 // render writes a conversation, whose texts go through m.
@@ -96,8 +110,13 @@ func (v *variant) render(messages []Message, tools []Tool, m marker) (string, er
 	if err != nil {
 		return "", err
 	}
+	return v.execute(turns, functions)
+}
+
+// execute writes a conversation as the template sees it.
+func (v *variant) execute(turns list, functions any) (string, error) {
 	out := &boundedBuffer{limit: maxRenderedBytes}
-	err = execute(v.compiled, out, map[string]any{
+	err := execute(v.compiled, out, map[string]any{
 		"messages": turns, "tools": functions, "bos_token": v.bos, "eos_token": v.eos, "add_generation_prompt": !v.finished,
 	})
 	if err != nil {
@@ -121,7 +140,7 @@ func (v *variant) fold(messages []Message) []Message {
 			continue
 		}
 		if m.Role == "user" && len(system) > 0 {
-			m.Content = strings.Join(append(system, m.Content), "\n\n")
+			m = m.after(append(system, "")...)
 			system = nil
 		}
 		folded = append(folded, m)

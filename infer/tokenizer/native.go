@@ -27,8 +27,13 @@ func newNative(data []byte, options ...tokenizers.TokenizerOption) (*native, err
 
 // encode gives the ids of text.
 func (n *native) encode(text string) []int32 {
+	return n.encodeWith(text, false)
+}
+
+// encodeWith is encode with what the tokenizer itself adds to a text, if it may.
+func (n *native) encodeWith(text string, added bool) []int32 {
 	defer runtime.KeepAlive(n) // the library knows nothing of Go's references
-	raw, _ := n.tokenizer.Encode(text, false)
+	raw, _ := n.tokenizer.Encode(text, added)
 	ids := make([]int32, len(raw))
 	for i, id := range raw {
 		ids[i] = int32(id)

@@ -254,6 +254,13 @@ func (t *Tokenizer) TextRows() int {
 	return rows
 }
 
+// Begins tells whether the tokenizer itself, as transformers uses it, begins each
+// text with [Tokenizer.BOS]. Encode never does.
+func (t *Tokenizer) Begins() bool {
+	added := t.special.encodeWith("", true)
+	return t.bos != nil && len(added) > 0 && added[0] == *t.bos
+}
+
 // BOS is the token that begins a sequence, if the model has one.
 func (t *Tokenizer) BOS() (int32, bool) { return deref(t.bos) }
 
