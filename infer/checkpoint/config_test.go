@@ -419,17 +419,27 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"rope_scaling":{"type":"yarn"}}`))
 	f.Add(of("qwen2", map[string]any{"use_sliding_window": true, "max_window_layers": 1, "rope_scaling": map[string]any{"type": "yarn", "factor": 4, "mscale": 1e300, "mscale_all_dim": 1}}))
 	f.Add(of("gemma3_text", map[string]any{"layer_types": []string{"full_attention", "sliding_attention"}, "final_logit_softcapping": 1e-300}))
+	f.Add(seeing(nil))
+	f.Add(seeing(map[string]any{"model_type": "llava", "text_config": nil, "vision_config": nil, "vision_feature_layer": []int{-2, 3}}))
+	f.Add([]byte(`{"model_type":"llava_next","vision_config":{"image_size":[7,7],"patch_size":7},"image_grid_pinpoints":[[7,14]]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := ParseConfig(data)
+		c, v, err := ParseModel(data)
 		if err != nil {
 			require.Contains(t, []fault.Code{fault.Invalid, fault.Damaged}, fault.CodeOf(err), "%v", err)
 			return
 		}
-		written, err := c.JSON()
+		write := func(c Config, v *VisionConfig) ([]byte, error) {
+			if v != nil {
+				return v.JSON(c)
+			}
+			return c.JSON()
+		}
+		written, err := write(c, v)
 		require.NoError(t, err)
-		again, err := ParseConfig(written)
+		again, seen, err := ParseModel(written)
 		require.NoError(t, err)
-		rewritten, err := again.JSON()
+		require.Equal(t, v, seen)
+		rewritten, err := write(again, seen)
 		require.NoError(t, err)
 		require.Equal(t, string(written), string(rewritten))
 	})

@@ -27,11 +27,12 @@ var families = map[string]family{
 	"gemma3_text": {read: readGemma3, write: writeGemma3},
 }
 
-// Families lists the values of model_type that [ParseConfig] reads.
+// Families lists the decoders that [ParseConfig] reads, by model_type.
 func Families() []string { return slices.Sorted(maps.Keys(families)) }
 
 func unknownFamily(modelType string) error {
-	return fault.Bad("model_type", "config.json: model_type %q is not supported (these are: %s)", modelType, strings.Join(Families(), ", "))
+	known := append(Families(), llava, llavaNext)
+	return fault.Bad("model_type", "config.json: model_type %q is not supported (these are: %s)", modelType, strings.Join(known, ", "))
 }
 
 // readMistral: every block has the window. Biases are nothing that Mistral has.

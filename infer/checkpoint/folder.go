@@ -1,9 +1,6 @@
 package checkpoint
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,8 +31,9 @@ const maxIndexBytes = 64 << 20
 type Folder struct {
 	dir    string
 	config Config
-	files  []*Safetensors          // sorted by file name
-	where  map[string]*Safetensors // tensor name → the file it is in
+	vision *VisionConfig    // nil: the model sees no pictures
+	files  []*Safetensors   // sorted by file name
+	where  map[string]place // by the name that the tensor has here
 
 	adapter *Adapter // see OpenAdapted; nil: none
 
@@ -43,17 +41,29 @@ type Folder struct {
 	digest  string // once it is known
 }
 
+// place is where a tensor is stored.
+type place struct {
+	file *Safetensors
+	name string // that it has there
+}
+
+// tensor gives what is stored there; the name is the file's.
+func (p place) tensor() (TensorInfo, []byte) {
+	info, data, _ := p.file.Tensor(p.name)
+	return info, data
+}
+
 // Open opens a Hugging Face folder: config.json, generation_config.json if
 // there is one, and model.safetensors or the shards that
 // model.safetensors.index.json names.
 func Open(dir string) (_ *Folder, err error) {
-	f := &Folder{dir: dir, where: map[string]*Safetensors{}}
+	f := &Folder{dir: dir, where: map[string]place{}}
 	defer func() {
 		if err != nil {
 			_ = f.Close()
 		}
 	}()
-	if f.config, err = ReadConfig(dir); err != nil {
+	if f.config, f.vision, err = readModel(dir); err != nil {
 		return nil, err
 	}
 	names, index, err := weightFiles(dir)
@@ -72,32 +82,59 @@ func Open(dir string) (_ *Folder, err error) {
 		}
 		f.files, opened[name] = append(f.files, file), file
 		for _, tensor := range file.Names() {
-			if f.where[tensor] != nil {
-				return nil, fault.New(fault.Damaged, "tensor %q is in more than one file", tensor)
+			name := f.nameOf(tensor)
+			if _, twice := f.where[name]; twice {
+				return nil, fault.New(fault.Damaged, "tensor %q is in more than one file, or twice in one", name)
 			}
-			f.where[tensor] = file
+			f.where[name] = place{file, tensor}
 		}
 	}
 	for tensor, name := range index {
-		if f.where[tensor] != opened[name] {
+		if f.where[f.nameOf(tensor)] != (place{opened[name], tensor}) {
 			return nil, fault.New(fault.Damaged, "%s says that tensor %q is in %s; it is not", indexFile, tensor, name)
 		}
 	}
 	return f, nil
 }
 
+// nameOf is the name that a stored tensor has here.
+func (f *Folder) nameOf(stored string) string {
+	if f.vision == nil {
+		return stored
+	}
+	return bareName(stored)
+}
+
 // ReadConfig reads config.json of a folder, with the end-of-sequence tokens of
 // generation_config.json in their place where that file has them.
 func ReadConfig(dir string) (Config, error) {
+	c, _, err := readModel(dir)
+	return c, err
+}
+
+// ReadVision reads what config.json of a folder says of the part that sees; nil if
+// the model has none.
+func ReadVision(dir string) (*VisionConfig, error) {
+	_, v, err := readModel(dir)
+	return v, err
+}
+
+func readModel(dir string) (Config, *VisionConfig, error) {
 	data, err := ReadSmall(dir, ConfigFile, maxConfigBytes)
 	if err != nil {
-		return Config{}, err
+		return Config{}, nil, err
 	}
-	c, err := ParseConfig(data)
+	c, v, err := ParseModel(data)
 	if err != nil {
-		return Config{}, err
+		return Config{}, nil, err
 	}
-	data, err = ReadSmall(dir, GenerationConfigFile, maxConfigBytes)
+	c, err = withGeneration(dir, c)
+	return c, v, err
+}
+
+// withGeneration puts what generation_config.json says into a config.
+func withGeneration(dir string, c Config) (Config, error) {
+	data, err := ReadSmall(dir, GenerationConfigFile, maxConfigBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}
@@ -110,7 +147,7 @@ func ReadConfig(dir string) (Config, error) {
 	if err := json.Unmarshal(data, &generation); err != nil {
 		return Config{}, fault.Wrap(err, fault.Damaged, "%s does not parse", GenerationConfigFile)
 	}
-	ids, err := parseTokenIDs("eos_token_id", generation.EOSTokenID)
+	ids, err := parseInts("eos_token_id", generation.EOSTokenID)
 	if err != nil {
 		return Config{}, err
 	}
@@ -217,14 +254,19 @@ func Version(dir string) string {
 // Config is what config.json (and generation_config.json) say.
 func (f *Folder) Config() Config { return f.config }
 
+// Vision is what config.json says of the part that sees pictures; nil: there is none.
+func (f *Folder) Vision() *VisionConfig { return f.vision }
+
 // Dir is the folder's path as it was given.
 func (f *Folder) Dir() string { return f.dir }
 
-// Tensors lists what is stored, sorted by name.
+// Tensors lists what is stored, sorted by name. Those of a model that sees have the
+// names of a plain model and those that [IsVision] knows, whatever the file calls them.
 func (f *Folder) Tensors() []TensorInfo {
 	infos := make([]TensorInfo, 0, len(f.where))
-	for name, file := range f.where {
-		info, _, _ := file.Tensor(name)
+	for name, at := range f.where {
+		info, _ := at.tensor()
+		info.Name = name
 		infos = append(infos, info)
 	}
 	sort.Slice(infos, func(i, j int) bool { return infos[i].Name < infos[j].Name })
@@ -235,54 +277,16 @@ func (f *Folder) Tensors() []TensorInfo {
 // the bytes are valid until Close. Only bfloat16, float16 and float32 can be
 // loaded.
 func (f *Folder) Tensor(name string) (TensorInfo, []byte, error) {
-	file := f.where[name]
-	if file == nil {
+	at, ok := f.where[name]
+	if !ok {
 		return TensorInfo{}, nil, fault.New(fault.Damaged, "%s has no tensor %q", filepath.Base(f.dir), name)
 	}
-	info, data, _ := file.Tensor(name)
+	info, data := at.tensor()
+	info.Name = name
 	if info.DType == dtypes.InvalidDType {
 		return TensorInfo{}, nil, fault.New(fault.Invalid, "%s: tensor %q has a dtype that weights can't have", filepath.Base(f.dir), name)
 	}
 	return info, data, nil
-}
-
-// Digest identifies the model by content: "sha256:" and the hash over the
-// config and every tensor's name, dtype, shape and bytes, however they are
-// spread over files. It reads all weights once and remembers the result.
-func (f *Folder) Digest() (string, error) { return f.DigestContext(context.Background()) }
-
-// DigestContext is Digest for who may not wait for it: when ctx ends it gives up
-// after the tensor that it is reading.
-func (f *Folder) DigestContext(ctx context.Context) (string, error) {
-	f.hashing.Lock()
-	defer f.hashing.Unlock()
-	if f.digest != "" {
-		return f.digest, nil
-	}
-	if f.where == nil { // not the digest of a model without tensors
-		return "", fmt.Errorf("digest of %s: the folder is closed", filepath.Base(f.dir))
-	}
-	h := sha256.New()
-	config, err := f.config.JSON()
-	if err != nil {
-		return "", err
-	}
-	fmt.Fprintf(h, "config %d\n", len(config))
-	h.Write(config)
-	for _, info := range f.Tensors() {
-		if err := ctx.Err(); err != nil {
-			return "", fault.Wrap(err, fault.Cancelled, "digest of %s", filepath.Base(f.dir))
-		}
-		_, data, _ := f.where[info.Name].Tensor(info.Name)
-		fmt.Fprintf(h, "tensor %q %s %v %d\n", info.Name, info.DType, info.Shape, len(data))
-		h.Write(data)
-		f.LetGo(info.Name)
-	}
-	f.digest = "sha256:" + hex.EncodeToString(h.Sum(nil))
-	if f.adapter != nil {
-		f.digest = adaptedDigest(f.digest, f.adapter.digest())
-	}
-	return f.digest, nil
 }
 
 // Close unmaps the weights.

@@ -9,11 +9,12 @@ import (
 // ReadAhead brings a tensor's bytes into memory in one go, where touching them
 // would fetch them page by page. It is only a hint.
 func (f *Folder) ReadAhead(tensor string) {
-	file := f.where[tensor]
-	if file == nil {
+	at, ok := f.where[tensor]
+	if !ok {
 		return
 	}
-	begin, end := file.span(tensor)
+	file := at.file
+	begin, end := file.span(at.name)
 	page := os.Getpagesize()
 	pages := file.mapped[begin/page*page : end]
 	if len(pages) > 0 && unix.Madvise(pages, unix.MADV_POPULATE_READ) != nil {
@@ -25,11 +26,12 @@ func (f *Folder) ReadAhead(tensor string) {
 // this process's memory. Reading them again fetches them again, if need be from
 // the disk.
 func (f *Folder) LetGo(tensor string) {
-	file := f.where[tensor]
-	if file == nil {
+	at, ok := f.where[tensor]
+	if !ok {
 		return
 	}
-	begin, end := file.span(tensor)
+	file := at.file
+	begin, end := file.span(at.name)
 	page := os.Getpagesize()
 	begin, end = (begin+page-1)/page*page, end/page*page // not its neighbours'
 	if begin < end {

@@ -99,16 +99,39 @@ func (d decimal) MarshalJSON() ([]byte, error) {
 	return data, err
 }
 
-// ParseConfig reads config.json. Keys it doesn't know are ignored; a model it
-// can't run faithfully is refused with the key that says so.
+// ParseConfig reads config.json; of a model that sees pictures, what it says of the
+// decoder. Keys it doesn't know are ignored; a model it can't run faithfully is
+// refused with the key that says so.
 func ParseConfig(data []byte) (Config, error) {
+	c, _, err := ParseModel(data)
+	return c, err
+}
+
+// ParseModel is ParseConfig that also gives what is said of the part that sees; nil
+// if the model has none.
+func ParseModel(data []byte) (Config, *VisionConfig, error) {
 	if len(data) > maxConfigBytes {
-		return Config{}, fault.New(fault.Damaged, "config.json has %d bytes, more than %d", len(data), maxConfigBytes)
+		return Config{}, nil, fault.New(fault.Damaged, "config.json has %d bytes, more than %d", len(data), maxConfigBytes)
+	}
+	var kind struct {
+		ModelType string `json:"model_type"`
+	}
+	if err := json.Unmarshal(data, &kind); err != nil {
+		return Config{}, nil, unparsed(err)
+	}
+	if kind.ModelType == llava || kind.ModelType == llavaNext {
+		return parseVLM(data)
 	}
 	var raw rawConfig
 	if err := json.Unmarshal(data, &raw); err != nil {
-		return Config{}, fault.Wrap(err, fault.Damaged, "config.json does not parse")
+		return Config{}, nil, unparsed(err)
 	}
+	c, err := raw.config()
+	return c, nil, err
+}
+
+// config is what the keys of a decoder say.
+func (raw rawConfig) config() (Config, error) {
 	family, known := families[raw.ModelType]
 	if !known {
 		return Config{}, unknownFamily(raw.ModelType)
@@ -143,7 +166,7 @@ func ParseConfig(data []byte) (Config, error) {
 	if c.DType, err = parseDType(raw); err != nil {
 		return Config{}, err
 	}
-	if c.EOSTokenIDs, err = parseTokenIDs("eos_token_id", raw.EOSTokenID); err != nil {
+	if c.EOSTokenIDs, err = parseInts("eos_token_id", raw.EOSTokenID); err != nil {
 		return Config{}, err
 	}
 	return c, c.Validate()
@@ -165,8 +188,8 @@ func parseDType(raw rawConfig) (dtypes.DType, error) {
 	return dtypes.InvalidDType, unsupported("dtype", name)
 }
 
-// parseTokenIDs reads a token id that may be absent, null, a number or a list.
-func parseTokenIDs(key string, raw json.RawMessage) ([]int, error) {
+// parseInts reads what may be absent, null, a whole number or a list of them.
+func parseInts(key string, raw json.RawMessage) ([]int, error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil
 	}
@@ -176,11 +199,11 @@ func parseTokenIDs(key string, raw json.RawMessage) ([]int, error) {
 	}
 	var many []*int
 	if err := json.Unmarshal(raw, &many); err != nil {
-		return nil, fault.Wrap(err, fault.Damaged, "%s is neither a token id nor a list of them", key)
+		return nil, fault.Wrap(err, fault.Damaged, "%s is neither a whole number nor a list of them", key)
 	}
 	var ids []int
 	for _, id := range many {
-		if id == nil { // encoding/json would make it token 0
+		if id == nil { // encoding/json would make it 0
 			return nil, fault.New(fault.Damaged, "%s is a list with null in it", key)
 		}
 		ids = append(ids, *id)
@@ -194,6 +217,8 @@ func orDefault[T any](p *T, otherwise T) T {
 	}
 	return *p
 }
+
+func unparsed(err error) error { return fault.Wrap(err, fault.Damaged, "config.json does not parse") }
 
 func unsupported(key string, value any) error {
 	return fault.Bad(key, "config.json: %s = %v is not supported", key, value)

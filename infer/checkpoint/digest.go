@@ -1,0 +1,84 @@
+package checkpoint
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"path/filepath"
+
+	"github.com/gomlx/compute/dtypes"
+
+	"github.com/mergeway/mergeway/fault"
+)
+
+// Digest identifies the model by content: "sha256:" and the hash over the
+// config and every tensor's name, dtype, shape and bytes, however they are
+// spread over files. It reads all weights once and remembers the result.
+func (f *Folder) Digest() (string, error) { return f.DigestContext(context.Background()) }
+
+// DigestContext is Digest for who may not wait for it: when ctx ends it gives up
+// after the tensor that it is reading.
+func (f *Folder) DigestContext(ctx context.Context) (string, error) {
+	f.hashing.Lock()
+	defer f.hashing.Unlock()
+	if f.digest != "" {
+		return f.digest, nil
+	}
+	if f.where == nil { // not the digest of a model without tensors
+		return "", fmt.Errorf("digest of %s: the folder is closed", filepath.Base(f.dir))
+	}
+	h := sha256.New()
+	config, err := f.config.JSON()
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(h, "config %d\n", len(config))
+	h.Write(config)
+	if f.vision != nil {
+		if err := f.vision.hash(h); err != nil {
+			return "", err
+		}
+	}
+	for _, info := range f.Tensors() {
+		if err := ctx.Err(); err != nil {
+			return "", fault.Wrap(err, fault.Cancelled, "digest of %s", filepath.Base(f.dir))
+		}
+		f.hashTensor(h, info)
+	}
+	f.digest = "sha256:" + hex.EncodeToString(h.Sum(nil))
+	if f.adapter != nil {
+		f.digest = adaptedDigest(f.digest, f.adapter.digest())
+	}
+	return f.digest, nil
+}
+
+// hashTensor adds a tensor to a hash.
+func (f *Folder) hashTensor(h hash.Hash, info TensorInfo) {
+	_, data := f.where[info.Name].tensor()
+	fmt.Fprintf(h, "tensor %q %s %v %d\n", info.Name, info.DType, info.Shape, len(data))
+	h.Write(data)
+	f.LetGo(info.Name)
+}
+
+// VisionDigest identifies the part that sees by content, as Digest does the whole: it
+// is the same for all models that have that part. Without one it is "".
+func (f *Folder) VisionDigest(ctx context.Context) (string, error) {
+	if f.vision == nil {
+		return "", nil
+	}
+	h := sha256.New()
+	if err := f.vision.hash(h); err != nil {
+		return "", err
+	}
+	for _, info := range f.Tensors() {
+		if err := ctx.Err(); err != nil {
+			return "", fault.Wrap(err, fault.Cancelled, "digest of what sees in %s", filepath.Base(f.dir))
+		}
+		if IsVision(info.Name) && info.DType != dtypes.InvalidDType { // older files have buffers among them
+			f.hashTensor(h, info)
+		}
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,37 @@
+package checkpoint
+
+import "strings"
+
+// Prefixes of tensors in models that see pictures. In memory the decoder's have the
+// names of a plain model, for it is one.
+const (
+	TowerPrefix     = "vision_tower.vision_model."
+	ProjectorPrefix = "multi_modal_projector."
+	NewlineName     = "image_newline"
+)
+
+// IsVision tells whether a tensor belongs to the part of a model that sees.
+func IsVision(name string) bool {
+	return strings.HasPrefix(name, TowerPrefix) || strings.HasPrefix(name, ProjectorPrefix) || name == NewlineName
+}
+
+// bareName gives the name that a tensor of a model that sees has here, whichever
+// transformers wrote the file: up to 4.51 they have the decoder as a whole below
+// language_model, later below model.language_model and its head outside, with
+// vision and projector below model; and the tower without vision_model in between.
+func bareName(stored string) string {
+	name := strings.TrimPrefix(stored, "model.")
+	switch {
+	case strings.HasPrefix(name, "language_model."):
+		name = strings.TrimPrefix(name, "language_model.")
+		if !strings.HasPrefix(name, "model.") && !strings.HasPrefix(name, "lm_head.") {
+			name = "model." + name
+		}
+		return name
+	case strings.HasPrefix(name, "vision_tower."):
+		return TowerPrefix + strings.TrimPrefix(strings.TrimPrefix(name, "vision_tower."), "vision_model.")
+	case IsVision(name):
+		return name
+	}
+	return stored
+}
