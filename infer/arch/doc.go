@@ -8,6 +8,9 @@
 // (serving goes through that). Both are the same decoder block; only where keys
 // and values come from differs.
 //
+// [See] is the part of a model that sees: what it makes of a picture stands in the
+// place of tokens ([Seeing]), and the decoder knows nothing else of pictures.
+//
 // The families differ in their design: each has a file that maps its config to one,
 // and the block builds what the design says.
 //

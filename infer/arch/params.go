@@ -13,14 +13,16 @@ import (
 // Weights are a model's parameters as nodes of a graph, by Hugging Face name.
 type Weights map[string]*graph.Node
 
-// Part is a coarse place in a decoder.
+// Part is a coarse place in a model.
 type Part int
 
-// The parts of a decoder, in the order in which tokens pass through them.
+// The parts of a decoder, in the order in which tokens pass through them, and what
+// pictures pass through.
 const (
 	Embedding Part = iota // the input embedding
 	Block                 // a transformer block
 	Head                  // the final norm and the output embedding
+	Sight                 // vision tower and projector
 )
 
 // Group is the layer group of a tensor, the unit for which merge weights and

@@ -5,5 +5,8 @@
 // [fault.Invalid], and both name the file and the key. Nothing is ever
 // unpickled, and nothing outside the folder is read.
 //
+// A model that sees pictures is read as a plain decoder, under a plain decoder's names,
+// and a [VisionConfig] with tensors of its own beside it.
+//
 // Start at [Folder]. The safetensors format is documented at [Safetensors].
 package checkpoint

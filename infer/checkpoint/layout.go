@@ -15,6 +15,15 @@ func IsVision(name string) bool {
 	return strings.HasPrefix(name, TowerPrefix) || strings.HasPrefix(name, ProjectorPrefix) || name == NewlineName
 }
 
+// StoredName gives the name that a tensor of a model that sees has in published files,
+// which all of transformers reads: what comes of bareName, undone.
+func StoredName(name string) string {
+	if IsVision(name) {
+		return name
+	}
+	return "language_model." + name
+}
+
 // bareName gives the name that a tensor of a model that sees has here, whichever
 // transformers wrote the file: up to 4.51 they have the decoder as a whole below
 // language_model, later below model.language_model and its head outside, with

@@ -44,6 +44,9 @@ func (v VisionConfig) Features() int {
 	return n
 }
 
+// Newline tells whether there is a state that ends each row of patches.
+func (v VisionConfig) Newline() bool { return v.ModelType == llavaNext }
+
 // Bounds on what a vision part may ask for, far above those that there are.
 const (
 	maxImageSize     = 1 << 13

@@ -246,6 +246,7 @@ func TestTensorsHaveOneNameInEveryLayout(t *testing.T) {
 		for i, names := range layouts {
 			require.True(t, listed[names[0]], names[0])
 			require.Equal(t, i >= 4, IsVision(names[0]))
+			require.Equal(t, names[1], StoredName(names[0]))
 			info, data, err := f.Tensor(names[0])
 			require.NoError(t, err)
 			require.Equal(t, names[0], info.Name)
