@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +20,7 @@ func newTask() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "task",
 		Short: "Make and check tasks",
-		Long:  `A task is a folder: task.yaml says how problems are asked and replies are scored, and search.jsonl, validation.jsonl and test.jsonl, or some of them, hold the problems.`,
+		Long:  `A task is a folder: task.yaml says how problems are asked and replies are scored, and search.jsonl, validation.jsonl and test.jsonl, or some of them, hold the problems. Pictures that these show lie beside them.`,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Args:  usage(cobra.NoArgs),
 	}
@@ -41,11 +43,13 @@ func newTaskImport() *cobra.Command {
 		Long: `Reads a file in the format of its publisher, and writes it as one split of a task,
 with a task.yaml that asks its questions in the usual way and can be edited. If the
 folder is there already, with its task.yaml, the split is added to it. The task has
-the folder's name.
+the folder's name. Pictures that the file holds, or names among those in its folder,
+become files of the task.
 
 Formats:` + list.String(),
 		Example: `  mergeway task import mgsm mgsm_ja.tsv -o tasks/mgsm-ja
-  mergeway task import gsm8k train.jsonl -o tasks/gsm8k --split search`,
+  mergeway task import gsm8k train.jsonl -o tasks/gsm8k --split search
+  mergeway task import ja-vg-vqa test-00000-of-00001.parquet -o tasks/ja-vg-vqa`,
 		Args: usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if folder == "" {
@@ -55,7 +59,12 @@ Formats:` + list.String(),
 			if err != nil {
 				return err
 			}
-			files, err := formats.Import(args[0], filepath.Base(filepath.Clean(folder)), task.Split(split), data)
+			beside, err := os.OpenRoot(filepath.Dir(args[1]))
+			if err != nil {
+				return usageError{err}
+			}
+			defer beside.Close()
+			files, err := formats.Import(args[0], filepath.Base(filepath.Clean(folder)), task.Split(split), data, beside.FS())
 			if err != nil {
 				return err
 			}
@@ -88,6 +97,17 @@ func addSplit(folder string, added task.Files) (*task.Task, error) {
 				return nil, fault.New(fault.Conflict, "%s has a %s.jsonl already", folder, split)
 			}
 			whole.Splits[split] = data
+		}
+		added.Pictures = maps.Clone(added.Pictures)
+		for name, data := range added.Pictures {
+			if known, shared := there.Pictures[name]; shared && bytes.Equal(known, data) {
+				delete(added.Pictures, name)
+				continue
+			}
+			if whole.Pictures == nil {
+				whole.Pictures = map[string][]byte{}
+			}
+			whole.Pictures[name] = data
 		}
 	}
 	t, err := task.Loader{}.Parse(whole)

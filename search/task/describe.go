@@ -42,6 +42,7 @@ type description struct {
 	Name              string            `yaml:"name"`
 	Description       string            `yaml:"description"`
 	Language          string            `yaml:"language"`
+	Gate              Gate              `yaml:"gate"`
 	Weight            float64           `yaml:"weight"`
 	Metric            string            `yaml:"metric"`
 	Extractor         Extractor         `yaml:"extractor"`
@@ -74,7 +75,7 @@ type example struct {
 // value that makes no sense is an error with its line.
 func parseDescription(data []byte, j Judge) (*Task, error) {
 	d := description{
-		Metric: metricAccuracy, Format: Chat, Prompt: Placeholder, Weight: 1, Separator: defaultSeparator,
+		Metric: metricAccuracy, Gate: GateAlways, Format: Chat, Prompt: Placeholder, Weight: 1, Separator: defaultSeparator,
 		MaxTokens: defaultMaxTokens, Beams: 1, LengthPenalty: 1, RepetitionPenalty: 1,
 	}
 	if len(data) > maxDescriptionBytes {
@@ -88,7 +89,7 @@ func parseDescription(data []byte, j Judge) (*Task, error) {
 		return nil, &fault.Error{Code: fault.Invalid, Param: descriptionKey, Message: descriptionFile, Err: err}
 	}
 	t := &Task{
-		Name: d.Name, Description: d.Description, Language: d.Language, Weight: d.Weight, Metric: d.Metric, Extractor: d.Extractor,
+		Name: d.Name, Description: d.Description, Language: d.Language, Gate: d.Gate, Weight: d.Weight, Metric: d.Metric, Extractor: d.Extractor,
 		Format: d.Format, System: d.System, Turns: d.Messages, Prompt: d.Prompt, Separator: d.Separator,
 		Decoding: Decoding{
 			MaxTokens: d.MaxTokens, Stop: d.Stop, Beams: d.Beams, LengthPenalty: d.LengthPenalty, RepetitionPenalty: d.RepetitionPenalty,
@@ -123,6 +124,10 @@ func (d description) check() error {
 	switch {
 	case d.Format != Chat && d.Format != Text:
 		return fault.Bad("format", "%q is not one of [%s %s]", d.Format, Chat, Text)
+	case d.Gate != GateAlways && d.Gate != GateAnswers:
+		return fault.Bad("gate", "%q is not one of [%s %s]", string(d.Gate), GateAlways, GateAnswers)
+	case d.Gate == GateAnswers && d.Language == "":
+		return fault.Bad("gate", "a task without a language has none")
 	case d.Format == Text && len(d.Messages) > 0:
 		return fault.Bad("messages", "a task of the format %s has no conversation", Text)
 	case !strings.Contains(d.Prompt, Placeholder) && d.Metric != metricChoice && d.Metric != metricChoiceNorm:

@@ -31,6 +31,19 @@ var ownScript = []string{"ja", "ko", "zh"}
 // passMark is the probability that a reply must exceed: the paper's rule.
 const passMark = 0.5
 
+// Gate says which replies have to be in the task's language.
+type Gate string
+
+// The gates.
+const (
+	// GateAlways is for all replies.
+	GateAlways Gate = "always"
+	// GateAnswers is for replies to problems whose answer is in that language. Others
+	// can't be told by a right reply: a name, a number, a word of kanji alone, which
+	// might be Chinese. The paper's evaluation of questions about pictures does so.
+	GateAnswers Gate = "answers"
+)
+
 // gate decides whether a reply is in one language.
 type gate struct {
 	language lingua.Language

@@ -56,11 +56,20 @@ func (l *Library) Get(_ context.Context, name string) (*Task, error) {
 // stampOf says what the files of a folder look like, without reading them.
 func stampOf(dir string) string {
 	var stamp strings.Builder
-	files, _ := os.ReadDir(dir) // what can't be read, loading reports
-	for _, f := range files {
-		if info, err := f.Info(); err == nil {
-			fmt.Fprintln(&stamp, f.Name(), info.Size(), info.ModTime().UnixNano())
+	look := func(dir string) (folders []string) {
+		files, _ := os.ReadDir(dir) // what can't be read, loading reports
+		for _, f := range files {
+			if info, err := f.Info(); err == nil {
+				fmt.Fprintln(&stamp, f.Name(), info.Size(), info.ModTime().UnixNano())
+			}
+			if f.IsDir() {
+				folders = append(folders, filepath.Join(dir, f.Name()))
+			}
 		}
+		return folders
+	}
+	for _, pictures := range look(dir) {
+		look(pictures)
 	}
 	return stamp.String()
 }

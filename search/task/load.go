@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/mergeway/mergeway/fault"
 )
@@ -33,6 +35,8 @@ func splitFile(s Split) string { return string(s) + ".jsonl" }
 type Files struct {
 	YAML   []byte
 	Splits map[Split][]byte
+	// Pictures are those that problems show, by the names of their files.
+	Pictures map[string][]byte
 }
 
 // Loader reads tasks.
@@ -75,7 +79,10 @@ func (l Loader) Parse(f Files) (*Task, error) {
 			return nil, fault.Bad(descriptionKey, "%s:%d: examples: example %d: %v", descriptionFile, lineOf(f.YAML, "examples"), i+1, err)
 		}
 	}
-	t.Digest = f.digest()
+	if t.pictures, err = parsePictures(f.Pictures); err != nil {
+		return nil, err
+	}
+	t.Digest = f.digest(t.pictures)
 	t.problems = map[Split][]Problem{}
 	seen := sightings{ids: map[string]string{}, questions: map[string]sighting{}}
 	for _, split := range Splits() {
@@ -90,12 +97,13 @@ func (l Loader) Parse(f Files) (*Task, error) {
 	if len(t.problems) == 0 {
 		return nil, fault.Bad(string(Test), "%s: a task needs at least one of %s, %s and %s beside it", descriptionFile, splitFile(Search), splitFile(Validation), splitFile(Test))
 	}
-	return t, nil
+	return t, t.checkUsed()
 }
 
 // digest names the contents. Each file goes in with its length, so that no two
-// tasks differ only in where one file ends.
-func (f Files) digest() string {
+// tasks differ only in where one file ends; of pictures, which have been read, their
+// hashes do.
+func (f Files) digest(pictures map[string]Picture) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d\n", len(f.YAML))
 	h.Write(f.YAML)
@@ -108,6 +116,7 @@ func (f Files) digest() string {
 			h.Write(data)
 		}
 	}
+	hashPictures(h, pictures)
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
@@ -128,7 +137,8 @@ func Read(dir string) (Files, error) {
 		}
 		f.Splits[split] = data
 	}
-	return f, nil
+	f.Pictures, err = readPictures(dir, f.Splits)
+	return f, err
 }
 
 // readBounded reads a file of at most limit bytes.
@@ -161,6 +171,9 @@ func (f Files) Write(dir string) error {
 		if data == nil {
 			return nil
 		}
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			return fault.Wrap(err, fault.Unavailable, "the folder of the task's pictures can't be made")
+		}
 		file, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if err != nil {
 			return fault.Wrap(err, fault.Conflict, "the task's file can't be made")
@@ -175,6 +188,14 @@ func (f Files) Write(dir string) error {
 	for _, split := range Splits() {
 		if err == nil {
 			err = write(splitFile(split), f.Splits[split])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Pictures)) {
+		if err == nil {
+			err = CheckPictureName(name)
+		}
+		if err == nil {
+			err = write(name, f.Pictures[name])
 		}
 	}
 	return err

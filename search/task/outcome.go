@@ -45,7 +45,7 @@ type Outcome struct {
 // Score judges a reply to a problem. A reply in another language than the task's
 // counts as an empty one. An error means that nothing could be found out at all.
 func (t *Task) Score(ctx context.Context, p Problem, r Reply) (Outcome, error) {
-	o := Outcome{Reply: r.Text, LanguageRight: t.gate == nil || t.gate.passes(r.Text)}
+	o := Outcome{Reply: r.Text, LanguageRight: t.speaks(p, r)}
 	if _, judged := t.metric.(judged); judged && !o.LanguageRight {
 		return o, nil // a judge costs something, and whatever it said would not count
 	}
@@ -61,6 +61,14 @@ func (t *Task) Score(ctx context.Context, p Problem, r Reply) (Outcome, error) {
 	}
 	o.Score, o.Correct = v.score, v.score == 1
 	return o, nil
+}
+
+// speaks tells whether a reply is in the language that it has to be in, if any.
+func (t *Task) speaks(p Problem, r Reply) bool {
+	if t.gate == nil || t.gate.passes(r.Text) {
+		return true
+	}
+	return t.Gate == GateAnswers && !t.gate.passes(p.Answer)
 }
 
 // judgesAtOnce is how many replies of one evaluation are with a judge together.

@@ -21,7 +21,7 @@ type sighting struct {
 // sightings remembers ids and questions over all splits.
 type sightings struct {
 	ids       map[string]string
-	questions map[string]sighting
+	questions map[string]sighting // by what is asked and shown
 }
 
 // parseProblems reads the lines of one split.
@@ -44,6 +44,9 @@ func (t *Task) parseProblems(split Split, data []byte, seen sightings) ([]Proble
 		if err == nil {
 			err = t.metric.check(p)
 		}
+		if err == nil {
+			err = t.checkPictures(p)
+		}
 		if err != nil {
 			return nil, fault.Bad(param, "%s: %v", at, err)
 		}
@@ -51,7 +54,7 @@ func (t *Task) parseProblems(split Split, data []byte, seen sightings) ([]Proble
 			return nil, fault.Bad(param, "%s: id %q was used at %s", at, p.ID, first)
 		}
 		seen.ids[p.ID] = at
-		asked := p.normalized()
+		asked := p.normalized() + t.hashes(p)
 		if first, twice := seen.questions[asked]; twice && first.split != split {
 			return nil, fault.Bad(param, "%s: problem %q asks what problem %q of the %s split does (%s): scores on it would mean nothing", at, p.ID, first.id, first.split, first.at)
 		}
@@ -91,5 +94,5 @@ func parseProblem(line []byte) (Problem, error) {
 	if p.ID == "" || strings.TrimSpace(p.Question) == "" || !utf8.Valid(line) {
 		return p, fmt.Errorf("a problem needs an id and a question in UTF-8")
 	}
-	return p, nil
+	return p, p.checkShown()
 }

@@ -177,6 +177,8 @@ func (s *Shelf) Delete(ctx context.Context, name string) error {
 type packedFiles struct {
 	YAML   []byte           `json:"yaml"`
 	Splits map[Split][]byte `json:"splits"`
+	// Pictures are compressed already, which costs a little time and no room.
+	Pictures map[string][]byte `json:"pictures,omitempty"`
 }
 
 func pack(f Files) ([]byte, error) {
@@ -198,7 +200,7 @@ func unpack(data []byte) (Files, error) {
 	var f packedFiles
 	r := flate.NewReader(bytes.NewReader(data))
 	defer r.Close()
-	const most = 2 * (maxDescriptionBytes + 3*maxSplitBytes) // as base64
+	const most = 2 * (maxDescriptionBytes + 3*maxSplitBytes + maxPicturesBytes) // as base64
 	if err := json.NewDecoder(io.LimitReader(r, most)).Decode(&f); err != nil {
 		return Files{}, fault.Wrap(err, fault.Damaged, "the task can't be unpacked")
 	}

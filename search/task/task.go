@@ -29,6 +29,10 @@ type Problem struct {
 	// Context is what the question is about, if the two are apart: the passage of
 	// a reading test, an article.
 	Context string `json:"context,omitempty"`
+	// Image is a picture that the question is about, as a file below the task's
+	// folder; Images are several. A problem has one of them or neither.
+	Image  string   `json:"image,omitempty"`
+	Images []string `json:"images,omitempty"`
 	// Choices are the possible answers where there are only so many; Answer is one
 	// of them.
 	Choices []string `json:"choices,omitempty"`
@@ -67,6 +71,8 @@ type Task struct {
 	// Language is the ISO 639-1 code of the language that a right reply is
 	// written in; empty if any will do.
 	Language string
+	// Gate says which replies have to be in that language.
+	Gate Gate
 	// Weight is what the task counts among others.
 	Weight float64
 	// Metric is the name of the rule that scores replies.
@@ -92,6 +98,7 @@ type Task struct {
 	Digest string
 
 	problems map[Split][]Problem
+	pictures map[string]Picture // by name
 	metric   metric
 	gate     *gate // nil if any language will do
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -18,25 +19,29 @@ import (
 type format struct {
 	// about says what a file in the format holds, in a few words.
 	about string
-	// problems reads a file.
+	// problems reads a file; pictured does where its problems show pictures.
 	problems func(data []byte) ([]task.Problem, error)
+	pictured func(f *file) ([]task.Problem, error)
 	// describe gives what task.yaml says beside the name, for the problems read.
 	describe func(problems []task.Problem) description
 }
 
 // description is a task.yaml as imports write it.
 type description struct {
-	Name        string  `yaml:"name"`
-	Description string  `yaml:"description"`
-	Language    string  `yaml:"language,omitempty"`
-	Metric      string  `yaml:"metric"`
-	Extractor   string  `yaml:"extractor,omitempty"`
-	Pattern     string  `yaml:"pattern,omitempty"`
-	Format      string  `yaml:"format,omitempty"`
-	System      string  `yaml:"system,omitempty"`
-	Prompt      *string `yaml:"prompt,omitempty"`
-	MaxTokens   int     `yaml:"max_tokens,omitempty"`
-	Stop        quoted  `yaml:"stop,omitempty"`
+	Name              string  `yaml:"name"`
+	Description       string  `yaml:"description"`
+	Language          string  `yaml:"language,omitempty"`
+	Gate              string  `yaml:"gate,omitempty"`
+	Metric            string  `yaml:"metric"`
+	Extractor         string  `yaml:"extractor,omitempty"`
+	Pattern           string  `yaml:"pattern,omitempty"`
+	Format            string  `yaml:"format,omitempty"`
+	System            string  `yaml:"system,omitempty"`
+	Prompt            *string `yaml:"prompt,omitempty"`
+	MaxTokens         int     `yaml:"max_tokens,omitempty"`
+	Beams             int     `yaml:"beams,omitempty"`
+	RepetitionPenalty float64 `yaml:"repetition_penalty,omitempty"`
+	Stop              quoted  `yaml:"stop,omitempty"`
 }
 
 // quoted are strings that are written in quotes: of a line break alone nothing
@@ -58,6 +63,9 @@ func formats() map[string]format {
 		"jaqket":         jaqket(),
 		"xlsum-ja":       xlsumJA(),
 		"xwinograd-ja":   xwinogradJA(),
+		"ja-vg-vqa":      jaVGVQA(),
+		"ja-vlm-bench":   jaVLMBench(),
+		"vqa":            vqa(),
 	}
 }
 
@@ -67,8 +75,9 @@ func Names() []string { return slices.Sorted(maps.Keys(formats())) }
 // About says what a file in a format holds.
 func About(name string) string { return formats()[name].about }
 
-// Import makes a task of a file: one split of it, and its task.yaml.
-func Import(formatName, taskName string, split task.Split, data []byte) (task.Files, error) {
+// Import makes a task of a file: one split of it, its task.yaml, and the pictures
+// that the file holds or names among those beside it, which may be nil.
+func Import(formatName, taskName string, split task.Split, data []byte, beside fs.FS) (task.Files, error) {
 	f, known := formats()[formatName]
 	if !known {
 		return task.Files{}, fault.Bad("format", "unknown format %q: it is one of %s", formatName, strings.Join(Names(), ", "))
@@ -79,7 +88,8 @@ func Import(formatName, taskName string, split task.Split, data []byte) (task.Fi
 	if err := task.CheckName(taskName); err != nil {
 		return task.Files{}, err
 	}
-	problems, err := f.problems(bytes.TrimPrefix(data, []byte("\ufeff")))
+	from := file{data: bytes.TrimPrefix(data, []byte("\ufeff")), beside: beside, found: map[string][]byte{}}
+	problems, err := f.read(&from)
 	if err != nil {
 		return task.Files{}, &fault.Error{Code: fault.Invalid, Message: "the file is not " + f.about, Err: err}
 	}
@@ -88,7 +98,7 @@ func Import(formatName, taskName string, split task.Split, data []byte) (task.Fi
 	}
 	d := f.describe(problems)
 	d.Name = taskName
-	files := task.Files{Splits: map[task.Split][]byte{}}
+	files := task.Files{Splits: map[task.Split][]byte{}, Pictures: from.found}
 	if files.YAML, err = yaml.Marshal(d); err != nil {
 		return files, fault.Wrap(err, fault.Internal, "task.yaml can't be written")
 	}
@@ -102,6 +112,14 @@ func Import(formatName, taskName string, split task.Split, data []byte) (task.Fi
 	}
 	files.Splits[split] = lines.Bytes()
 	return files, nil
+}
+
+// read gives the problems of a file.
+func (f format) read(from *file) ([]task.Problem, error) {
+	if f.pictured != nil {
+		return f.pictured(from)
+	}
+	return f.problems(from.data)
 }
 
 // readLines reads a file of JSON objects, one a line or in one list, and makes a

@@ -62,7 +62,7 @@ func TestPublishedFormats(t *testing.T) {
 		}, "multiple_choice", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files, err := Import(c.format, "imported", task.Validation, []byte("\ufeff"+c.file))
+			files, err := Import(c.format, "imported", task.Validation, []byte("\ufeff"+c.file), nil)
 			require.NoError(t, err)
 			made, err := task.Loader{}.Parse(files)
 			require.NoError(t, err, "%s", files.YAML)
@@ -91,7 +91,7 @@ func TestPublishedFormats(t *testing.T) {
 }
 
 func TestEveryFormatIsTested(t *testing.T) {
-	require.Equal(t, []string{"gsm8k", "jaqket", "jcommonsenseqa", "jnli", "jsquad", "marc-ja", "mgsm", "xlsum-ja", "xwinograd-ja"}, Names())
+	require.Equal(t, []string{"gsm8k", "ja-vg-vqa", "ja-vlm-bench", "jaqket", "jcommonsenseqa", "jnli", "jsquad", "marc-ja", "mgsm", "vqa", "xlsum-ja", "xwinograd-ja"}, Names())
 }
 
 func TestFilesInAnotherFormatAreRefused(t *testing.T) {
@@ -116,13 +116,13 @@ func TestFilesInAnotherFormatAreRefused(t *testing.T) {
 		"an unknown format":     {"trivia", `{}`, `unknown format "trivia"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Import(c.format, "x", task.Test, []byte(c.file))
+			_, err := Import(c.format, "x", task.Test, []byte(c.file), nil)
 			require.Equal(t, fault.Invalid, fault.CodeOf(err))
 			require.ErrorContains(t, err, c.want)
 		})
 	}
-	_, err := Import("mgsm", "../x", task.Test, []byte("q\t1"))
+	_, err := Import("mgsm", "../x", task.Test, []byte("q\t1"), nil)
 	require.ErrorContains(t, err, "is not a name")
-	_, err = Import("mgsm", "x", "train", []byte("q\t1"))
+	_, err = Import("mgsm", "x", "train", []byte("q\t1"), nil)
 	require.ErrorContains(t, err, `unknown split "train"`)
 }
