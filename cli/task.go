@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -98,17 +97,8 @@ func addSplit(folder string, added task.Files) (*task.Task, error) {
 			}
 			whole.Splits[split] = data
 		}
-		added.Pictures = maps.Clone(added.Pictures)
-		for name, data := range added.Pictures {
-			if known, shared := there.Pictures[name]; shared && bytes.Equal(known, data) {
-				delete(added.Pictures, name)
-				continue
-			}
-			if whole.Pictures == nil {
-				whole.Pictures = map[string][]byte{}
-			}
-			whole.Pictures[name] = data
-		}
+		whole.Pictures = maps.Clone(added.Pictures)
+		maps.Copy(whole.Pictures, there.Pictures) // what has the same name is the same
 	}
 	t, err := task.Loader{}.Parse(whole)
 	if err != nil {

@@ -46,6 +46,36 @@ func TestATaskIsImportedSplitBySplit(t *testing.T) {
 	require.True(t, os.IsNotExist(err), "what doesn't go with the rest is not written")
 }
 
+func TestATaskOfPicturesIsImportedWithItsPictures(t *testing.T) {
+	dir := t.TempDir()
+	picture, err := os.ReadFile("../search/task/formats/testdata/ja-vg-vqa.parquet")
+	require.NoError(t, err)
+	file := filepath.Join(dir, "test.parquet")
+	require.NoError(t, os.WriteFile(file, picture, 0o644))
+	folder := filepath.Join(dir, "photographs")
+	code, out, errs := run(t, "task", "import", "ja-vg-vqa", file, "-o", folder)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "photographs: rougeL; problems: 0 search 0 validation 3 test; sha256:")
+	code, out, errs = run(t, "task", "import", "ja-vlm-bench", "../search/task/formats/testdata/ja-vlm-bench.parquet", "-o", folder, "--split", "search")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "3 search 0 validation 3 test", "two of its pictures are those of the other split")
+	made, err := task.Load(folder)
+	require.NoError(t, err)
+	shown := made.Pictures(made.Problems(task.Test)[0])
+	require.Equal(t, shown, made.Pictures(made.Problems(task.Search)[0]))
+	require.NotEmpty(t, shown[0].Data)
+
+	lines := filepath.Join(dir, "lines.jsonl")
+	require.NoError(t, os.WriteFile(lines, []byte(`{"image": "photographs/`+shown[0].Name+`", "question": "この旗は好きですか？", "answer": "はい"}`), 0o644))
+	code, out, errs = run(t, "task", "import", "vqa", lines, "-o", folder, "--split", "validation")
+	require.NotZero(t, code, "an id is used twice")
+	require.Contains(t, errs, `id "0" was used at`)
+	require.NoError(t, os.WriteFile(lines, []byte(`{"id": "v", "image": "photographs/`+shown[0].Name+`", "question": "この旗は好きですか？", "answer": "はい"}`), 0o644))
+	code, out, errs = run(t, "task", "import", "vqa", lines, "-o", folder, "--split", "validation")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "3 search 1 validation 3 test")
+}
+
 func TestImportsThatAreWrong(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.jsonl")

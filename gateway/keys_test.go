@@ -120,7 +120,7 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 	const open keys.Scope = "none: no key is needed"
 	want := map[string]keys.Scope{
 		"GET /": open, "GET /docs": open, "GET /assets/:file": open, "GET /openapi.json": open, "GET /healthz": open, "GET /readyz": open,
-		"GET /metrics": anyScope, "GET /v1/tasks": anyScope, "GET /v1/tasks/:name": anyScope, "GET /v1/tasks/:name/preview": keys.Search, "POST /v1/tasks": keys.Search, "DELETE /v1/tasks/:name": keys.Search,
+		"GET /metrics": anyScope, "GET /v1/tasks": anyScope, "GET /v1/tasks/:name": anyScope, "GET /v1/tasks/:name/preview": keys.Search, "GET /v1/tasks/:name/pictures/*file": keys.Search, "POST /v1/tasks": keys.Search, "DELETE /v1/tasks/:name": keys.Search,
 		"POST /v1/chat/completions": keys.Inference, "POST /v1/completions": keys.Inference, "POST /v1/embeddings": keys.Inference,
 		"POST /v1/responses": keys.Inference, "GET /v1/responses/:id": keys.Inference, "DELETE /v1/responses/:id": keys.Inference, "GET /v1/responses/:id/input_items": keys.Inference,
 		"POST /tokenize": keys.Inference, "POST /detokenize": keys.Inference, "GET /tokenizer_info": keys.Inference, "POST /apply-template": keys.Inference,

@@ -90,6 +90,7 @@ func (g *Gateway) routes() *gin.Engine {
 	quick.POST("/tasks", g.handle(g.createTask))
 	quick.GET("/tasks/:name", g.handle(g.getTask))
 	quick.GET("/tasks/:name/preview", g.handle(g.previewTask))
+	quick.GET("/tasks/:name/pictures/*file", g.handle(g.getTaskPicture)) // files may lie in a folder
 	quick.DELETE("/tasks/:name", g.handle(g.deleteTask))
 	quick.POST("/searches", g.handle(g.createSearch))
 	quick.GET("/searches", g.handle(g.listSearches))

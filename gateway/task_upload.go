@@ -2,11 +2,14 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -16,7 +19,7 @@ import (
 )
 
 // yamlField is the field of an upload with the text of task.yaml; the others have
-// the names of the splits.
+// the names of the splits, and in a form those of pictures.
 const yamlField = "yaml"
 
 // readTask reads an upload: a JSON object, or a form of files.
@@ -45,7 +48,29 @@ func (g *Gateway) readTask(c *gin.Context) (task.Files, error) {
 			return task.Files{}, err
 		}
 	}
+	if files.Pictures, err = readPictures(body.Pictures); err != nil {
+		return task.Files{}, err
+	}
 	return files, checkUpload(files)
+}
+
+// readPictures gives pictures as bytes.
+func readPictures(encoded map[string]string) (map[string][]byte, error) {
+	var pictures map[string][]byte
+	for _, name := range slices.Sorted(maps.Keys(encoded)) {
+		if err := task.CheckPictureName(name); err != nil {
+			return nil, err
+		}
+		data, err := base64.StdEncoding.DecodeString(encoded[name])
+		if err != nil {
+			return nil, fault.Bad("pictures."+name, "pictures.%s is not base64: %v", name, err)
+		}
+		if pictures == nil {
+			pictures = make(map[string][]byte, len(encoded))
+		}
+		pictures[name] = data
+	}
+	return pictures, nil
 }
 
 // readLines gives problems as JSON Lines: they come so, in a string, or as a list.
@@ -70,7 +95,7 @@ func readLines(param string, raw json.RawMessage) ([]byte, error) {
 
 // readTaskForm reads a form with a part for each file.
 func readTaskForm(data []byte, boundary string) (task.Files, error) {
-	files := task.Files{Splits: map[task.Split][]byte{}}
+	files := task.Files{Splits: map[task.Split][]byte{}, Pictures: map[string][]byte{}}
 	form := multipart.NewReader(bytes.NewReader(data), boundary)
 	seen := map[string]bool{}
 	for {
@@ -96,7 +121,10 @@ func readTaskForm(data []byte, boundary string) (task.Files, error) {
 		case task.Search, task.Validation, task.Test:
 			files.Splits[task.Split(name)] = text
 		default:
-			return files, fault.Bad(clip(name, 40), "unknown part %q: known are yaml, search, validation and test", clip(name, 40))
+			if task.CheckPictureName(name) != nil {
+				return files, fault.Bad(clip(name, 40), "unknown part %q: known are yaml, search, validation and test, and names of pictures", clip(name, 40))
+			}
+			files.Pictures[name] = text
 		}
 	}
 }

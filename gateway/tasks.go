@@ -34,7 +34,7 @@ func (g *Gateway) listTasks(c *gin.Context) error {
 // createTask keeps a task that comes with the request.
 //
 //	@Summary		Upload a task
-//	@Description	As JSON, or as multipart/form-data with the parts yaml, search, validation and test. Everything is checked first: keys, metrics, problems, and that no two splits ask the same. All gateways on one Redis know the task at once. To upload the same again changes nothing, and is answered with 200.
+//	@Description	As JSON, or as multipart/form-data with the parts yaml, search, validation and test, and one for each picture, called what the problems call it. Everything is checked first: keys, metrics, problems, pictures, and that no two splits ask the same. All gateways on one Redis know the task at once. To upload the same again changes nothing, and is answered with 200.
 //	@Tags			tasks
 //	@Security		BearerAuth
 //	@Accept			json,mpfd
@@ -125,7 +125,7 @@ const defaultPreview = 5
 // previewTask shows how problems are asked, and what is expected.
 //
 //	@Summary		Preview a task
-//	@Description	The problems as a model is asked them, with the answers that are expected. With a model, the conversation as its chat template writes it; no weights are loaded for that.
+//	@Description	The problems as a model is asked them, with the answers that are expected, and where their pictures are. With a model, the conversation as its chat template writes it; no weights are loaded for that.
 //	@Tags			tasks
 //	@Security		BearerAuth
 //	@Produce		json
@@ -200,9 +200,12 @@ func previewed(t *task.Task, p task.Problem, w *catalog.Words) (PreviewedProblem
 		shown.Prompt = t.Text(p)
 		return shown, nil
 	}
+	for _, picture := range t.Pictures(p) {
+		shown.Images = append(shown.Images, "/v1/tasks/"+t.Name+"/pictures/"+picture.Name)
+	}
 	messages := t.Messages(p)
 	for _, m := range messages {
-		shown.Messages = append(shown.Messages, task.Turn{Role: m.Role, Content: m.Content})
+		shown.Messages = append(shown.Messages, task.Turn{Role: m.Role, Content: spoken(m)})
 	}
 	if w == nil {
 		return shown, nil

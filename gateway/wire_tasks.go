@@ -33,6 +33,8 @@ type TaskUpload struct {
 	Search     json.RawMessage `json:"search,omitempty" swaggertype:"object" extensions:"x-union=string|[]object|null"`     // problems: JSON Lines as text, or a list of objects
 	Validation json.RawMessage `json:"validation,omitempty" swaggertype:"object" extensions:"x-union=string|[]object|null"` // likewise
 	Test       json.RawMessage `json:"test,omitempty" swaggertype:"object" extensions:"x-union=string|[]object|null"`       // likewise
+	// Pictures are those that problems show: PNG, JPEG, WebP or GIF in base64, by the names that problems have them by.
+	Pictures map[string]string `json:"pictures,omitempty" example:"red.png:iVBORw0KGgo="`
 }
 
 // DeletedTask is the reply to DELETE /v1/tasks/{name}.
@@ -56,6 +58,7 @@ type PreviewedProblem struct {
 	Messages []task.Turn `json:"messages,omitempty"` // the conversation, where it is one
 	Prompt   string      `json:"prompt,omitempty"`   // what the model reads: the text, or the conversation in the template of the model named
 	Choices  []string    `json:"choices,omitempty"`  // whose likelihoods are compared
+	Images   []string    `json:"images,omitempty"`   // where the pictures are that it shows, before the words of the last message
 	Answers  []string    `json:"answers"`            // what is expected; any of them will do
 }
 

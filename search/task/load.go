@@ -1,6 +1,7 @@
 package task
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -162,7 +163,7 @@ func readBounded(path string, limit int64) ([]byte, error) {
 }
 
 // Write makes a folder of a task's files. A file that is there already is an
-// error; the folder itself may be.
+// error, unless it is the same picture; the folder itself may be.
 func (f Files) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fault.Wrap(err, fault.Unavailable, "the task's folder can't be made")
@@ -193,6 +194,9 @@ func (f Files) Write(dir string) error {
 	for _, name := range slices.Sorted(maps.Keys(f.Pictures)) {
 		if err == nil {
 			err = CheckPictureName(name)
+		}
+		if known, missing := os.ReadFile(filepath.Join(dir, name)); missing == nil && bytes.Equal(known, f.Pictures[name]) {
+			continue
 		}
 		if err == nil {
 			err = write(name, f.Pictures[name])

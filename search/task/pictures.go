@@ -6,6 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
 	"io"
 	"io/fs"
 	"maps"
@@ -15,7 +19,10 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/image/webp"
+
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/chat"
 )
 
 // The limits of a task's pictures. What comes over HTTP is bounded as a whole
@@ -24,6 +31,7 @@ const (
 	maxPictureBytes  = 20 << 20  // one file
 	maxPicturesBytes = 512 << 20 // all of a task
 	maxPictures      = 20_000
+	maxPicturePixels = 32 << 20
 	maxShown         = 16 // pictures of one problem
 )
 
@@ -55,6 +63,18 @@ func (p Problem) shown() []string {
 		return []string{p.Image}
 	}
 	return p.Images
+}
+
+// asked is the turn that asks a problem in these words.
+func (p Problem) asked(words string) chat.Message {
+	if len(p.shown()) == 0 {
+		return chat.Message{Role: "user", Content: words}
+	}
+	var parts []chat.Part
+	for range p.shown() {
+		parts = append(parts, chat.Part{Picture: true})
+	}
+	return chat.Message{Role: "user", Parts: append(parts, chat.Part{Text: words})}
 }
 
 // checkShown refuses names that can't be those of pictures.
@@ -251,9 +271,21 @@ func PictureKind(data []byte) string {
 	return ""
 }
 
+// checkPicture looks at a picture's header: what is no picture, or too large a one,
+// need not be decoded to be known.
 func checkPicture(data []byte) error {
-	if PictureKind(data) == "" {
-		return errors.New("no picture")
+	header := map[string]func(io.Reader) (image.Config, error){
+		"png": png.DecodeConfig, "jpg": jpeg.DecodeConfig, "webp": webp.DecodeConfig, "gif": gif.DecodeConfig,
+	}[PictureKind(data)]
+	if header == nil {
+		return errors.New("it is not PNG, JPEG, WebP or GIF")
+	}
+	c, err := header(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	if c.Width < 1 || c.Height < 1 || c.Width > maxPicturePixels/c.Height {
+		return fmt.Errorf("it has %d × %d pixels: at least one, at most %d", c.Width, c.Height, maxPicturePixels)
 	}
 	return nil
 }

@@ -138,7 +138,8 @@ func (t *Task) Chooses() bool {
 	return chooses
 }
 
-// Messages is the conversation that asks a problem.
+// Messages is the conversation that asks a problem. Its pictures come before its
+// words.
 func (t *Task) Messages(p Problem) []chat.Message {
 	var messages []chat.Message
 	if t.System != "" {
@@ -150,7 +151,7 @@ func (t *Task) Messages(p Problem) []chat.Message {
 	for _, e := range t.Examples {
 		messages = append(messages, chat.Message{Role: "user", Content: t.fill(e)}, chat.Message{Role: "assistant", Content: e.Answer})
 	}
-	return append(messages, chat.Message{Role: "user", Content: t.fill(p)})
+	return append(messages, p.asked(t.fill(p)))
 }
 
 // Text is the text that asks a problem in the format Text.
