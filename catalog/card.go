@@ -91,7 +91,7 @@ func (c *Catalog) describeParts(card *Card) error {
 		part := Part{Name: name, Base: name == r.Base && r.Method.NeedsBase(), Merged: r.Merges(name), Digest: digests[name]}
 		if in, ok := r.Inputs[name]; ok {
 			part.Digest = ""
-			if digest, err := in.Digest(digests); err == nil { // fails where one of its sources is gone
+			if digest, err := c.identify(in, digests); err == nil { // fails where one of its sources is gone
 				part.Digest, part.Recipe = digest, recipeID(digest)
 			}
 		}

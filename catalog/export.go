@@ -124,14 +124,9 @@ func (c *Catalog) exportOptions(stored store.Recipe, r merge.Recipe, o ExportOpt
 	if err != nil {
 		return merge.ExportOptions{}, err
 	}
-	if r, err = c.withVocabulary(r); err != nil {
-		return merge.ExportOptions{}, within(err, "recipe %s", stored.ID)
-	}
-	lender := origin
-	if r.Vocabulary != nil {
-		if lender, err = c.source(r.Vocabulary.Lender); err != nil {
-			return merge.ExportOptions{}, err
-		}
+	lender, err := c.source(r.Speaker())
+	if err != nil {
+		return merge.ExportOptions{}, err
 	}
 	template, err := merge.ChatTemplateText(r, c.folder)
 	if err != nil {

@@ -53,7 +53,7 @@ func (c *Catalog) fit(_ context.Context, r merge.Recipe) (merge.Recipe, checkpoi
 		}
 		configs[name] = models[name].Config
 	}
-	if r.Tokenizer == nil {
+	if !r.MergesTokens() {
 		countTokens(sources, models)
 	} else if err := readVocabularies(sources, models); err != nil {
 		return refused(err)

@@ -109,6 +109,8 @@ type source struct {
 	digest    string
 	tensors   tensorList
 
+	vocabulary *tokenizer.Vocabulary
+
 	wordsDigest  string // of the files that the words are read from
 	tokensDigest string // of the one with the tokens
 }
@@ -207,7 +209,13 @@ func (s *source) readDigest() (string, error) {
 func (s *source) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.config, s.tokenizer, s.template, s.digest, s.wordsDigest, s.tokensDigest = nil, nil, nil, "", "", ""
+	s.clear()
+}
+
+// clear is forget for who holds the lock.
+func (s *source) clear() {
+	s.config, s.tokenizer, s.template, s.vocabulary = nil, nil, nil, nil
+	s.digest, s.wordsDigest, s.tokensDigest = "", "", ""
 }
 
 // reload drops what was read of files that have changed since. It is for who is
@@ -244,7 +252,8 @@ func (s *source) refresh() bool {
 	if now == s.version {
 		return false
 	}
-	s.config, s.tokenizer, s.template, s.digest, s.wordsDigest, s.tokensDigest, s.version = nil, nil, nil, "", "", "", now
+	s.clear()
+	s.version = now
 	return true
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/chat"
@@ -26,51 +27,66 @@ type mergedWords struct {
 // with it.
 const maxMergedWords = 16
 
-// withVocabulary gives the recipe with the vocabulary of its models, if it needs
-// that.
+// withVocabulary gives the recipe, and those within it, with the vocabularies of
+// their models, where they need that.
 func (c *Catalog) withVocabulary(r merge.Recipe) (merge.Recipe, error) {
-	if r.Tokenizer == nil {
-		return r, nil
-	}
-	w, err := c.mergedWords(r)
-	if err != nil {
-		return r, err
-	}
-	r.Vocabulary = w.vocabulary
-	return r, nil
+	return r.WithVocabularies(func(r merge.Recipe) (*merge.Vocabulary, error) {
+		w, err := c.mergedWords(r)
+		if err != nil {
+			return nil, err
+		}
+		return w.vocabulary, nil
+	})
 }
 
 // mergedWords gives the words of a recipe with a tokenizer of its own. Recipes of
 // the same models and the same tokenizer share them.
 func (c *Catalog) mergedWords(r merge.Recipe) (*mergedWords, error) {
 	h := sha256.New()
+	if err := c.hashWords(h, r); err != nil {
+		return nil, err
+	}
+	return c.words.Get(hex.EncodeToString(h.Sum(nil)), func() (*mergedWords, error) { return c.mergeWords(r) })
+}
+
+// hashWords writes what the words of a recipe depend on.
+func (c *Catalog) hashWords(h io.Writer, r merge.Recipe) error {
+	stages := r.Stages()
+	r = stages[len(stages)-1].Recipe // in which inputs have the names of their contents
 	said, err := json.Marshal(r.Tokenizer)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "writing a tokenizer")
+		return fault.Wrap(err, fault.Internal, "writing a tokenizer")
 	}
 	fmt.Fprintf(h, "%s\n%q %q\n", said, r.Base, r.Parent())
 	for _, name := range r.Models() {
+		if in, made := r.Inputs[name]; made {
+			fmt.Fprintf(h, "%q of\n", name)
+			if err := c.hashWords(h, in); err != nil {
+				return err
+			}
+			continue
+		}
 		s, err := c.source(name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		config, err := s.readConfig()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		digest, err := s.readWordsDigest()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		fmt.Fprintf(h, "%q %d %d %v %s\n", name, config.VocabSize, config.BOSTokenID, config.EOSTokenIDs, digest)
 	}
-	return c.words.Get(hex.EncodeToString(h.Sum(nil)), func() (*mergedWords, error) { return c.mergeWords(r) })
+	return nil
 }
 
 // mergeWords makes them.
 func (c *Catalog) mergeWords(r merge.Recipe) (*mergedWords, error) {
 	models := map[string]merge.Described{}
-	for _, name := range r.Models() {
+	for _, name := range r.Leaves() {
 		s, err := c.source(name)
 		if err != nil {
 			return nil, err
@@ -89,7 +105,7 @@ func (c *Catalog) mergeWords(r merge.Recipe) (*mergedWords, error) {
 		return nil, err
 	}
 	w := &mergedWords{vocabulary: vocabulary}
-	lender, err := c.source(vocabulary.Lender)
+	lender, err := c.source(r.Speaker())
 	if err != nil {
 		return nil, err
 	}
@@ -112,17 +128,32 @@ func (c *Catalog) mergeWords(r merge.Recipe) (*mergedWords, error) {
 
 // readVocabulary gives the tokens that the source's tokenizer knows.
 func (s *source) readVocabulary() (*tokenizer.Vocabulary, error) {
-	v, err := tokenizer.LoadVocabulary(s.dir)
-	if err != nil {
-		return nil, s.damaged(err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.vocabulary == nil {
+		s.update()
+		v, err := tokenizer.LoadVocabulary(s.dir)
+		if err != nil {
+			return nil, s.damaged(err)
+		}
+		s.vocabulary = v
 	}
-	return v, nil
+	return s.vocabulary, nil
 }
 
-// configs gives the configurations of a recipe's models.
+// configs gives the configurations of a recipe's models, whose vocabularies are
+// known.
 func (c *Catalog) configs(r merge.Recipe) (map[string]checkpoint.Config, error) {
 	configs := map[string]checkpoint.Config{}
 	for _, name := range r.Models() {
+		if in, made := r.Inputs[name]; made {
+			inner, err := c.configs(in)
+			if err != nil {
+				return nil, err
+			}
+			configs[name] = in.Config(inner)
+			continue
+		}
 		s, err := c.source(name)
 		if err != nil {
 			return nil, err
@@ -134,10 +165,10 @@ func (c *Catalog) configs(r merge.Recipe) (map[string]checkpoint.Config, error) 
 	return configs, nil
 }
 
-// identify is the digest of a recipe, given those of its models. Where it merges
-// by token, what the models' tokens are is part of what they are.
+// identify is the digest of a recipe, given those of its leaves. Where it, or a recipe
+// within it, merges by token, what the leaves' tokens are is part of what they are.
 func (c *Catalog) identify(r merge.Recipe, digests map[string]string) (string, error) {
-	if r.Tokenizer == nil {
+	if !r.MergesTokens() {
 		return r.Digest(digests)
 	}
 	withTokens := map[string]string{}

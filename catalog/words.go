@@ -53,7 +53,7 @@ func (c *Catalog) Words(ctx context.Context, name string) (Words, error) {
 // readRecipeWords fills in the words of a recipe's model, and its configuration.
 // They are its parent's unless the recipe says otherwise.
 func (c *Catalog) readRecipeWords(r merge.Recipe, w *Words) error {
-	if r.Tokenizer == nil {
+	if !r.MergesTokens() {
 		s, err := c.source(r.Origin())
 		if err != nil {
 			return err
@@ -64,7 +64,7 @@ func (c *Catalog) readRecipeWords(r merge.Recipe, w *Words) error {
 		w.Template, err = c.templateOf(r, w.Template)
 		return err
 	}
-	words, err := c.mergedWords(r)
+	r, err := c.withVocabulary(r)
 	if err != nil {
 		return err
 	}
@@ -72,10 +72,32 @@ func (c *Catalog) readRecipeWords(r merge.Recipe, w *Words) error {
 	if err != nil {
 		return err
 	}
-	r.Vocabulary = words.vocabulary
-	w.Config, w.Tokenizer = r.Config(configs), words.tokenizer
-	w.Template, err = c.templateOf(r, words.template)
+	w.Config = r.Config(configs)
+	if w.Tokenizer, w.Template, err = c.recipeWords(r); err != nil {
+		return err
+	}
+	w.Template, err = c.templateOf(r, w.Template)
 	return err
+}
+
+// recipeWords gives the tokenizer of a recipe's model, and the chat template that
+// comes with it.
+func (c *Catalog) recipeWords(r merge.Recipe) (*tokenizer.Tokenizer, *chat.Template, error) {
+	if r.Tokenizer != nil {
+		words, err := c.mergedWords(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		return words.tokenizer, words.template, nil
+	}
+	if in, made := r.Inputs[r.Parent()]; made {
+		return c.recipeWords(in)
+	}
+	s, err := c.source(r.Parent())
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.readWords()
 }
 
 // readInto fills in a source's words.

@@ -55,7 +55,7 @@ func (s *mergeSettings) open(dev *device.Device, recipe merge.Recipe, say, progr
 		held[name] = dev.ComputeDType(infer.StoredDType(folder))
 	}
 	recipe = recipe.Settle(configs)
-	if recipe.Tokenizer != nil {
+	if recipe.MergesTokens() {
 		if err := readVocabularies(j.folders, described); err != nil {
 			return nil, err
 		}
@@ -63,7 +63,8 @@ func (s *mergeSettings) open(dev *device.Device, recipe merge.Recipe, say, progr
 	if err := merge.Fit(recipe, described); err != nil {
 		return nil, err
 	}
-	if recipe.Vocabulary, err = merge.NewVocabulary(recipe, described); err != nil {
+	recipe, err = recipe.WithVocabularies(func(r merge.Recipe) (*merge.Vocabulary, error) { return merge.NewVocabulary(r, described) })
+	if err != nil {
 		return nil, err
 	}
 	j.recipe = recipe
@@ -165,10 +166,7 @@ func (j *mergeJob) run(ctx context.Context) error {
 	}
 	options := merge.ExportOptions{
 		Parent: j.folders[j.recipe.Origin()].Dir(), ShardBytes: int64(j.settings.Shard), Sequential: j.sequential(), Identity: j.identity(),
-		NoTokenizer: j.settings.NoWords, NoCard: j.settings.NoCard, Replace: j.settings.Force,
-	}
-	if v := j.recipe.Vocabulary; v != nil {
-		options.Lender = j.folders[v.Lender].Dir()
+		Lender: j.folders[j.recipe.Speaker()].Dir(), NoTokenizer: j.settings.NoWords, NoCard: j.settings.NoCard, Replace: j.settings.Force,
 	}
 	var err error
 	if options.ChatTemplate, err = merge.ChatTemplateText(j.recipe, func(name string) (string, error) { return j.folders[name].Dir(), nil }); err != nil {

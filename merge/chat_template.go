@@ -36,7 +36,7 @@ func ChatTemplateText(r Recipe, folder func(leaf string) (string, error)) (strin
 	var texts []string // those of the parent first, others by name: so ties are settled
 	for _, name := range r.parentFirst() {
 		if in, ok := r.Inputs[name]; ok {
-			name = in.Origin() // which has lent it its template
+			name = in.Speaker() // which has lent it its template
 		}
 		dir, err := folder(name)
 		if err != nil {

@@ -118,7 +118,7 @@ func (x *Executor) export(ctx context.Context, dir string, r Recipe, c checkpoin
 		return err
 	}
 	err = device.Try("export", func() error {
-		files, err := lentFiles(r.Vocabulary, o) // before the weights: it may be what is wrong
+		files, err := lentFiles(r.words(), o) // before the weights: it may be what is wrong
 		if err != nil {
 			return err
 		}

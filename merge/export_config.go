@@ -28,7 +28,7 @@ func exportedConfig(o ExportOptions, r Recipe, c checkpoint.Config, dtype dtypes
 	if err != nil {
 		return nil, err
 	}
-	if r.Vocabulary != nil {
+	if r.words() != nil {
 		config["vocab_size"] = json.RawMessage(strconv.Itoa(c.VocabSize))
 	}
 	if o.lends() {

@@ -22,6 +22,8 @@ type Described struct {
 	// Vocabulary is what its tokenizer knows; nil if nothing is known of it. Recipes
 	// with a [Tokenizer] need it.
 	Vocabulary *tokenizer.Vocabulary
+	// Coined tells that the vocabulary is no file's, but made by a recipe.
+	Coined bool
 }
 
 // configurations are those of models.
@@ -70,19 +72,32 @@ func Fit(r Recipe, leaves map[string]Described) error {
 // Describe tells what is known of the model that a recipe will make of such
 // leaves, which fit it.
 func Describe(r Recipe, leaves map[string]Described) Described {
-	models := map[string]Described{}
-	for _, name := range r.Models() {
-		if in, ok := r.Inputs[name]; ok {
-			models[name] = Describe(in, leaves)
-		} else {
-			models[name] = leaves[name]
-		}
+	models := r.described(leaves)
+	if r.Tokenizer != nil && r.Vocabulary == nil {
+		r.Vocabulary = new(Misfit).vocabulary(r, models)
 	}
 	d := models[r.Parent()]
+	if v := r.Vocabulary; v != nil {
+		d.Vocabulary, d.Coined, d.Tokens = v.Tokens, v.Changed, v.Tokens.Rows()
+	}
 	d.Config = r.Config(configurations(models))
 	d.Config.DType = newProgram(r.normal(), methods[r.Method]).round
 	d.Tensors = storedAs(d.Config, d.Config.DType)
 	return d
+}
+
+// described tells what is known of the models that a recipe names itself. One that
+// isn't there is left out.
+func (r Recipe) described(leaves map[string]Described) map[string]Described {
+	models := map[string]Described{}
+	for _, name := range r.Models() {
+		if in, ok := r.Inputs[name]; ok {
+			models[name] = Describe(in, leaves)
+		} else if d, there := leaves[name]; there {
+			models[name] = d
+		}
+	}
+	return models
 }
 
 // fitAll lists what keeps a recipe, and those within it, from being merged.

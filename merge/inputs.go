@@ -78,6 +78,10 @@ func (r Recipe) Renamed(names map[string]string) Recipe {
 	for i := range r.Path {
 		rename(&r.Path[i].Model)
 	}
+	if r.Tokenizer != nil {
+		r.Tokenizer = r.Tokenizer.clone()
+		r.Tokenizer.models(rename)
+	}
 	return r
 }
 
@@ -137,14 +141,27 @@ func (r Recipe) collectLeaves(found map[string]bool) {
 	}
 }
 
-// Origin names the leaf that lends the merged model its configuration, tokenizer
-// and chat template: the parent, or the origin of that.
+// Origin names the leaf that lends the merged model its configuration: the parent,
+// or the origin of that.
 func (r Recipe) Origin() string {
 	parent := r.Parent()
 	if in, ok := r.Inputs[parent]; ok {
 		return in.Origin()
 	}
 	return parent
+}
+
+// Speaker names the leaf that lends the merged model its tokenizer and chat template:
+// the origin, unless a [Tokenizer] says otherwise.
+func (r Recipe) Speaker() string {
+	name := r.Parent()
+	if t := r.Tokenizer.normal(name); t != nil && t.Source != TokensOfAll && t.Source != TokensOfBase {
+		name = t.Source
+	}
+	if in, ok := r.Inputs[name]; ok {
+		return in.Speaker()
+	}
+	return name
 }
 
 // Settle says a recipe, and those within it, in the plainest way that means the
@@ -209,9 +226,6 @@ func (r Recipe) checkNesting() error {
 
 // validateInputs checks the recipes within the recipe, and that each has a use.
 func (r Recipe) validateInputs() error {
-	if len(r.Inputs) > 0 && r.Tokenizer != nil {
-		return fault.Bad("tokenizer", "a recipe with inputs has the tokenizer of its parent: merge vocabularies in a recipe of sources alone")
-	}
 	models := r.Models()
 	for _, name := range models {
 		if model, adapter := SplitAdapter(name); adapter != "" && r.Inputs[model].Method != "" {
@@ -227,9 +241,6 @@ func (r Recipe) validateInputs() error {
 		}
 		if !slices.Contains(models, name) {
 			return fault.Bad("inputs."+name, "nothing uses the input %q", name)
-		}
-		if r.Inputs[name].Tokenizer != nil {
-			return fault.Bad("inputs."+name+".tokenizer", "an input has the tokenizer of its parent: merge vocabularies in a recipe of sources alone")
 		}
 		if r.Inputs[name].ChatTemplate != "" {
 			return fault.Bad("inputs."+name+".chat_template", "nothing is written by the chat template of an input: give it to the recipe that uses it")

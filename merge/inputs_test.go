@@ -265,3 +265,41 @@ func TestARecipeOfRecipesMergesWhatTheirModelsWould(t *testing.T) {
 	alone.Inputs = map[string]Recipe{"x": plain}
 	require.Equal(t, read(t, first), read(t, mergeOne(alone, map[string]*infer.Weights{"x": first})))
 }
+
+// A recipe within a recipe may merge vocabularies, and so may the one around it.
+func TestInputsHaveVocabularies(t *testing.T) {
+	canonical := func(r Recipe) string {
+		body, err := r.Canonical()
+		require.NoError(t, err)
+		return string(body)
+	}
+	inner := worded(&Tokenizer{Source: "x"}) // b, x and y
+	outer := NewRecipe(TaskArithmetic)
+	outer.Base, outer.Sources = "in", []Source{{Model: "y", Weight: Numbers(1)}}
+	outer.Inputs = map[string]Recipe{"in": inner}
+	models := three(t)
+	require.Equal(t, fault.Unfit, fault.CodeOf(Fit(outer, models)), "6 rows and 5")
+
+	inner.Tokenizer = &Tokenizer{} // the tokens of all: of no file
+	outer.Inputs["in"], outer.Tokenizer = inner, &Tokenizer{Source: "in"}
+	require.NoError(t, Fit(outer, models))
+	require.True(t, outer.MergesTokens())
+	outer, err := outer.WithVocabularies(func(r Recipe) (*Vocabulary, error) { return NewVocabulary(r, models) })
+	require.NoError(t, err)
+	require.Equal(t, []string{"u", "v", "w", "<e>", "n", "<x>", "<z>", "<y>"}, outer.Vocabulary.Tokens.Tokens())
+	require.True(t, outer.Vocabulary.Changed, "no file has them")
+	require.Equal(t, []string{inputName([]byte(canonical(inner))), "y"}, outer.Vocabulary.models)
+	require.Equal(t, "b", outer.Speaker())
+	require.Equal(t, 8, Describe(outer, models).Config.VocabSize)
+
+	// Without a tokenizer of its own it has its parent's.
+	outer.Tokenizer, outer.Vocabulary, outer.Sources[0].Model = nil, nil, "x"
+	require.NoError(t, Fit(outer, models), "8 rows each")
+	require.Equal(t, outer.Inputs["in"].Vocabulary, outer.words())
+
+	body := canonical(outer)
+	outer.Inputs["renamed"] = outer.Inputs["in"]
+	delete(outer.Inputs, "in")
+	outer.Base = "renamed"
+	require.Equal(t, body, canonical(outer))
+}

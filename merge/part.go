@@ -173,7 +173,8 @@ func (r Recipe) settle(models map[string]checkpoint.Config) Recipe {
 	for i := range alone.Sources {
 		alone.Sources[i].LayerRange = Range{}
 	}
-	if alone.Base, alone.Tokenizer = plain.Base, plain.Tokenizer; alone.Validate() != nil {
+	alone.Tokenizer, alone.ChatTemplate = plain.Tokenizer, plain.ChatTemplate
+	if alone.Base = plain.Base; alone.Validate() != nil {
 		return r // its base is none of the models that it merges
 	}
 	return alone

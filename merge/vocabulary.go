@@ -55,9 +55,10 @@ type Vocabulary struct {
 	// Tokens are those of the merged model.
 	Tokens *tokenizer.Vocabulary
 	// Lender is the model that the tokenizer's other files, the chat template and
-	// the ids that begin and end a text are taken from.
+	// the ids that begin and end a text are taken from; an input is named by its
+	// content. See [Recipe.Speaker].
 	Lender string
-	// Changed tells that the tokens are not just the lender's.
+	// Changed tells that the tokens are not just those of the lender's file.
 	Changed bool
 	// Rows is how many rows the merged embedding has: one for each id, and padding.
 	Rows int
@@ -83,9 +84,9 @@ type rowOfOne struct {
 	row   int32
 }
 
-// NewVocabulary works out the vocabulary of a recipe that fits its models; nil if
+// NewVocabulary works out the vocabulary of a recipe that fits its leaves; nil if
 // it has no tokenizer. The error is that of [Fit].
-func NewVocabulary(r Recipe, models map[string]Described) (*Vocabulary, error) {
+func NewVocabulary(r Recipe, leaves map[string]Described) (*Vocabulary, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -93,13 +94,51 @@ func NewVocabulary(r Recipe, models map[string]Described) (*Vocabulary, error) {
 		return nil, nil
 	}
 	var report Misfit
-	v := report.vocabulary(r, models)
+	v := report.vocabulary(r, r.described(leaves))
 	return v, report.unfit()
+}
+
+// MergesTokens reports whether the recipe, or one within it, has a tokenizer: then the
+// leaves' tokens have to be known.
+func (r Recipe) MergesTokens() bool {
+	for _, in := range r.Inputs {
+		if in.MergesTokens() {
+			return true
+		}
+	}
+	return r.Tokenizer != nil
+}
+
+// WithVocabularies gives a fitting recipe, and those within it, the vocabularies that
+// find works out for those that have a tokenizer, inputs first.
+func (r Recipe) WithVocabularies(find func(Recipe) (*Vocabulary, error)) (_ Recipe, err error) {
+	inputs := maps.Clone(r.Inputs)
+	for name, in := range inputs {
+		if inputs[name], err = in.WithVocabularies(find); err != nil {
+			return r, err
+		}
+	}
+	r.Inputs, r.Vocabulary = inputs, nil
+	if r.Tokenizer != nil {
+		r.Vocabulary, err = find(r)
+	}
+	return r, err
+}
+
+// words is what the model's tokenizer is made of, by the recipe or by an input that
+// lends it; nil if it is just a leaf's.
+func (r Recipe) words() *Vocabulary {
+	if in, ok := r.Inputs[r.Parent()]; ok && r.Tokenizer == nil {
+		return in.words()
+	}
+	return r.Vocabulary
 }
 
 // vocabulary works out the vocabulary of a valid recipe with a tokenizer, and lists
 // what stands in its way; nil then.
 func (m *Misfit) vocabulary(r Recipe, models map[string]Described) *Vocabulary {
+	models = underNames(r, models)
+	r, _ = r.named()
 	r = r.withDefaults()
 	parent := r.Parent()
 	t := r.Tokenizer.normal(parent)
@@ -125,7 +164,7 @@ func (m *Misfit) vocabulary(r Recipe, models map[string]Described) *Vocabulary {
 		v.Tokens = words[0].Union(words[1:]...)
 	}
 	v.Tokens = v.Tokens.With(slices.Sorted(maps.Keys(t.Tokens))...)
-	v.Changed = v.Tokens != models[v.Lender].Vocabulary
+	v.Changed = v.Tokens != models[v.Lender].Vocabulary || models[v.Lender].Coined
 	v.Rows = v.Tokens.Rows()
 	if n := t.PadToMultipleOf; n > 0 {
 		v.Rows = (v.Rows + n - 1) / n * n
