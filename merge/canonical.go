@@ -168,6 +168,9 @@ func (r Recipe) canonicalObject() map[string]any {
 	if r.ChatTemplate != "" {
 		object["chat_template"] = r.ChatTemplate
 	}
+	if r.Vision != "" {
+		object["vision"] = r.Vision
+	}
 	return object
 }
 

@@ -22,6 +22,11 @@ type Described struct {
 	// Vocabulary is what its tokenizer knows; nil if nothing is known of it. Recipes
 	// with a [Tokenizer] need it.
 	Vocabulary *tokenizer.Vocabulary
+	// Speech identifies the tokens that its tokenizer knows; empty if nothing is known
+	// of them.
+	Speech string
+	// Vision is the part of it that sees pictures; nil if it has none.
+	Vision *checkpoint.VisionConfig
 	// Coined tells that the vocabulary is no file's, but made by a recipe.
 	Coined bool
 }
@@ -65,7 +70,7 @@ func Fit(r Recipe, leaves map[string]Described) error {
 		return err
 	}
 	var report Misfit
-	report.fitAll(r, leaves)
+	report.fitAll(report.see(r, leaves), leaves)
 	return report.unfit()
 }
 
@@ -77,8 +82,12 @@ func Describe(r Recipe, leaves map[string]Described) Described {
 		r.Vocabulary = new(Misfit).vocabulary(r, models)
 	}
 	d := models[r.Parent()]
+	d.Vision = leaves[r.Sees()].Vision
 	if v := r.Vocabulary; v != nil {
 		d.Vocabulary, d.Coined, d.Tokens = v.Tokens, v.Changed, v.Tokens.Rows()
+		if d.Speech = underNames(r, models)[v.Lender].Speech; v.Changed {
+			d.Speech = v.digest
+		}
 	}
 	d.Config = r.Config(configurations(models))
 	d.Config.DType = newProgram(r.normal(), methods[r.Method]).round
@@ -123,13 +132,18 @@ func (m *Misfit) fitAll(r Recipe, leaves map[string]Described) {
 		}
 		models[name] = Describe(in, leaves)
 	}
-	if whole {
-		m.fit(r, models)
+	if !whole {
+		return
+	}
+	r.Vocabulary = m.fit(r, models)
+	if len(m.Problems) == 0 && r.Sees() != "" {
+		m.sight(r, leaves, Describe(r, leaves))
 	}
 }
 
-// fit does the same for the models that a recipe names itself.
-func (m *Misfit) fit(r Recipe, models map[string]Described) {
+// fit does the same for the models that a recipe names itself. It gives the
+// vocabulary of a recipe with a tokenizer.
+func (m *Misfit) fit(r Recipe, models map[string]Described) *Vocabulary {
 	r = r.withDefaults()
 	for _, name := range r.Models() {
 		if d, ok := models[name]; ok {
@@ -140,7 +154,7 @@ func (m *Misfit) fit(r Recipe, models map[string]Described) {
 	}
 	parent, ok := models[r.Parent()]
 	if !ok {
-		return
+		return nil
 	}
 	for _, name := range r.Models() {
 		if d, ok := models[name]; ok && name != r.Parent() {
@@ -156,8 +170,9 @@ func (m *Misfit) fit(r Recipe, models map[string]Described) {
 		m.numbers(r, parent.Config)
 	}
 	if r.Tokenizer != nil && known(r, models) {
-		m.vocabulary(r, models)
+		return m.vocabulary(r, models)
 	}
+	return nil
 }
 
 // known tells whether anything is known of the models' vocabularies.

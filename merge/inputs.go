@@ -61,6 +61,7 @@ func (r Recipe) Renamed(names map[string]string) Recipe {
 		}
 	}
 	rename(&r.Base)
+	rename(&r.Vision)
 	r.Sources = slices.Clone(r.Sources)
 	for i := range r.Sources {
 		rename(&r.Sources[i].Model)

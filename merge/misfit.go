@@ -37,6 +37,7 @@ const (
 	KindTensors      Kind = "tensors"      // weights that are not there
 	KindLayers       Kind = "layers"       // layers that are not there
 	KindDType        Kind = "dtype"        // weights that can't be shared
+	KindVision       Kind = "vision"       // the part that sees pictures
 	KindNumbers      Kind = "numbers"      // weights and other numbers of the recipe
 )
 

@@ -30,7 +30,7 @@ func ParseRecipe(data []byte) (Recipe, error) {
 
 // parseRecipe reads a recipe that stands at a path, and so deep within others.
 func parseRecipe(data []byte, at string, depth int) (Recipe, error) {
-	top, err := object(data, at, "method", "base_model", "sources", "slices", "path", "groups", "normalize", "lambda", "rescale", "consensus", "seed", "span", "parameters", "dtype", "tokenizer", "chat_template", "inputs")
+	top, err := object(data, at, "method", "base_model", "sources", "slices", "path", "groups", "normalize", "lambda", "rescale", "consensus", "seed", "span", "parameters", "dtype", "tokenizer", "chat_template", "vision", "inputs")
 	if err != nil {
 		return Recipe{}, err
 	}
@@ -53,6 +53,7 @@ func parseRecipe(data []byte, at string, depth int) (Recipe, error) {
 		top.read("dtype", &r.DType),
 		top.readTokenizer(&r.Tokenizer),
 		top.read("chat_template", &r.ChatTemplate),
+		top.read("vision", &r.Vision),
 		top.read("sources", &list),
 		top.read("slices", &stack),
 		top.read("path", &hops),

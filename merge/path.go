@@ -112,6 +112,9 @@ func (r Recipe) validatePath() error {
 	case len(r.Path) > MaxHops:
 		return tooLong("path", len(r.Path))
 	}
+	if err := r.validateVision(); err != nil {
+		return err
+	}
 	models := map[string]bool{r.Base: true}
 	for i, h := range r.Path {
 		at := fmt.Sprintf("path[%d].", i)
@@ -166,5 +169,9 @@ func (r Recipe) canonicalPath() map[string]any {
 	for i, h := range r.Path {
 		path[i] = map[string]any{"model": h.Model, "layer": h.Layer, "scale": h.scale()}
 	}
-	return map[string]any{"method": Dataflow, "base_model": r.Base, "path": path}
+	object := map[string]any{"method": Dataflow, "base_model": r.Base, "path": path}
+	if r.Vision != "" {
+		object["vision"] = r.Vision
+	}
+	return object
 }

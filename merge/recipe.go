@@ -61,6 +61,10 @@ type Recipe struct {
 	// that of its parent.
 	ChatTemplate string `json:"chat_template,omitempty"`
 
+	// Vision names the model that lends the merged one the part that sees pictures,
+	// or is [NoVision]. None: see [Recipe.WithVision].
+	Vision string `json:"vision,omitempty"`
+
 	// Vocabulary is what the Tokenizer makes of the models' vocabularies, as
 	// [NewVocabulary] works it out; the executor needs it if there is a Tokenizer. It
 	// is no part of the canonical form.

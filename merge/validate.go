@@ -85,6 +85,9 @@ func (r Recipe) validate() error {
 	if err := r.validateChatTemplate(); err != nil {
 		return err
 	}
+	if err := r.validateVision(); err != nil {
+		return err
+	}
 	if err := r.validateLambda(); err != nil {
 		return err
 	}

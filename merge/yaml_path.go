@@ -26,11 +26,14 @@ func (d *yamlReader) readPath(how *yamlNode) error {
 		}
 	}
 	ext := d.top.get(extensionKey)
-	if err := ext.known("method", "scales"); err != nil {
+	if err := ext.known("method", "scales", "vision"); err != nil {
+		return err
+	}
+	if err := d.readVision(ext); err != nil {
 		return err
 	}
 	r := NewRecipe(Dataflow)
-	r.Base = d.doc.Recipe.Base
+	r.Base, r.Vision = d.doc.Recipe.Base, d.doc.Recipe.Vision
 	n := d.top.get("slices")
 	if n == nil || !n.isList || len(n.list) > MaxHops {
 		return fault.Bad("slices", "a path is a list of at most %d slices", MaxHops)
@@ -113,6 +116,9 @@ func (w *yamlWriter) path(r Recipe) {
 	}
 	w.line(0, "%s:", extensionKey)
 	w.line(1, "method: %s", Dataflow)
+	if r.Vision != "" {
+		w.line(1, "vision: %s", yamlText(r.Vision))
+	}
 	if r.scaled() {
 		scales := make([]float64, len(r.Path))
 		for i, h := range r.Path {

@@ -33,7 +33,7 @@ const extensionKey = "mergeway"
 // mergekit-multi reads. They become the inputs of the one that no other names.
 //
 // Beyond mergekit's keys there is the map "mergeway", with "rescale",
-// "consensus", "seed" and "groups" as [Recipe] has them, and "method" and "scales" of
+// "consensus", "seed", "groups" and "vision" as [Recipe] has them, and "method" and "scales" of
 // a path, whose blocks are written as slices. [Recipe.YAML] is the way back.
 func ParseYAML(data []byte) (Document, error) {
 	tops, err := parseYAML(data)
@@ -129,7 +129,10 @@ func (d *yamlReader) readExtension() error {
 	if ext == nil {
 		return nil
 	}
-	if err := ext.known("rescale", "consensus", "seed", "groups"); err != nil {
+	if err := ext.known("rescale", "consensus", "seed", "groups", "vision"); err != nil {
+		return err
+	}
+	if err := d.readVision(ext); err != nil {
 		return err
 	}
 	if n := ext.get("consensus"); n != nil {
@@ -154,6 +157,15 @@ func (d *yamlReader) readExtension() error {
 		r.Seed = seed
 	}
 	return nil
+}
+
+// readVision reads who lends the part that sees pictures.
+func (d *yamlReader) readVision(ext *yamlNode) (err error) {
+	if n := ext.get("vision"); n != nil {
+		d.places["vision"] = n
+		d.doc.Recipe.Vision, err = n.text()
+	}
+	return err
 }
 
 // placed says of an error about a field of the recipe where in the text it is.

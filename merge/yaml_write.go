@@ -199,6 +199,9 @@ func (w *yamlWriter) extension(r Recipe) {
 	if r.Groups != WholeModel {
 		lines = append(lines, "groups: "+string(r.Groups))
 	}
+	if r.Vision != "" {
+		lines = append(lines, "vision: "+yamlText(r.Vision))
+	}
 	if len(lines) == 0 {
 		return
 	}

@@ -99,6 +99,16 @@ func (v *Vocabulary) ID(token string) (int32, bool) {
 	return id, ok
 }
 
+// Token gives the token of an id.
+func (v *Vocabulary) Token(id int32) (string, bool) {
+	for token, at := range v.ids {
+		if at == id {
+			return token, true
+		}
+	}
+	return "", false
+}
+
 // Len is the number of tokens.
 func (v *Vocabulary) Len() int { return len(v.ids) }
 
