@@ -53,7 +53,7 @@ func (c *Catalog) fit(_ context.Context, r merge.Recipe) (merge.Recipe, checkpoi
 		}
 		configs[name] = models[name].Config
 	}
-	if !r.MergesTokens() {
+	if !r.MergesTokens() && !seen(models) {
 		countTokens(sources, models)
 	} else if err := readVocabularies(sources, models); err != nil {
 		return refused(err)
@@ -62,11 +62,24 @@ func (c *Catalog) fit(_ context.Context, r merge.Recipe) (merge.Recipe, checkpoi
 	if err := merge.Fit(r, models); err != nil {
 		return refused(err)
 	}
-	r, err := c.withVocabulary(r)
+	r, err := r.WithVision(models)
 	if err != nil {
 		return refused(err)
 	}
+	if r, err = c.withVocabulary(r); err != nil {
+		return refused(err)
+	}
 	return r, merge.Describe(r, models).Config, nil
+}
+
+// seen tells whether any of the models sees pictures.
+func seen(models map[string]merge.Described) bool {
+	for _, d := range models {
+		if d.Vision != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // readVocabularies reads the tokens of all models.
@@ -103,6 +116,9 @@ func noSources(r merge.Recipe, names []string) error {
 // describe tells what is known of a source without reading its weights.
 func (s *source) describe() (d merge.Described, err error) {
 	if d.Config, err = s.readConfig(); err != nil {
+		return d, err
+	}
+	if d.Vision, err = s.readVision(); err != nil {
 		return d, err
 	}
 	d.Tensors, err = s.readTensors()

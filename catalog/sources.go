@@ -110,6 +110,7 @@ type source struct {
 	tensors   tensorList
 
 	vocabulary *tokenizer.Vocabulary
+	vision     *checkpoint.VisionConfig // known when config is
 
 	wordsDigest  string // of the files that the words are read from
 	tokensDigest string // of the one with the tokens
@@ -162,9 +163,23 @@ func (s *source) readConfig() (checkpoint.Config, error) {
 		if err != nil {
 			return checkpoint.Config{}, s.damaged(err)
 		}
+		if s.vision, err = checkpoint.ReadVision(s.dir); err != nil {
+			return checkpoint.Config{}, s.damaged(err)
+		}
 		s.config = &config
 	}
 	return *s.config, nil
+}
+
+// readVision gives what the source's configuration says of the part that sees
+// pictures; nil if it has none.
+func (s *source) readVision() (*checkpoint.VisionConfig, error) {
+	if _, err := s.readConfig(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.vision, nil
 }
 
 // readWords gives the tokenizer and the chat template.
@@ -214,7 +229,7 @@ func (s *source) forget() {
 
 // clear is forget for who holds the lock.
 func (s *source) clear() {
-	s.config, s.tokenizer, s.template, s.vocabulary = nil, nil, nil, nil
+	s.config, s.vision, s.tokenizer, s.template, s.vocabulary = nil, nil, nil, nil, nil
 	s.digest, s.wordsDigest, s.tokensDigest = "", "", ""
 }
 

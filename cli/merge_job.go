@@ -44,23 +44,27 @@ func (s *mergeSettings) open(dev *device.Device, recipe merge.Recipe, say, progr
 		}
 	}()
 	described, held := map[string]merge.Described{}, map[string]dtypes.DType{}
-	configs := map[string]checkpoint.Config{}
+	configs, sees := map[string]checkpoint.Config{}, false
 	for _, name := range recipe.Leaves() {
 		folder, err := s.openModel(name)
 		if err != nil {
 			return nil, fmt.Errorf("model %q: %w", name, err)
 		}
-		j.folders[name], described[name] = folder, merge.Described{Config: folder.Config(), Tensors: folder.Tensors()}
+		j.folders[name], described[name] = folder, merge.Described{Config: folder.Config(), Tensors: folder.Tensors(), Vision: folder.Vision()}
 		configs[name] = folder.Config()
 		held[name] = dev.ComputeDType(infer.StoredDType(folder))
+		sees = sees || folder.Vision() != nil
 	}
 	recipe = recipe.Settle(configs)
-	if recipe.MergesTokens() {
+	if recipe.MergesTokens() || sees {
 		if err := readVocabularies(j.folders, described); err != nil {
 			return nil, err
 		}
 	}
 	if err := merge.Fit(recipe, described); err != nil {
+		return nil, err
+	}
+	if recipe, err = recipe.WithVision(described); err != nil {
 		return nil, err
 	}
 	recipe, err = recipe.WithVocabularies(func(r merge.Recipe) (*merge.Vocabulary, error) { return merge.NewVocabulary(r, described) })

@@ -22,9 +22,6 @@ type Described struct {
 	// Vocabulary is what its tokenizer knows; nil if nothing is known of it. Recipes
 	// with a [Tokenizer] need it.
 	Vocabulary *tokenizer.Vocabulary
-	// Speech identifies the tokens that its tokenizer knows; empty if nothing is known
-	// of them.
-	Speech string
 	// Vision is the part of it that sees pictures; nil if it has none.
 	Vision *checkpoint.VisionConfig
 	// Coined tells that the vocabulary is no file's, but made by a recipe.
@@ -85,9 +82,6 @@ func Describe(r Recipe, leaves map[string]Described) Described {
 	d.Vision = leaves[r.Sees()].Vision
 	if v := r.Vocabulary; v != nil {
 		d.Vocabulary, d.Coined, d.Tokens = v.Tokens, v.Changed, v.Tokens.Rows()
-		if d.Speech = underNames(r, models)[v.Lender].Speech; v.Changed {
-			d.Speech = v.digest
-		}
 	}
 	d.Config = r.Config(configurations(models))
 	d.Config.DType = newProgram(r.normal(), methods[r.Method]).round

@@ -148,7 +148,8 @@ func (r Recipe) speakLike(leaves map[string]Described) Recipe {
 
 // speaksOtherwise tells whether two models have other tokens, or as many rows.
 func (d Described) speaksOtherwise(other Described) bool {
-	return d.Config.VocabSize != other.Config.VocabSize || d.Speech != "" && other.Speech != "" && d.Speech != other.Speech
+	return d.Config.VocabSize != other.Config.VocabSize ||
+		d.Vocabulary != nil && other.Vocabulary != nil && !d.Vocabulary.Same(other.Vocabulary)
 }
 
 // sight lists what keeps the merged model from having the vision part that its recipe

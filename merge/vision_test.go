@@ -12,7 +12,6 @@ import (
 // seeing is a model that sees pictures: these tokens, and one for pictures.
 func seeing(t testing.TB, rows int, tokens ...string) Described {
 	d := speaking(t, rows, append(tokens, "<image>")...)
-	d.Speech = "with pictures"
 	d.Vision = &checkpoint.VisionConfig{ModelType: "llava_next", ImageTokenID: int32(len(tokens))}
 	return d
 }

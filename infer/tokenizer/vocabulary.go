@@ -99,6 +99,9 @@ func (v *Vocabulary) ID(token string) (int32, bool) {
 	return id, ok
 }
 
+// Same tells whether another vocabulary has the same tokens under the same ids.
+func (v *Vocabulary) Same(other *Vocabulary) bool { return v == other || maps.Equal(v.ids, other.ids) }
+
 // Token gives the token of an id.
 func (v *Vocabulary) Token(id int32) (string, bool) {
 	for token, at := range v.ids {
