@@ -3,6 +3,7 @@ package infer
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,27 @@ func (e *Engine) Turn() { e.turn() }
 
 // Stop ends what the engine holds.
 func (e *Engine) Stop(err error) { e.shut(err) }
+
+// See passes tiles through what sees, so many together, and gives the states of each.
+func See(dev *device.Device, v *Vision, tiles [][]float32, together int) (all [][]float32, err error) {
+	d := newDeviceComputer(dev, device.NewMemory(1<<30))
+	defer d.close()
+	for some := range slices.Chunk(tiles, together) {
+		states, err := d.seeTogether(v, some)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, states...)
+	}
+	alone, err := d.see(v, tiles)
+	if err == nil && len(alone) != len(all) {
+		err = fmt.Errorf("%d tiles gave %d states", len(tiles), len(alone))
+	}
+	return all, err
+}
+
+// Newline is the state that ends a row of a picture.
+func (v *Vision) Newline() []float32 { return v.newline }
 
 // Words is a tokenizer of n words w0, w1, …; no word ends a reply.
 func Words(t testing.TB, n int) *tokenizer.Tokenizer {

@@ -53,7 +53,11 @@ func inPlace(in []*graph.Node, input, output, n int) {
 
 // get gives the executable of a kind for a config, making it when first asked.
 func (p *programs) get(kind string, c checkpoint.Config, build func([]*graph.Node) []*graph.Node) (*graph.Exec, error) {
-	key := kind + " " + shapeKey(c)
+	return p.named(kind, kind+" "+shapeKey(c), build)
+}
+
+// named gives the executable of a key, making it when first asked.
+func (p *programs) named(kind, key string, build func([]*graph.Node) []*graph.Node) (*graph.Exec, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e := p.execs[key]; e != nil {
@@ -114,6 +118,21 @@ func (p *programs) pool(c checkpoint.Config) (*graph.Exec, error) {
 		inPlace(in, len(w), 2, len(cache))
 		sum, last, cache := arch.Pool(c, w, cache, rest[0], rest[1], rest[2], p.dev)
 		return append([]*graph.Node{sum, last}, cache...)
+	})
+}
+
+// see is the program that makes of tiles of pictures what stands in the place of
+// tokens, for a decoder of a width D.
+//
+//	in:  weights of what sees…, pixels float32 [N, 3, S, S]
+//	out: states float32 [N, P, D]
+func (p *programs) see(v checkpoint.VisionConfig, width int) (*graph.Exec, error) {
+	v.Architectures, v.ImageTokenID = nil, 0
+	key := fmt.Sprintf("see %d %+v", width, v)
+	return p.named("see", key, func(in []*graph.Node) []*graph.Node {
+		weights, pixels := in[:len(in)-1], in[len(in)-1]
+		states := arch.See(v, arch.BindVision(v, width, weights), pixels)
+		return []*graph.Node{graph.ConvertDType(states, dtypes.Float32)}
 	})
 }
 

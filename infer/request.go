@@ -11,6 +11,7 @@ type Model struct {
 	Weights   *Weights
 	Tokenizer *tokenizer.Tokenizer
 	Template  *chat.Template
+	Vision    *Vision // what it sees pictures with; nil: it reads text alone
 }
 
 // EndTokens are the ids that end a reply of the model.

@@ -1,0 +1,55 @@
+package infer
+
+import (
+	"slices"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/mergeway/mergeway/infer/device"
+)
+
+// tilesTogether is how many tiles an accelerator passes through a tower together. On a
+// CPU one has rows enough, and what is seen in it then depends on no other.
+const tilesTogether = 8
+
+// see gives the states [P·D] of each of the tiles [3·S·S].
+func (d *deviceComputer) see(v *Vision, tiles [][]float32) ([][]float32, error) {
+	together := tilesTogether
+	if d.dev.IsCPU() {
+		together = 1
+	}
+	var all [][]float32
+	for some := range slices.Chunk(tiles, together) {
+		states, err := d.seeTogether(v, some)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, states...)
+	}
+	return all, nil
+}
+
+// seeTogether does so in one pass. The tiles are brought to a bucket by empty ones.
+func (d *deviceComputer) seeTogether(v *Vision, tiles [][]float32) ([][]float32, error) {
+	exec, err := d.programs.see(v.config, v.width)
+	if err != nil {
+		return nil, err
+	}
+	n, side := promptBucket(len(tiles)), v.config.ImageSize
+	flat := make([]float32, n*3*side*side)
+	for i, tile := range tiles {
+		copy(flat[i*3*side*side:], tile)
+	}
+	pixels := tensors.FromFlatDataAndDimensions(flat, n, 3, side, side)
+	defer device.Free(pixels)
+	out, err := exec.Call(append(asArgs(v.all), pixels)...)
+	if err != nil {
+		return nil, err
+	}
+	defer device.Free(out...)
+	states, err := tensors.CopyFlatData[float32](out[0])
+	if err != nil {
+		return nil, err
+	}
+	return slices.Collect(slices.Chunk(states, len(states)/n))[:len(tiles)], nil
+}

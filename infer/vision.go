@@ -1,0 +1,127 @@
+package infer
+
+import (
+	"context"
+	"sync"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/arch"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/device"
+)
+
+// Vision is the part of a model that sees pictures, on the device: a vision tower and a
+// projector. It belongs to no decoder in particular, but for the width of what it
+// gives, and models may share it. It is safe for concurrent use.
+type Vision struct {
+	config  checkpoint.VisionConfig
+	width   int    // of the decoder's residual stream
+	id      string // see ID
+	all     []*tensors.Tensor
+	newline []float32 // [D]; nil if the model has none
+	bytes   int64
+	free    sync.Once
+}
+
+// LoadVision puts the part of a folder's model that sees on the device. compute is as in
+// [LoadWeights]. A folder without such a part is fault.Unfit.
+func LoadVision(ctx context.Context, dev *device.Device, f *checkpoint.Folder, compute dtypes.DType) (_ *Vision, err error) {
+	config := f.Vision()
+	if config == nil {
+		return nil, fault.New(fault.Unfit, "the model sees no pictures")
+	}
+	v := &Vision{config: *config, width: f.Config().HiddenSize}
+	if v.id, err = f.VisionDigest(ctx); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			v.Free()
+		}
+	}()
+	params := arch.VisionParams(v.config, v.width)
+	if compute == dtypes.InvalidDType {
+		compute = dev.ComputeDType(widestOf(f, params))
+	}
+	for _, p := range params {
+		if err := ctx.Err(); err != nil {
+			return nil, fault.Wrap(err, fault.Cancelled, "read weights")
+		}
+		if err := v.load(dev, f, p, compute); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// load puts one parameter on the device.
+func (v *Vision) load(dev *device.Device, f *checkpoint.Folder, p arch.Param, compute dtypes.DType) error {
+	info, data, err := storedParam(f, p)
+	if err != nil {
+		return err
+	}
+	f.ReadAhead(p.Name)
+	defer f.LetGo(p.Name)
+	t, err := upload(dev, info, data, compute)
+	if err != nil {
+		return err
+	}
+	v.all = append(v.all, t)
+	v.bytes += t.ByteSize()
+	if p.Name == checkpoint.NewlineName {
+		v.newline, err = onHost(dev, info, data)
+	}
+	return err
+}
+
+// widestOf is the narrowest dtype that holds all of these parameters exactly.
+func widestOf(f *checkpoint.Folder, params []arch.Param) dtypes.DType {
+	var widest dtypes.DType
+	for _, p := range params {
+		info, _, err := f.Tensor(p.Name)
+		switch {
+		case err != nil: // is what loading it reports
+		case widest == dtypes.InvalidDType:
+			widest = info.DType
+		case widest != info.DType:
+			return dtypes.Float32
+		}
+	}
+	return widest
+}
+
+// onHost gives a stored tensor in float32.
+func onHost(dev *device.Device, info checkpoint.TensorInfo, data []byte) ([]float32, error) {
+	t, err := upload(dev, info, data, dtypes.Float32)
+	if err != nil {
+		return nil, err
+	}
+	defer device.Free(t)
+	return tensors.CopyFlatData[float32](t)
+}
+
+// Config is what config.json says of it.
+func (v *Vision) Config() checkpoint.VisionConfig { return v.config }
+
+// Width is that of the states it gives, D: the hidden size of the decoders it goes with.
+func (v *Vision) Width() int { return v.width }
+
+// ID identifies it by content: it is the same for all models that have this part.
+func (v *Vision) ID() string { return v.id }
+
+// Bytes is the device memory that it takes.
+func (v *Vision) Bytes() int64 { return v.bytes }
+
+// Free gives the memory back. Nothing may use it any more.
+func (v *Vision) Free() { v.free.Do(func() { device.Free(v.all...) }) }
+
+// parameters is how many numbers it is made of.
+func (v *Vision) parameters() (n int) {
+	for _, t := range v.all {
+		n += t.Size()
+	}
+	return n
+}

@@ -1,0 +1,98 @@
+package infer_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer"
+	"github.com/mergeway/mergeway/infer/checkpoint"
+	"github.com/mergeway/mergeway/infer/device/devicetest"
+)
+
+func openFixture(t *testing.T, name string) *checkpoint.Folder {
+	t.Helper()
+	f, err := checkpoint.Open(filepath.Join("testdata", name))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+// Tiles in one pass, some of which are there to fill it, are seen as transformers does.
+func TestVisionSeesTiles(t *testing.T) {
+	dev := devicetest.Open(t)
+	for _, c := range []struct {
+		model     string
+		compute   dtypes.DType
+		tolerance float64
+	}{{"llava-next-f32", dtypes.Float32, 5e-5}, {"llava-f32", dtypes.InvalidDType, 5e-5}, {"llava-next-bf16", dtypes.Float32, 0.25}} { // of ± 6
+		t.Run(c.model, func(t *testing.T) {
+			f := openFixture(t, c.model)
+			v, err := infer.LoadVision(context.Background(), dev, f, c.compute)
+			require.NoError(t, err)
+			defer v.Free()
+			require.Equal(t, *f.Vision(), v.Config())
+			require.Equal(t, f.Config().HiddenSize, v.Width())
+			digest, err := f.VisionDigest(context.Background())
+			require.NoError(t, err)
+			require.Equal(t, digest, v.ID())
+			var stored int64
+			for _, info := range f.Tensors() {
+				if checkpoint.IsVision(info.Name) {
+					stored += int64(info.Size())
+				}
+			}
+			require.Equal(t, 4*stored, v.Bytes())
+
+			var want struct{ Tiles, Features, Packed [][]float32 }
+			data, err := os.ReadFile(filepath.Join(f.Dir(), "vision.json"))
+			require.NoError(t, err)
+			require.NoError(t, json.Unmarshal(data, &want))
+			got, err := infer.See(dev, v, want.Tiles, 3)
+			require.NoError(t, err)
+			require.Len(t, got, len(want.Tiles))
+			for i, row := range want.Features {
+				require.InDeltaSlice(t, row, got[i], c.tolerance, "tile %d", i)
+			}
+			if !v.Config().Newline() {
+				require.Nil(t, v.Newline())
+				return
+			}
+			require.InDeltaSlice(t, want.Packed[len(want.Packed)-1], v.Newline(), 1e-5)
+		})
+	}
+}
+
+func TestLoadVisionRefuses(t *testing.T) {
+	dev := devicetest.Open(t)
+	_, err := infer.LoadVision(context.Background(), dev, openFixture(t, "mistral-f32"), dtypes.InvalidDType)
+	require.Equal(t, fault.Unfit, fault.CodeOf(err))
+
+	dir := t.TempDir()
+	for name, change := range map[string]func(string) string{
+		checkpoint.ConfigFile:  func(s string) string { return strings.Replace(s, `"patch_size": 4`, `"patch_size": 6`, 1) },
+		checkpoint.WeightsFile: func(s string) string { return s },
+	} {
+		data, err := os.ReadFile(filepath.Join("testdata", "llava-f32", name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(change(string(data))), 0o600))
+	}
+	f, err := checkpoint.Open(dir)
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = infer.LoadVision(context.Background(), dev, f, dtypes.InvalidDType)
+	require.Equal(t, fault.Damaged, fault.CodeOf(err))
+	require.ErrorContains(t, err, "patch_embedding")
+
+	ended, end := context.WithCancel(context.Background())
+	end()
+	_, err = infer.LoadVision(ended, dev, openFixture(t, "llava-f32"), dtypes.InvalidDType)
+	require.Equal(t, fault.Cancelled, fault.CodeOf(err))
+}
