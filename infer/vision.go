@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/mergeway/mergeway/fault"
@@ -65,14 +66,19 @@ func (v *Vision) load(dev *device.Device, f *checkpoint.Folder, p arch.Param, co
 	}
 	f.ReadAhead(p.Name)
 	defer f.LetGo(p.Name)
-	t, err := upload(dev, info, data, compute)
+	var t *tensors.Tensor
+	if d, ok := f.Delta(p.Name); ok {
+		t, err = uploadAdapted(dev, info, data, d, compute)
+	} else {
+		t, err = upload(dev, info, data, compute)
+	}
 	if err != nil {
 		return err
 	}
 	v.all = append(v.all, t)
 	v.bytes += t.ByteSize()
 	if p.Name == checkpoint.NewlineName {
-		v.newline, err = onHost(dev, info, data)
+		v.newline, err = onHost(dev, t)
 	}
 	return err
 }
@@ -93,14 +99,18 @@ func widestOf(f *checkpoint.Folder, params []arch.Param) dtypes.DType {
 	return widest
 }
 
-// onHost gives a stored tensor in float32.
-func onHost(dev *device.Device, info checkpoint.TensorInfo, data []byte) ([]float32, error) {
-	t, err := upload(dev, info, data, dtypes.Float32)
-	if err != nil {
-		return nil, err
-	}
-	defer device.Free(t)
-	return tensors.CopyFlatData[float32](t)
+// onHost gives the numbers of a tensor in float32.
+func onHost(dev *device.Device, t *tensors.Tensor) (flat []float32, err error) {
+	err = device.Try("read a tensor", func() error {
+		wide, err := graph.CallOnce(dev.Backend(), func(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float32) }, t)
+		if err != nil {
+			return err
+		}
+		defer device.Free(wide)
+		flat, err = tensors.CopyFlatData[float32](wide)
+		return err
+	})
+	return flat, err
 }
 
 // Config is what config.json says of it.

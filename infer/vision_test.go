@@ -2,7 +2,9 @@ package infer_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,4 +97,39 @@ func TestLoadVisionRefuses(t *testing.T) {
 	end()
 	_, err = infer.LoadVision(ended, dev, openFixture(t, "llava-f32"), dtypes.InvalidDType)
 	require.Equal(t, fault.Cancelled, fault.CodeOf(err))
+}
+
+// What an adapter does to the part that sees is seen.
+func TestVisionIsAdapted(t *testing.T) {
+	dev, base := devicetest.Open(t), openFixture(t, "llava-next-f32")
+	adapter := t.TempDir()
+	info, data, err := base.Tensor(checkpoint.NewlineName)
+	require.NoError(t, err)
+	config := `{"peft_type": "LORA", "r": 4, "lora_alpha": 4, "target_modules": ["q_proj"], "base_model_name_or_path": "x"}`
+	require.NoError(t, os.WriteFile(filepath.Join(adapter, checkpoint.AdapterConfigFile), []byte(config), 0o600))
+	const name = "multi_modal_projector.linear_2.bias"
+	other := checkpoint.Tensor{TensorInfo: checkpoint.TensorInfo{Name: "base_model.model." + name, DType: info.DType, Shape: info.Shape}, Data: data}
+	require.NoError(t, checkpoint.WriteSafetensors(filepath.Join(adapter, "adapter_model.safetensors"), []checkpoint.Tensor{other}, nil))
+	f, err := checkpoint.OpenAdapted(base.Dir(), adapter)
+	require.NoError(t, err)
+	defer f.Close()
+	tile := [][]float32{make([]float32, 3*12*12)}
+	see := func(f *checkpoint.Folder) ([]float32, string) {
+		v, err := infer.LoadVision(context.Background(), dev, f, dtypes.InvalidDType)
+		require.NoError(t, err)
+		defer v.Free()
+		states, err := infer.See(dev, v, tile, 1)
+		require.NoError(t, err)
+		return states[0], v.ID()
+	}
+	plain, plainID := see(base)
+	adapted, adaptedID := see(f)
+	require.NotEqual(t, plainID, adaptedID)
+	_, bias, err := base.Tensor(name)
+	require.NoError(t, err)
+	for i := range plain {
+		at := i % f.Config().HiddenSize * 4
+		number := func(data []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(data[at:])) }
+		require.InDelta(t, number(data)-number(bias), adapted[i]-plain[i], 1e-5)
+	}
 }

@@ -22,6 +22,10 @@ func OpenAdapted(dir, adapter string) (*Folder, error) {
 		return nil, err
 	}
 	f.adapter = a
+	if err := a.rename(f.nameOf); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
 	shapes := map[string][]int{}
 	for _, t := range f.Tensors() {
 		shapes[t.Name] = t.Shape
@@ -34,6 +38,26 @@ func OpenAdapted(dir, adapter string) (*Folder, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// rename gives what the adapter changes the names that it has in memory. An adapter of
+// a plain model goes with the decoder of one that sees as well.
+func (a *Adapter) rename(name func(string) string) error {
+	deltas := make(map[string]Delta, len(a.deltas))
+	for tensor, d := range a.deltas {
+		here := name(tensor)
+		if _, twice := deltas[here]; twice {
+			return a.wrong("it changes %q under two names", here)
+		}
+		deltas[here] = d
+	}
+	a.deltas = deltas
+	return nil
+}
+
+// changesVision tells whether any of what it changes belongs to the part that sees.
+func (a *Adapter) changesVision() bool {
+	return slices.ContainsFunc(sortedKeys(a.deltas), IsVision)
 }
 
 // Delta tells what the model's adapter does to a tensor, if it does anything.

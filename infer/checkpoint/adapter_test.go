@@ -129,3 +129,45 @@ func TestAdaptersHaveToGoWithTheModel(t *testing.T) {
 		})
 	}
 }
+
+// An adapter finds the tensors of a model that sees under whichever names it was
+// trained with. What sees is another only if the adapter changes it.
+func TestAdaptersOfModelsThatSee(t *testing.T) {
+	base := layout(t, seeing(nil), 1, 7)
+	of := func(names ...string) (*Folder, error) {
+		dir := loraFiles(t, nil)
+		var tensors []Tensor
+		for _, name := range names {
+			tensors = append(tensors, Tensor{TensorInfo{"base_model.model." + name, dtypes.Float32, []int{1}}, make([]byte, 4)})
+		}
+		require.NoError(t, os.Remove(filepath.Join(dir, adapterWeightsFile)))
+		require.NoError(t, WriteSafetensors(filepath.Join(dir, adapterWeightsFile), tensors, nil))
+		return OpenAdapted(base, dir)
+	}
+	plain, err := Open(base)
+	require.NoError(t, err)
+	defer plain.Close()
+	sight, err := plain.VisionDigest(t.Context())
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		tensor, changes string
+		sees            bool // what sees is another
+	}{
+		"of a plain model":   {"model.norm.weight", "model.norm.weight", false},
+		"of the decoder":     {"language_model.model.norm.weight", "model.norm.weight", false},
+		"since transformers": {"model.language_model.norm.weight", "model.norm.weight", false},
+		"of the projector":   {"model.multi_modal_projector.linear_1.weight", "multi_modal_projector.linear_1.weight", true},
+	} {
+		f, err := of(c.tensor)
+		require.NoError(t, err, name)
+		_, ok := f.Delta(c.changes)
+		require.True(t, ok, name)
+		adapted, err := f.VisionDigest(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, c.sees, adapted != sight, name)
+		require.NoError(t, f.Close())
+	}
+	_, err = of("model.norm.weight", "language_model.model.norm.weight")
+	require.Equal(t, fault.Damaged, fault.CodeOf(err))
+	require.ErrorContains(t, err, "under two names")
+}

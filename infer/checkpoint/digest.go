@@ -80,5 +80,9 @@ func (f *Folder) VisionDigest(ctx context.Context) (string, error) {
 			f.hashTensor(h, info)
 		}
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	digest := "sha256:" + hex.EncodeToString(h.Sum(nil))
+	if f.adapter != nil && f.adapter.changesVision() {
+		digest = adaptedDigest(digest, f.adapter.digest())
+	}
+	return digest, nil
 }
