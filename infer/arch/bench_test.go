@@ -31,13 +31,7 @@ func BenchmarkStep(b *testing.B) {
 		}
 		var weights []any
 		for _, p := range arch.Params(c) {
-			w, err := graph.CallOnce(backend, func(g *graph.Graph) *graph.Node {
-				n := graph.Iota(g, shapes.Make(dtypes.Float32, p.Shape...), len(p.Shape)-1)
-				return graph.ConvertDType(graph.MulScalar(graph.Sin(n), 0.02), dtypes.BFloat16)
-			})
-			require.NoError(b, err)
-			dev.UseLargePages(w)
-			weights = append(weights, w)
+			weights = append(weights, arbitrary(b, dev, p.Shape))
 		}
 		for _, size := range []struct{ rows, tokens int }{{1, 1}, {4, 1}, {32, 1}, {1, 512}} {
 			columns := max(128, size.tokens)
@@ -93,6 +87,57 @@ func BenchmarkStep(b *testing.B) {
 			device.Free(w.(*tensors.Tensor))
 		}
 	}
+}
+
+// BenchmarkSee is a tile through a tower of the shapes of CLIP ViT-L/14-336 and a
+// projector to a decoder of a width of 4096, of 1 block and of 5.
+func BenchmarkSee(b *testing.B) {
+	dev := devicetest.Open(b)
+	for _, layers := range []int{1, 5} {
+		v := checkpoint.VisionConfig{
+			ModelType: "llava", HiddenSize: 1024, IntermediateSize: 4096, NumHiddenLayers: layers, NumAttentionHeads: 16,
+			ImageSize: 336, PatchSize: 14, LayerNormEps: 1e-5, HiddenAct: "quick_gelu", ProjectionAct: "gelu", ProjectorBias: true, FeatureLayers: []int{-1},
+		}
+		const width = 4096
+		var weights []any
+		for _, p := range arch.VisionParams(v, width) {
+			weights = append(weights, arbitrary(b, dev, p.Shape))
+		}
+		pixels := tensors.FromShape(shapes.Make(dtypes.Float32, 1, 3, v.ImageSize, v.ImageSize))
+		b.Run(fmt.Sprintf("layers=%d", layers), func(b *testing.B) {
+			exec, err := graph.NewExec(dev.Backend(), func(in []*graph.Node) *graph.Node {
+				n := len(weights)
+				return graph.ReduceAllSum(arch.See(v, arch.BindVision(v, width, in[:n]), in[n]))
+			})
+			require.NoError(b, err)
+			defer exec.Finalize()
+			see := func() {
+				out, err := exec.Call(append(append([]any{}, weights...), pixels)...)
+				require.NoError(b, err)
+				require.NoError(b, out[0].ToLocal())
+			}
+			see() // compiles
+			began := cpuSeconds(b)
+			for b.Loop() {
+				see()
+			}
+			b.ReportMetric(1e3*(cpuSeconds(b)-began)/float64(b.N), "cpu-ms/op")
+		})
+		for _, w := range weights {
+			device.Free(w.(*tensors.Tensor))
+		}
+	}
+}
+
+// arbitrary is a tensor of small numbers.
+func arbitrary(b *testing.B, dev *device.Device, shape []int) *tensors.Tensor {
+	w, err := graph.CallOnce(dev.Backend(), func(g *graph.Graph) *graph.Node {
+		n := graph.Iota(g, shapes.Make(dtypes.Float32, shape...), len(shape)-1)
+		return graph.ConvertDType(graph.MulScalar(graph.Sin(n), 0.02), dtypes.BFloat16)
+	})
+	require.NoError(b, err)
+	dev.UseLargePages(w)
+	return w
 }
 
 // cpuSeconds is what all threads have computed so far. Unlike the time that passes it
