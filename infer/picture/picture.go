@@ -70,31 +70,11 @@ func (p *Picture) sealed() *Picture {
 // Decode reads a picture: the default image of an animated PNG, the first one of
 // another animation. All errors are [fault.Invalid], without a param.
 func Decode(data []byte, limit Limits) (_ *Picture, err error) {
-	if len(data) > limit.Bytes {
-		return nil, fault.New(fault.Invalid, "the picture has %d bytes, more than %d", len(data), limit.Bytes)
-	}
-	f, err := formatOf(data)
+	f, config, err := inspect(data, limit)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		// The decoders are not ours, and read what strangers send.
-		if r := recover(); r != nil {
-			err = fault.Wrap(fmt.Errorf("panic: %v\n%s", r, debug.Stack()), fault.Invalid, "the picture can't be read as %s", f.name)
-		}
-	}()
-	config, err := f.size(data)
-	if err != nil {
-		return nil, unreadable(f, err)
-	}
-	if err := limit.check(config.Width, config.Height); err != nil {
-		return nil, err
-	}
-	if f.bounded != nil {
-		if err := f.bounded(data, limit); err != nil {
-			return nil, err
-		}
-	}
+	defer recovered(f, &err)
 	decoded, err := f.decode(data)
 	if err != nil {
 		return nil, unreadable(f, err)
@@ -102,6 +82,41 @@ func Decode(data []byte, limit Limits) (_ *Picture, err error) {
 	p := &Picture{Width: config.Width, Height: config.Height, Format: f.key, pixels: f.flatten(decoded, config)}
 	p.turn(f.orientation(data))
 	return p.sealed(), nil
+}
+
+// Inspect is Decode as far as its cost is not that of the pixels: it refuses what is
+// no picture, or not within the limits, by what comes before them.
+func Inspect(data []byte, limit Limits) error {
+	_, _, err := inspect(data, limit)
+	return err
+}
+
+func inspect(data []byte, limit Limits) (f format, config image.Config, err error) {
+	if len(data) > limit.Bytes {
+		return f, config, fault.New(fault.Invalid, "the picture has %d bytes, more than %d", len(data), limit.Bytes)
+	}
+	if f, err = formatOf(data); err != nil {
+		return f, config, err
+	}
+	defer recovered(f, &err)
+	if config, err = f.size(data); err != nil {
+		return f, config, unreadable(f, err)
+	}
+	if err := limit.check(config.Width, config.Height); err != nil {
+		return f, config, err
+	}
+	if f.bounded != nil {
+		err = f.bounded(data, limit)
+	}
+	return f, config, err
+}
+
+// recovered makes an error of a panic: the decoders are not ours, and read what
+// strangers send.
+func recovered(f format, err *error) {
+	if r := recover(); r != nil {
+		*err = fault.Wrap(fmt.Errorf("panic: %v\n%s", r, debug.Stack()), fault.Invalid, "the picture can't be read as %s", f.name)
+	}
 }
 
 // check refuses a size that is known from a header.

@@ -6,10 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"image"
-	"image/gif"
-	"image/jpeg"
-	"image/png"
 	"io"
 	"io/fs"
 	"maps"
@@ -19,10 +15,9 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/image/webp"
-
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/infer/picture"
 )
 
 // The limits of a task's pictures. What comes over HTTP is bounded as a whole
@@ -31,7 +26,6 @@ const (
 	maxPictureBytes  = 20 << 20  // one file
 	maxPicturesBytes = 512 << 20 // all of a task
 	maxPictures      = 20_000
-	maxPicturePixels = 32 << 20
 	maxShown         = 16 // pictures of one problem
 )
 
@@ -126,7 +120,7 @@ func parsePictures(files map[string][]byte) (map[string]Picture, error) {
 		if whole += len(data); whole > maxPicturesBytes {
 			return nil, fault.Bad(picturesKey, "the pictures are longer than %d bytes together", maxPicturesBytes)
 		}
-		if err := checkPicture(data); err != nil {
+		if err := picture.Inspect(data, picture.DefaultLimits()); err != nil {
 			return nil, fault.Bad(picturesKey, "%s: %v", name, err)
 		}
 		pictures[name] = Picture{Name: name, Hash: sha256.Sum256(data), Data: data}
@@ -269,23 +263,4 @@ func PictureKind(data []byte) string {
 		return "gif"
 	}
 	return ""
-}
-
-// checkPicture looks at a picture's header: what is no picture, or too large a one,
-// need not be decoded to be known.
-func checkPicture(data []byte) error {
-	header := map[string]func(io.Reader) (image.Config, error){
-		"png": png.DecodeConfig, "jpg": jpeg.DecodeConfig, "webp": webp.DecodeConfig, "gif": gif.DecodeConfig,
-	}[PictureKind(data)]
-	if header == nil {
-		return errors.New("it is not PNG, JPEG, WebP or GIF")
-	}
-	c, err := header(bytes.NewReader(data))
-	if err != nil {
-		return err
-	}
-	if c.Width < 1 || c.Height < 1 || c.Width > maxPicturePixels/c.Height {
-		return fmt.Errorf("it has %d × %d pixels: at least one, at most %d", c.Width, c.Height, maxPicturePixels)
-	}
-	return nil
 }
