@@ -35,6 +35,7 @@ type Entry struct {
 	Pinned  bool   // stays on the device however short memory is
 	Bytes   int64  // of its weights on the device; 0 unless ready
 	Error   string // why it failed
+	Sees    bool   // it reads pictures as well as text
 	// Progress is the share of it that is made, as far as that is known; 0 unless loading.
 	Progress float64
 }

@@ -16,7 +16,7 @@ import (
 // turn is one message of a conversation, as the API has it.
 type turn struct {
 	Role    string `json:"role"`
-	Content string `json:"content"`
+	Content any    `json:"content"` // text, or a list of parts
 }
 
 // chatClient talks to a gateway as any client does.
@@ -25,7 +25,8 @@ type chatClient struct {
 	model       string
 	temperature float64
 	maxTokens   int
-	fresh       bool // every question is a conversation of its own
+	fresh       bool     // every question is a conversation of its own
+	images      []string // files of pictures that the first question is about
 }
 
 func newChat() *cobra.Command {
@@ -36,8 +37,9 @@ func newChat() *cobra.Command {
 		Short: "Talk to a model of a running gateway",
 		Long: `Talks to a model of a running gateway: a source, an alias or a recipe. With a
 QUESTION it prints the reply and ends; without, it reads questions from standard
-input, a line each, until end of file.`,
+input, a line each, until end of file. Pictures go with the first question.`,
 		Example: `  mergeway chat winner
+  mergeway chat --image photo.jpg seeing "What is in the picture?"
   mergeway chat winner "太郎さんはりんごを27個持っています。35個もらいました。全部で何個ですか。"`,
 		Args: usage(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -46,11 +48,15 @@ input, a line each, until end of file.`,
 			if system != "" {
 				conversation = append(conversation, turn{"system", system})
 			}
-			if len(args) == 2 {
-				_, err := c.say(cmd.Context(), cmd.OutOrStdout(), append(conversation, turn{"user", args[1]}))
+			shown, err := readPictures(c.images)
+			if err != nil {
 				return err
 			}
-			return c.converse(cmd, conversation)
+			if len(args) == 2 {
+				_, err := c.say(cmd.Context(), cmd.OutOrStdout(), append(conversation, ask(args[1], shown)))
+				return err
+			}
+			return c.converse(cmd, conversation, shown)
 		},
 	}
 	f := cmd.Flags()
@@ -58,12 +64,14 @@ input, a line each, until end of file.`,
 	f.StringVar(&system, "system", "", "system message")
 	f.Float64Var(&c.temperature, "temperature", 0, "0: always the most probable token")
 	f.IntVar(&c.maxTokens, "max-tokens", 0, "longest reply (0: as the context allows)")
+	f.StringArrayVar(&c.images, "image", nil, "file of a picture (PNG, JPEG, WebP, GIF) that the first question is about; may be repeated")
 	f.BoolVar(&c.fresh, "fresh", false, "forget earlier turns at every question")
 	return cmd
 }
 
-// converse answers each line of standard input.
-func (c chatClient) converse(cmd *cobra.Command, opening []turn) error {
+// converse answers each line of standard input; the first one is about the
+// pictures, and with fresh each.
+func (c chatClient) converse(cmd *cobra.Command, opening []turn, shown []string) error {
 	conversation := opening
 	lines := bufio.NewScanner(cmd.InOrStdin())
 	prompt := func() { fmt.Fprint(cmd.ErrOrStderr(), "> ") }
@@ -75,7 +83,7 @@ func (c chatClient) converse(cmd *cobra.Command, opening []turn) error {
 		if c.fresh {
 			conversation = opening
 		}
-		asked := append(conversation[:len(conversation):len(conversation)], turn{"user", question})
+		asked := append(conversation[:len(conversation):len(conversation)], ask(question, shown))
 		reply, err := c.say(cmd.Context(), cmd.OutOrStdout(), asked)
 		if err != nil {
 			// A question that can't be answered ends nothing but itself.
@@ -86,6 +94,9 @@ func (c chatClient) converse(cmd *cobra.Command, opening []turn) error {
 			continue
 		}
 		conversation = append(asked, turn{"assistant", reply})
+		if !c.fresh {
+			shown = nil // what was asked stays in the conversation
+		}
 	}
 	return lines.Err()
 }

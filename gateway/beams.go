@@ -54,15 +54,15 @@ func (g *Gateway) collectBeams(ctx context.Context, j job) (outcome, error) {
 }
 
 func (g *Gateway) beamsWith(ctx context.Context, lease *catalog.Lease, j job) (outcome, error) {
-	prompts, err := j.encode(lease.Model)
+	read, err := j.encode(ctx, lease.Model, g.eyes(lease.Model))
 	if err != nil {
 		return outcome{}, asPromptFault(err, j.param)
 	}
-	g.logPrompts(ctx, lease.Model, prompts)
-	out := outcome{prompts: prompts, tokenizer: lease.Model.Tokenizer, fingerprint: fingerprint(lease)}
-	for _, prompt := range prompts {
+	g.logPrompts(ctx, lease.Model, read)
+	out := outcome{prompts: read.ids, tokenizer: lease.Model.Tokenizer, fingerprint: fingerprint(lease)}
+	for _, prompt := range read.ids {
 		r := j.request
-		r.Prompt = prompt
+		r.Prompt, r.Pictures = prompt, read.pictures
 		results, err := g.engine.Beam(ctx, lease.Model, r, *j.beams)
 		if err != nil {
 			return outcome{}, asPromptFault(err, j.param)

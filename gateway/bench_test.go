@@ -78,6 +78,7 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 				panic("a template that breaks")
 			}
 			ids = append(ids, int32(len(m.Role)))
+			ids = append(ids, fakeParts(m.Parts)...)
 			for _, r := range m.Content {
 				ids = append(ids, r)
 			}

@@ -80,6 +80,7 @@ func newCard(card catalog.Card) ModelCard {
 		Object: "model.card", ID: e.ID, Name: e.Name, Kind: string(e.Kind), Created: e.Created.Unix(), Digest: card.Digest,
 		Changed: card.Changed, Aliases: append([]string{}, card.Aliases...), Parts: []CardPart{}, Scores: []CardScore{},
 		State: string(e.State), Pinned: e.Pinned, Bytes: e.Bytes, Error: e.Error, Progress: e.Progress,
+		InputModalities: modalities(e),
 	}
 	if card.Recipe != nil {
 		out.Recipe = card.Recipe.Body

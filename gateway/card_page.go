@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,9 @@ func (p cardPage) markdown() []byte {
 	fmt.Fprintf(&b, "---\n\n# %s\n\n", title)
 	fmt.Fprintf(&b, "| | |\n|---|---|\n| id | `%s` |\n| kind | %s |\n| created | %s |\n| digest | `%s` |\n| state | %s |\n",
 		p.ID, p.Kind, day(p.Created), p.Digest, p.State)
+	if slices.Contains(p.InputModalities, "image") {
+		fmt.Fprintf(&b, "| reads | text and pictures |\n")
+	}
 	if p.Bytes > 0 {
 		fmt.Fprintf(&b, "| on the device | %d bytes |\n", p.Bytes)
 	}

@@ -48,7 +48,7 @@ func TestAModelsCard(t *testing.T) {
 	finalist := CardScore{Search: "search-1", Name: "maths", Task: "ja-math", As: "finalist", Trial: &three, Validation: score}
 	want := ModelCard{
 		Object: "model.card", ID: "recipe-00", Name: "half", Kind: "recipe", Created: epoch.Unix(), Digest: "sha256:00", Changed: true,
-		Aliases: []string{"best"}, State: "ready", Pinned: true, Bytes: 4096,
+		Aliases: []string{"best"}, State: "ready", Pinned: true, Bytes: 4096, InputModalities: []string{"text"},
 		Parts:  []CardPart{{Model: "a", Source: true, Digest: "sha256:0a"}, {Model: "base", Base: true}},
 		Scores: []CardScore{finalist}, Made: &CardMaking{At: epoch.Unix(), Seconds: 2, MergeSeconds: 0.25, Streamed: true},
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 // createChat answers a conversation with the assistant's next turn.
 //
 //	@Summary		Answer a conversation
-//	@Description	OpenAI's chat completions. With "stream": true the reply is a stream of events: chunks whose delta adds to the message, then data: [DONE]. With "logprobs": true each chunk has the log probabilities of its own tokens, and may have no text: that of half a character. An error after the first byte is an event {"error": ...}, and no [DONE] follows. Calls of tools stream as deltas: id and name first, then arguments piece by piece; those that turn out to be no JSON have been sent by then, whereas a reply in one piece has them as text.
+//	@Description	OpenAI's chat completions. With "stream": true the reply is a stream of events: chunks whose delta adds to the message, then data: [DONE]. With "logprobs": true each chunk has the log probabilities of its own tokens, and may have no text: that of half a character. An error after the first byte is an event {"error": ...}, and no [DONE] follows. Calls of tools stream as deltas: id and name first, then arguments piece by piece; those that turn out to be no JSON have been sent by then, whereas a reply in one piece has them as text. Models that see (input_modalities of GET /v1/models) read pictures, as data URIs or from the addresses that the server may fetch from; "detail": "low" gives them the whole picture alone, in fewer tokens, where the model would also look at parts of it.
 //	@Tags			chat
 //	@Security		BearerAuth
 //	@Accept			json
@@ -64,7 +65,7 @@ func (g *Gateway) chatJob(body ChatRequest) (job, error) {
 	if err != nil {
 		return job{}, err
 	}
-	messages, err := g.chatMessages(body.Messages)
+	messages, shown, err := g.chatMessages(body.Messages)
 	if err != nil {
 		return job{}, err
 	}
@@ -114,19 +115,28 @@ func (g *Gateway) chatJob(body ChatRequest) (job, error) {
 	return job{
 		model: body.Model, param: "messages", n: n, keep: n, beams: beams, constraint: constraint, tools: tools,
 		request: infer.Request{Sampling: sampling, Continues: body.ContinueFinalMessage},
-		encode: func(m *infer.Model) ([][]int32, error) {
+		encode: func(ctx context.Context, m *infer.Model, e eyes) (prompts, error) {
+			if err := blind(e, shown); err != nil {
+				return prompts{}, err
+			}
 			ids, err := g.encodeChat(m, messages, body.ContinueFinalMessage, told...)
-			return [][]int32{ids}, asParamFault(err, "messages")
+			if err != nil {
+				return prompts{}, asParamFault(err, "messages")
+			}
+			return g.show(ctx, e, ids, shown)
 		},
 	}, nil
 }
 
-// chatMessages checks a conversation and gives it in the template's terms.
-func (g *Gateway) chatMessages(in []ChatMessage) ([]chat.Message, error) {
+// chatMessages checks a conversation and gives it in the template's terms, and the
+// pictures in it.
+func (g *Gateway) chatMessages(in []ChatMessage) ([]chat.Message, []shownPicture, error) {
 	if len(in) == 0 || len(in) > g.limits.Messages {
-		return nil, fault.Bad("messages", "%d messages: there must be 1 to %d", len(in), g.limits.Messages)
+		return nil, nil, fault.Bad("messages", "%d messages: there must be 1 to %d", len(in), g.limits.Messages)
 	}
 	out := make([]chat.Message, len(in))
+	var shown []shownPicture
+	words := 0
 	turns := toolTurns{limits: g.limits, names: map[string]string{}}
 	for i, m := range in {
 		at := fmt.Sprintf("messages[%d]", i)
@@ -136,28 +146,35 @@ func (g *Gateway) chatMessages(in []ChatMessage) ([]chat.Message, error) {
 		case "developer":
 			role = "system"
 		case "function":
-			return nil, &fault.Error{Code: unsupported, Param: at + ".role", Message: "the role function is not supported by this server: use tool"}
+			return nil, nil, &fault.Error{Code: unsupported, Param: at + ".role", Message: "the role function is not supported by this server: use tool"}
 		default:
-			return nil, fault.Bad(at+".role", "%s.role is %q: it must be system, developer, user, assistant or tool", at, clip(role, 40))
+			return nil, nil, fault.Bad(at+".role", "%s.role is %q: it must be system, developer, user, assistant or tool", at, clip(role, 40))
 		}
 		if !isNull(m.FunctionCall) {
-			return nil, &fault.Error{Code: unsupported, Param: at + ".function_call", Message: at + ".function_call is not supported by this server: use tool_calls"}
+			return nil, nil, &fault.Error{Code: unsupported, Param: at + ".function_call", Message: at + ".function_call is not supported by this server: use tool_calls"}
 		}
-		text, err := m.text(at)
+		said, err := m.read(at)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		if words += said.words(); words > g.limits.BodyBytes {
+			return nil, nil, fault.New(fault.TooLarge, "the messages say more than %d bytes, their pictures not counted", g.limits.BodyBytes)
+		}
+		if shown = append(shown, said.pictures...); len(shown) > g.limits.Pictures {
+			part := shown[g.limits.Pictures].part
+			return nil, nil, fault.Bad(part, "%s is one picture too many: a request has at most %d", part, g.limits.Pictures)
 		}
 		calls, err := turns.calls(m, at)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		answered, err := turns.answers(m, at)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		out[i] = chat.Message{Role: role, Content: text, ToolCalls: calls, ToolCallID: m.ToolCallID, Name: answered}
+		out[i] = chat.Message{Role: role, Content: said.text, Parts: said.parts, ToolCalls: calls, ToolCallID: m.ToolCallID, Name: answered}
 	}
-	return out, nil
+	return out, shown, nil
 }
 
 // checkModelName refuses what can't be a name before anybody looks it up.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
@@ -111,7 +112,10 @@ func (g *Gateway) completionJob(body CompletionRequest) (job, completionForm, er
 	request.Sampling.Logprobs = form.logprobs || best > n
 	return job{
 		model: body.Model, param: "prompt", request: request, n: best, keep: n, beams: beams, constraint: constraint,
-		encode: func(m *infer.Model) ([][]int32, error) { return g.encodePrompts(m, form.prompts, "prompt") },
+		encode: func(_ context.Context, m *infer.Model, _ eyes) (prompts, error) {
+			ids, err := g.encodePrompts(m, form.prompts, "prompt")
+			return prompts{ids: ids}, err
+		},
 	}, form, nil
 }
 

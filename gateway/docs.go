@@ -17,8 +17,9 @@ import (
 var web embed.FS
 
 // pagePolicy lets the pages run what this server ships and nothing else: no
-// inline code, no other host, no frame around them.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
+// inline code, no other host, no frame around them. Pictures that people attach to
+// a chat are shown from data URIs.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // contentTypes of the files in web/. The system's own table is not asked: it

@@ -83,7 +83,7 @@ func (g *Gateway) embed(ctx context.Context, model string, form embeddingForm) (
 	if err != nil {
 		return reply, err
 	}
-	g.logPrompts(ctx, lease.Model, ids)
+	g.logPrompts(ctx, lease.Model, prompts{ids: ids})
 	reply = EmbeddingList{Object: "list", Data: make([]Embedding, len(ids)), Model: model}
 	for _, input := range ids {
 		reply.Usage.PromptTokens += len(input)

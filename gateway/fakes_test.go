@@ -36,6 +36,7 @@ type fakeCatalog struct {
 	words   func() error                                 // runs before Words answers
 	export  func(ctx context.Context, id string, o catalog.ExportOptions) error
 	differ  bool // the models have different tokenizers
+	seeing  bool // templates have idMark where pictures stand
 
 	rollbacks []catalog.Rollback // what was asked for
 }
@@ -106,7 +107,11 @@ func (f *fakeCatalog) Words(ctx context.Context, name string) (catalog.Words, er
 			return catalog.Words{}, err
 		}
 	}
-	return catalog.Words{Entry: e, Config: hollow().Config(), Tokenizer: miniature(), Template: miniatureTemplate()}, nil
+	template := miniatureTemplate()
+	if f.seeing {
+		template = template.Seeing(idMark)
+	}
+	return catalog.Words{Entry: e, Config: hollow().Config(), Tokenizer: miniature(), Template: template}, nil
 }
 
 func (f *fakeCatalog) CommonWords(ctx context.Context) (catalog.Words, error) {

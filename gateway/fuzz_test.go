@@ -27,6 +27,8 @@ func FuzzChatRequest(f *testing.F) {
 		ask(`"tools": [` + tool("f", `, "strict": true, "parameters": {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"enum": [1, "個"]}}}`) + `], "parallel_tool_calls": false, "response_format": {"type": "json_object"}`),
 		ask(`"tools": [null, {}], "tool_choice": {}`), turns(userTurn, callTurn, toolTurn), turns(callTurn, toolTurn, `{"role": "tool", "tool_call_id": 5}`),
 		`{"model": "gpt-5", "messages": [null]}`, ask(`"temperature": NaN`), ask(`"max_tokens": 1e400`),
+		show(imagePart(red)+","+textPart, `"stream": true`), show(`{"type": "image_url", "image_url": "`+red+`", "detail": 5}, {"type": "image_url", "image_url": {"url": "https://pictures.example/red.png", "detail": "low"}}`, ""),
+		show(`{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo"}}, {"type": "image_url", "image_url": [null]}, {"type": "image"}`, ""),
 		`{"model": "base", "model": 1}`, `{"MODEL": "base"}`, `{`, `[]`, `null`, ``, "{\"model\": \"\xff\"}", `{"model": "\ud800"}`, ask(``) + ask(``),
 	} {
 		f.Add([]byte(seed))
@@ -82,6 +84,7 @@ func FuzzMessageRequest(f *testing.F) {
 		converse(`"output_config": {"format": {"type": "json_schema", "schema": {"type": "integer"}}}`), converse(`"thinking": {"type": "enabled"}`),
 		`{"model": "base", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": [{"type": "image"}]}]}, {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "f", "input": {}}]}]}`,
 		`{"model": "base", "max_tokens": 9, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}`,
+		converseWith(`[` + imageBlock(red) + `, {"type": "text", "text": "what?"}, ` + urlBlock + `]`), converseWith(`[{"type": "image", "source": {"type": "base64", "data": null}}, {"type": "image", "source": [5]}]`),
 		`{"model": "gpt-5", "max_tokens": 1e9, "messages": [null]}`, `{"max_tokens": null, "messages": [{}]}`, `{"system": {}}`, `[]`, `{`, ``,
 	} {
 		f.Add([]byte(seed))
@@ -98,6 +101,7 @@ func FuzzResponseRequest(f *testing.F) {
 		respond(`[{"type": "item_reference", "id": "msg_STORED_1"}, {"id": "msg_STORED_2"}]`, `"previous_response_id": "resp_STORED", "store": false`),
 		respond(`[{"role": "user", "content": [{"type": "input_image", "image_url": "data:"}]}, null]`, `"text": {"format": {"type": "json_schema", "schema": {"type": "integer"}}, "verbosity": null}`),
 		respond(`"a"`, `"tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}, {"type": "web_search"}], "tool_choice": {"type": "function", "name": "f"}`),
+		respond(showing(inputImage(red, `, "detail": "low"`)+`, {"type": "input_text", "text": "個"}`), `"truncation": "auto"`), respond(showing(inputImage("data:,", `, "detail": 5`)), ""),
 		respond(`"a"`, `"reasoning": {"effort": "none"}, "n": 1, "use_beam_search": true, "temperature": 0`), respond(`[[], 1, {"type": {}}]`, ""), `{"input": {}}`, `{`, ``,
 	} {
 		f.Add([]byte(seed))
@@ -109,10 +113,22 @@ func fuzzGeneration(t *testing.T, path string, body []byte) {
 	b := newBench(t, func(o *Options) { o.Grammars = &fakeGrammars{} })
 	b.kept.kept["resp_STORED"] = store.Response{ID: "resp_STORED", Body: []byte(`{"response": {"output": [{"id": "msg_STORED_2", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "b"}]}]},
 		"input": [{"id": "msg_STORED_1", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "a"}]}]}`)}
+	if bytes.Contains(body, []byte("image")) {
+		b.withEyes()
+	}
 	b.engine.beams = func(_ infer.Request, o infer.BeamOptions) []infer.Result { return make([]infer.Result, o.Keep) }
 	b.catalog.entries = b.catalog.entries[:2] // without the one that is broken
 	b.gateway.encodeChat = func(_ *infer.Model, messages []chat.Message, _ bool, _ ...chat.Tool) ([]int32, error) {
-		return make([]int32, len(messages)), nil // without the words that break the fake template
+		var ids []int32
+		for _, m := range messages {
+			ids = append(ids, int32(len(m.Role)))
+			for _, p := range m.Parts {
+				if p.Picture {
+					ids = append(ids, idImage)
+				}
+			}
+		}
+		return ids, nil // without the words that break the fake template
 	}
 	b.engine.script = sayScored(t)
 	if strings.Contains(string(body), "tool") {

@@ -103,6 +103,7 @@ type Options struct {
 	Searches Searches
 	Tasks    Tasks
 	Workers  Workers      // none if nil
+	Pictures Fetcher      // gets pictures; only those in data URIs if nil
 	Grammars Grammars     // a constrain.Compiler with its default limits if nil
 	Logger   *slog.Logger // slog.Default if nil
 	Limits   Limits       // DefaultLimits if zero
@@ -182,7 +183,13 @@ type Gateway struct {
 	encodeChat func(m *infer.Model, messages []chat.Message, continued bool, tools ...chat.Tool) ([]int32, error)
 	callFormat func(m *infer.Model) toolcall.Format
 	vocabulary func(m *infer.Model) constrain.Vocabulary
-	encodeText func(m *infer.Model, text string, ids []int32) ([]int32, error)
+
+	pictures      Fetcher
+	pictureMemory *pictureMemory
+	decoding      chan struct{}
+	eyes          func(m *infer.Model) eyes
+	eyesOfWords   func(w catalog.Words) eyes
+	encodeText    func(m *infer.Model, text string, ids []int32) ([]int32, error)
 
 	drained   context.Context // ends with Drain
 	drain     context.CancelFunc
@@ -227,6 +234,8 @@ func New(o Options) (*Gateway, error) {
 		guard: newGuard(o), keys: o.Keys, quota: o.Quota, defaultModel: o.DefaultModel, responses: o.Responses,
 		exportsDir: o.ExportsDir, exports: &exportJobs{limit: o.Limits.Exports, kept: o.Limits.KeptExports},
 		encodeChat: encodeChat, encodeText: encodeText, callFormat: callFormat, vocabulary: vocabulary,
+		pictures: o.Pictures, pictureMemory: newPictureMemory(o.Limits.PictureMemory), decoding: make(chan struct{}, o.Limits.PictureDecodes),
+		eyes: eyesOf, eyesOfWords: eyesOfWords,
 		started: time.Now(),
 	}
 	g.drained, g.drain = context.WithCancel(context.Background())

@@ -19,16 +19,20 @@ import (
 // how many choices.
 type job struct {
 	model      string
-	param      string                                  // the request field that holds the prompt, for errors about it
-	encode     func(m *infer.Model) ([][]int32, error) // the prompts, in the model's tokens
-	request    infer.Request                           // what all choices ask of the engine, but for prompt and seed
-	n          int                                     // choices for each prompt
-	keep       int                                     // so many of them are shown: the most probable ones
-	constraint *constrain.Spec                         // what the replies may be; nil: anything
-	beams      *infer.BeamOptions                      // find them by beam search; nil: pick token by token
-	tools      *toolUse                                // what the replies may call; nil: nothing
-	whole      bool                                    // they are shown in one piece
+	param      string             // the request field that holds the prompt, for errors about it
+	encode     encoder            // gives the prompts
+	request    infer.Request      // what all choices ask of the engine, but for prompt and seed
+	n          int                // choices for each prompt
+	keep       int                // so many of them are shown: the most probable ones
+	constraint *constrain.Spec    // what the replies may be; nil: anything
+	beams      *infer.BeamOptions // find them by beam search; nil: pick token by token
+	tools      *toolUse           // what the replies may call; nil: nothing
+	whole      bool               // they are shown in one piece
 }
+
+// encoder gives the prompts of a job in a model's tokens; e is nil if the model
+// sees nothing.
+type encoder func(ctx context.Context, m *infer.Model, e eyes) (prompts, error)
 
 // generation is a running job: one model held, one stream of the engine for
 // each choice, all of them merged into pieces.
@@ -75,11 +79,12 @@ func (g *Gateway) begin(ctx context.Context, j job) (*generation, error) {
 }
 
 func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job, progress *progress) (*generation, error) {
-	prompts, err := j.encode(lease.Model)
+	read, err := j.encode(ctx, lease.Model, g.eyes(lease.Model))
 	if err != nil {
 		return nil, err
 	}
-	g.logPrompts(ctx, lease.Model, prompts)
+	prompts := read.ids
+	g.logPrompts(ctx, lease.Model, read)
 	var format toolcall.Format
 	if j.tools != nil {
 		format = g.callFormat(lease.Model)
@@ -100,7 +105,7 @@ func (g *Gateway) beginWith(ctx context.Context, lease *catalog.Lease, j job, pr
 	for p, prompt := range prompts {
 		for i := range j.n {
 			request := constrained
-			request.Prompt, request.Sampling = prompt, forChoice(request.Sampling, i)
+			request.Prompt, request.Pictures, request.Sampling = prompt, read.pictures, forChoice(request.Sampling, i)
 			chunks, err := g.engine.Stream(ctx, lease.Model, request)
 			if err != nil {
 				cancel()

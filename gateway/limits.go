@@ -18,6 +18,13 @@ type Limits struct {
 	RecipeInputs   int           // recipes within one recipe, at any depth; the merge room's bound is 64
 	RecipeDepth    int           // how deep recipes may be within one another; the merge room's bound is 8
 	Messages       int           // messages of one chat
+	Pictures       int           // pictures of one request
+	PictureBytes   int           // one picture, as a file
+	PicturePixels  int           // width times height of one picture
+	PictureBodies  int           // largest body of a request that may have pictures
+	PictureMemory  int           // what the pictures of all requests take together, in bytes
+	PictureDecodes int           // pictures being decoded at once
+	KeptPictures   int           // bytes of the pictures in one stored response
 	Tools          int           // tools of one chat
 	ToolBytes      int           // description and parameters of one tool
 	ToolDepth      int           // nesting of a tool's parameters, and of a call's arguments
@@ -71,6 +78,13 @@ func DefaultLimits() Limits {
 		RecipeInputs:   merge.MaxInputs,
 		RecipeDepth:    merge.MaxDepth,
 		Messages:       2048,
+		Pictures:       16,
+		PictureBytes:   20 << 20,
+		PicturePixels:  32 << 20,
+		PictureBodies:  64 << 20,
+		PictureMemory:  1 << 30,
+		PictureDecodes: 2,
+		KeptPictures:   4 << 20,
 		Tools:          128,
 		ToolBytes:      64 << 10,
 		ToolDepth:      64,
@@ -134,6 +148,13 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-recipe-inputs", Number: &l.RecipeInputs, Help: "recipes within one recipe, up to 64"},
 		{Key: "max-recipe-depth", Number: &l.RecipeDepth, Help: "how deep recipes may be within one another, up to 8"},
 		{Key: "max-messages", Number: &l.Messages, Help: "messages of one chat"},
+		{Key: "max-pictures", Number: &l.Pictures, Help: "pictures of one request"},
+		{Key: "max-picture-bytes", Number: &l.PictureBytes, Help: "largest file of a picture"},
+		{Key: "max-picture-pixels", Number: &l.PicturePixels, Help: "width times height of a picture; decoding takes 16 bytes for each"},
+		{Key: "max-picture-body-bytes", Number: &l.PictureBodies, Help: "largest body of a request that may have pictures in it"},
+		{Key: "max-picture-memory", Number: &l.PictureMemory, Help: "bytes that the pictures of all requests may take together; more get 429"},
+		{Key: "max-picture-decodes", Number: &l.PictureDecodes, Help: "pictures being decoded at once; more wait"},
+		{Key: "max-kept-picture-bytes", Number: &l.KeptPictures, Help: "bytes of the pictures, in base64, that a stored response may hold; with more it can't be stored"},
 		{Key: "max-tools", Number: &l.Tools, Help: "tools of one chat"},
 		{Key: "max-tool-bytes", Number: &l.ToolBytes, Help: "description and parameters of one tool, up to 65536"},
 		{Key: "max-tool-depth", Number: &l.ToolDepth, Help: "nesting of a tool's parameters and of a call's arguments, up to 64"},

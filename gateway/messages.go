@@ -34,7 +34,7 @@ func isThoughtless(v json.RawMessage) bool {
 // createMessage answers a conversation in Anthropic's terms.
 //
 //	@Summary		Answer a conversation, for Anthropic's clients
-//	@Description	Anthropic's messages. With "stream": true the reply is a stream of named events: message_start, for each block content_block_start, content_block_delta and content_block_stop, then message_delta with the stop reason and the usage, and message_stop; an error after the first byte is an event "error". Text and tools only: images and thinking are refused. The header anthropic-version is not needed; the key may come as x-api-key.
+//	@Description	Anthropic's messages. With "stream": true the reply is a stream of named events: message_start, for each block content_block_start, content_block_delta and content_block_stop, then message_delta with the stop reason and the usage, and message_stop; an error after the first byte is an event "error". A model that sees reads image blocks, of base64 or url, also in the results of tools; documents and thinking are refused. The header anthropic-version is not needed; the key may come as x-api-key.
 //	@Tags			chat
 //	@Security		BearerAuth
 //	@Security		KeyAuth
@@ -99,17 +99,17 @@ func (g *Gateway) countMessageTokens(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	prompts, err := j.encode(&infer.Model{Name: j.model, Tokenizer: w.Tokenizer, Template: w.Template})
+	read, err := j.encode(c, &infer.Model{Name: j.model, Tokenizer: w.Tokenizer, Template: w.Template}, g.eyesOfWords(w))
 	if err != nil {
 		return asMessageFault(err, from)
 	}
-	return ok(c, MessageTokenCount{InputTokens: len(prompts[0])})
+	return ok(c, MessageTokenCount{InputTokens: len(read.ids[0])})
 }
 
 // messageJob checks a request and says what the engine has to do for it: what it
-// has to do for the chat request that asks for the same. from names, for each
-// message of that one, the field that it came from.
-func (g *Gateway) messageJob(body MessageRequest) (_ job, from []string, _ error) {
+// has to do for the chat request that asks for the same. from names the fields that
+// its messages came from.
+func (g *Gateway) messageJob(body MessageRequest) (_ job, from []turnNames, _ error) {
 	asked, from, err := body.chat(g.limits)
 	if err != nil {
 		return job{}, nil, err
@@ -119,7 +119,7 @@ func (g *Gateway) messageJob(body MessageRequest) (_ job, from []string, _ error
 }
 
 // chat gives the chat request that asks for the same.
-func (r MessageRequest) chat(l Limits) (ChatRequest, []string, error) {
+func (r MessageRequest) chat(l Limits) (ChatRequest, []turnNames, error) {
 	asked, from, err := r.MessagePrompt.chat(l)
 	switch {
 	case err != nil:

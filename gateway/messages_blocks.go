@@ -17,6 +17,7 @@ type contentBlock struct {
 	Input     json.RawMessage `json:"input"`       // of a tool_use
 	ToolUseID string          `json:"tool_use_id"` // of a tool_result
 	Content   json.RawMessage `json:"content"`     // of a tool_result
+	Source    json.RawMessage `json:"source"`      // of an image
 }
 
 // readBlocks reads a content: a string, which is one text block, or a list of
@@ -74,9 +75,9 @@ func (b contentBlock) text(param string) (string, error) {
 // refused says why a block can't stand where it stands.
 func (b contentBlock) refused(param string) error {
 	switch b.Type {
-	case "image", "document":
-		return fault.Bad(param, "%s is of type %s, and this model reads text only", param, b.Type)
-	case "text", "tool_use", "tool_result", "thinking", "redacted_thinking":
+	case "document":
+		return fault.Bad(param, "%s is of type %s, and this server reads text and images only", param, b.Type)
+	case "image", "text", "tool_use", "tool_result", "thinking", "redacted_thinking":
 		return fault.Bad(param+".type", "%s is of type %s, which can't stand here", param, b.Type)
 	}
 	return &fault.Error{Code: unsupported, Param: param + ".type", Message: fmt.Sprintf("%s has the type %q, which this server does not know", param, clip(b.Type, 40))}
@@ -105,7 +106,21 @@ func (b contentBlock) result(param string) (turn, error) {
 	if isNull(b.Content) || isEmpty(b.Content) {
 		return r, nil // a tool may have nothing to say
 	}
-	text, err := readText(b.Content, param+".content", "")
-	r.say(text)
-	return r, err
+	param += ".content"
+	blocks, err := readBlocks(b.Content, param)
+	if err != nil {
+		return r, err
+	}
+	var said speech
+	for i, b := range blocks {
+		at := fmt.Sprintf("%s[%d]", param, i)
+		if b.Type != "text" && b.Type != "image" {
+			return r, b.refused(at)
+		}
+		if err := said.add(b, at); err != nil {
+			return r, err
+		}
+	}
+	r.said = said
+	return r, nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/mergeway/mergeway/fault"
@@ -54,7 +53,7 @@ func (t *transcript) system(raw json.RawMessage, param, from string) error {
 		return err
 	}
 	system := turn{role: "system", from: from}
-	system.say(text)
+	system.said.text(text)
 	t.add(system)
 	return nil
 }
@@ -104,9 +103,9 @@ func (c *MessageToolChoice) chat() (choice json.RawMessage, parallel *bool, err 
 	return choice, parallel, err
 }
 
-// chat gives the part of a chat request that asks for the same, and for each of
-// its messages the field that it came from.
-func (p MessagePrompt) chat(l Limits) (ChatRequest, []string, error) {
+// chat gives the part of a chat request that asks for the same, and the fields that
+// its messages came from.
+func (p MessagePrompt) chat(l Limits) (ChatRequest, []turnNames, error) {
 	r := ChatRequest{Model: p.Model}
 	t, err := p.conversation(l)
 	if err != nil {
@@ -115,9 +114,9 @@ func (p MessagePrompt) chat(l Limits) (ChatRequest, []string, error) {
 	if r.ContinueFinalMessage, err = t.continued(); err != nil {
 		return r, nil, err
 	}
-	from := make([]string, len(t))
+	from := make([]turnNames, len(t))
 	for i, turn := range t {
-		from[i] = turn.from
+		from[i] = turn.names()
 	}
 	if r.Messages, err = t.messages(); err != nil {
 		return r, nil, err
@@ -131,7 +130,7 @@ func (p MessagePrompt) chat(l Limits) (ChatRequest, []string, error) {
 
 // asMessageFault gives an error about a chat request the names of the fields that
 // it came from.
-func asMessageFault(err error, from []string) error {
+func asMessageFault(err error, from []turnNames) error {
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Param == "" {
 		return err
@@ -144,16 +143,15 @@ func asMessageFault(err error, from []string) error {
 }
 
 // messageParam is Anthropic's name for a field of a chat request.
-func messageParam(param string, from []string) string {
+func messageParam(param string, from []turnNames) string {
 	field, rest := param, ""
 	if end := strings.IndexAny(param, ".["); end >= 0 {
 		field, rest = param[:end], param[end:]
 	}
 	switch field {
 	case "messages":
-		number, _, _ := strings.Cut(strings.TrimPrefix(rest, "["), "]")
-		if i, err := strconv.Atoi(number); err == nil && i >= 0 && i < len(from) {
-			return from[i]
+		if i, rest, ok := cutIndex(rest); ok && i < len(from) {
+			return from[i].of(rest)
 		}
 	case "stop":
 		return "stop_sequences" + rest

@@ -97,7 +97,11 @@ func TestMessagesBecomeAChat(t *testing.T) {
 			require.NoError(t, json.Unmarshal([]byte(c.want), &want))
 			want.MaxTokens = pointer(9)
 			require.JSONEq(t, compacted(t, want), compacted(t, got))
-			require.Equal(t, c.from, from)
+			turns := make([]string, len(from))
+			for i, names := range from {
+				turns[i] = names.turn
+			}
+			require.Equal(t, c.from, turns)
 		})
 	}
 }

@@ -34,7 +34,7 @@ func TestMessagesRefusesByName(t *testing.T) {
 		{"a block that is no object", user(`["hi"]`), "messages[0].content", "invalid"},
 		{"a block that is null", user(`[null]`), "messages[0].content[0].type", "unsupported_parameter"},
 		{"a text without text", user(`[{"type": "text", "text": "a"}, {"type": "text"}]`), "messages[0].content[1].text", "invalid"},
-		{"an image", user(`[{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ""}}]`), "messages[0].content[0]", "invalid"},
+		{"an image", user(`[{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ""}}]`), "messages[0].content[0].source.data", "invalid"},
 		{"a document", user(`[{"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}}]`), "messages[0].content[0]", "invalid"},
 		{"a search result", user(`[{"type": "search_result"}]`), "messages[0].content[0].type", "unsupported_parameter"},
 		{"a user's call", user(`[{"type": "tool_use", "id": "1", "name": "f", "input": {}}]`), "messages[0].content[0].type", "invalid"},
@@ -44,8 +44,8 @@ func TestMessagesRefusesByName(t *testing.T) {
 		{"a call without input", assistant(`[{"type": "tool_use", "id": "1", "name": "f"}]`), "messages[1].content[0].input", "invalid"},
 		{"a call whose input is text", assistant(`[{"type": "tool_use", "id": "1", "name": "f", "input": "{}"}]`), "messages[1].content[0].input", "invalid"},
 		{"a result of nothing", user(`[{"type": "tool_result", "content": "a"}]`), "messages[0].content[0].tool_use_id", "invalid"},
-		{"a result that is an image", user(`[{"type": "tool_result", "tool_use_id": "1", "content": [{"type": "image"}]}]`), "messages[0].content[0].content[0]", "invalid"},
-		{"a system that is an image", converse(`"system": [{"type": "image"}]`), "system[0]", "invalid"},
+		{"a result that is an image", user(`[{"type": "tool_result", "tool_use_id": "1", "content": [{"type": "image"}]}]`), "messages[0].content[0].content[0].source", "invalid"},
+		{"a system that is an image", converse(`"system": [{"type": "image"}]`), "system[0].type", "invalid"},
 		{"a system that is a number", converse(`"system": 3`), "system", "invalid"},
 		{"a beginning that ends with a space", assistant(`"The answer is "`), "messages[1].content", "invalid"},
 		{"a beginning that calls", assistant(`[{"type": "tool_use", "id": "1", "name": "f", "input": {}}]`), "messages[1]", "invalid"},
@@ -93,7 +93,7 @@ func TestMessagesRefusesByName(t *testing.T) {
 
 // Fields that chat knows by other names are named as the client knows them.
 func TestChatsFieldsHaveAnthropicsNames(t *testing.T) {
-	from := []string{"system", "messages[0]", "messages[2].content[1]"}
+	from := []turnNames{{turn: "system"}, {turn: "messages[0]"}, {turn: "messages[2].content[1]"}}
 	for chat, want := range map[string]string{
 		"messages": "messages", "messages[2].tool_call_id": "messages[2].content[1]", "messages[0].content": "system", "messages[7]": "messages[7]",
 		"stop": "stop_sequences", "stop[1]": "stop_sequences[1]", "response_format": "output_config.format", "response_format.json_schema": "output_config.format",

@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -13,20 +12,20 @@ import (
 // turn is one message of a chat with the field that it came from.
 type turn struct {
 	role   string
-	texts  []string // none of them empty; each a paragraph
+	said   speech
 	calls  []ToolCall
 	callID string // of a tool's turn
 	from   string
 }
 
-// say adds a paragraph.
-func (t *turn) say(text string) {
-	if text != "" {
-		t.texts = append(t.texts, text)
+// names are those of the fields that the turn came from.
+func (t turn) names() turnNames {
+	n := turnNames{turn: t.from}
+	if t.said.shows() {
+		n.parts = t.said
 	}
+	return n
 }
-
-func (t turn) text() string { return strings.Join(t.texts, "\n\n") }
 
 // transcript is a conversation in chat's terms while it is put together.
 type transcript []turn
@@ -36,7 +35,7 @@ type transcript []turn
 func (t *transcript) add(next turn) {
 	if n := len(*t); n > 0 && (*t)[n-1].role == next.role && next.role != "tool" {
 		last := &(*t)[n-1]
-		last.texts = append(last.texts, next.texts...)
+		last.said = last.said.then(next.said)
 		last.calls = append(last.calls, next.calls...)
 		return
 	}
@@ -45,28 +44,22 @@ func (t *transcript) add(next turn) {
 
 // user adds a user's turn. The results of tools in it are turns of their own.
 func (t *transcript) user(blocks []contentBlock, param string) error {
-	var spoken strings.Builder
-	said := false // nothing but results is no turn of the user's
+	var said speech
+	spoke := false // nothing but results is no turn of the user's
 	speak := func() {
-		if !said {
-			return
+		if spoke {
+			t.add(turn{role: "user", from: param, said: said})
 		}
-		user := turn{role: "user", from: param}
-		user.say(spoken.String())
-		t.add(user)
-		spoken.Reset()
-		said = false
+		said, spoke = nil, false
 	}
 	for i, b := range blocks {
 		at := fmt.Sprintf("%s.content[%d]", param, i)
 		switch b.Type {
-		case "text":
-			text, err := b.text(at)
-			if err != nil {
+		case "text", "image":
+			if err := said.add(b, at); err != nil {
 				return err
 			}
-			spoken.WriteString(text)
-			said = true
+			spoke = true
 		case "tool_result":
 			result, err := b.result(at)
 			if err != nil {
@@ -85,17 +78,14 @@ func (t *transcript) user(blocks []contentBlock, param string) error {
 // assistant adds an assistant's turn. What it thought before is left out, as
 // Anthropic does.
 func (t *transcript) assistant(blocks []contentBlock, param string) error {
-	var spoken strings.Builder
 	assistant := turn{role: "assistant", from: param}
 	for i, b := range blocks {
 		at := fmt.Sprintf("%s.content[%d]", param, i)
 		switch b.Type {
 		case "text":
-			text, err := b.text(at)
-			if err != nil {
+			if err := assistant.said.add(b, at); err != nil {
 				return err
 			}
-			spoken.WriteString(text)
 		case "tool_use":
 			call, err := b.call(at)
 			if err != nil {
@@ -107,7 +97,6 @@ func (t *transcript) assistant(blocks []contentBlock, param string) error {
 			return b.refused(at)
 		}
 	}
-	assistant.say(spoken.String())
 	t.add(assistant)
 	return nil
 }
@@ -123,10 +112,10 @@ func (t *transcript) continued() (bool, error) {
 	switch {
 	case len(last.calls) > 0:
 		return false, fault.Bad(last.from, "%s calls tools, and no tool_result answers", last.from)
-	case len(last.texts) == 0:
+	case len(last.said) == 0:
 		*t = (*t)[:n-1]
 		return false, nil
-	case endsWithSpace(last.texts[len(last.texts)-1]):
+	case endsWithSpace(last.said[len(last.said)-1].words):
 		return false, fault.Bad(last.from+".content", "%s.content ends with white space: the beginning of a reply must not", last.from)
 	}
 	return true, nil
@@ -142,11 +131,11 @@ func (t transcript) messages() ([]ChatMessage, error) {
 	out := make([]ChatMessage, len(t))
 	for i, turn := range t {
 		out[i] = ChatMessage{Role: turn.role, ToolCalls: turn.calls, ToolCallID: turn.callID}
-		if len(turn.texts) == 0 && len(turn.calls) > 0 {
+		if len(turn.said) == 0 && len(turn.calls) > 0 {
 			continue
 		}
 		var err error
-		if out[i].Content, err = json.Marshal(turn.text()); err != nil {
+		if out[i].Content, err = json.Marshal(turn.said.chat()); err != nil {
 			return nil, err
 		}
 	}

@@ -187,6 +187,9 @@ func (g *Gateway) readBody(c *gin.Context) ([]byte, error) {
 	if !isJSON(c.GetHeader("Content-Type")) {
 		return nil, fault.New(notJSON, "send the request with the header Content-Type: application/json")
 	}
+	if a := albumOf(c.Request.Context()); a != nil {
+		return g.readPictures(c, a)
+	}
 	return g.readBytes(c)
 }
 
@@ -195,13 +198,21 @@ func (g *Gateway) readBytes(c *gin.Context) ([]byte, error) {
 	return g.readAtMost(c, g.limits.BodyBytes)
 }
 
+func bodyTooLarge(limit int) error {
+	return fault.New(fault.TooLarge, "the request body is over %d bytes", limit)
+}
+
 // readAtMost is readBytes for bodies with a limit of their own.
 func (g *Gateway) readAtMost(c *gin.Context, limit int) ([]byte, error) {
 	data, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, int64(limit)))
 	var tooBig *http.MaxBytesError
+	var f *fault.Error
 	switch {
+	case errors.As(err, &f):
+		c.Header("Connection", "close") // so that nobody reads the rest
+		return nil, err
 	case errors.As(err, &tooBig):
-		return nil, fault.New(fault.TooLarge, "the request body is over %d bytes", tooBig.Limit)
+		return nil, bodyTooLarge(int(tooBig.Limit))
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.Header("Connection", "close") // net/http would wait for the rest before it answers
 		return nil, fault.New(slowBody, "the request body did not arrive within %s", g.limits.BodyTimeout)

@@ -16,7 +16,7 @@ func TestModelsAreListedWithTheirState(t *testing.T) {
 	b.send("GET", "/v1/models", "").into(t, &got)
 	require.Equal(t, "list", got.Object)
 	require.Len(t, got.Data, 4)
-	require.Equal(t, Model{ID: "base", Object: "model", Created: epoch.Unix(), OwnedBy: "mergeway", Kind: "source", State: "ready", Bytes: 1000}, got.Data[0])
+	require.Equal(t, Model{ID: "base", Object: "model", Created: epoch.Unix(), OwnedBy: "mergeway", Kind: "source", State: "ready", Bytes: 1000, InputModalities: []string{"text"}}, got.Data[0])
 	require.Equal(t, "model.safetensors is cut short", got.Data[2].Error)
 	require.Equal(t, "recipe-00", got.Data[3].Target)
 	require.NotContains(t, b.send("GET", "/v1/models/base", "").body, `"name"`)
@@ -24,7 +24,7 @@ func TestModelsAreListedWithTheirState(t *testing.T) {
 	b.catalog.entries = append(b.catalog.entries, catalog.Entry{ID: "recipe-01", Kind: catalog.Recipe, Name: "half", Created: epoch, State: catalog.Unloaded})
 	var recipe Model
 	b.send("GET", "/v1/models/recipe-01", "").into(t, &recipe)
-	require.Equal(t, Model{ID: "recipe-01", Object: "model", Created: epoch.Unix(), OwnedBy: "mergeway", Name: "half", Kind: "recipe", State: "unloaded"}, recipe)
+	require.Equal(t, Model{ID: "recipe-01", Object: "model", Created: epoch.Unix(), OwnedBy: "mergeway", Name: "half", Kind: "recipe", State: "unloaded", InputModalities: []string{"text"}}, recipe)
 
 	last := &b.catalog.entries[len(b.catalog.entries)-1]
 	last.State, last.Progress = catalog.Loading, 0.5

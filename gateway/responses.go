@@ -14,7 +14,7 @@ import (
 // on from.
 //
 //	@Summary		Respond to a user
-//	@Description	OpenAI's responses. The response is stored, unless "store" is false, and a later request goes on from it by previous_response_id; it takes over the conversation, but not the instructions. With "stream": true the reply is a stream of events, each with a type and a sequence_number: response.created and response.in_progress; for each item of the output response.output_item.added and .done, and between them response.content_part.added, response.output_text.delta and .done and response.content_part.done, or response.function_call_arguments.delta and .done; at last response.completed, or response.incomplete where max_output_tokens or the context ended the reply. An error after the first byte is an event error, and then response.failed. Nothing follows the last event.
+//	@Description	OpenAI's responses. The response is stored, unless "store" is false, and a later request goes on from it by previous_response_id; it takes over the conversation, but not the instructions. With "stream": true the reply is a stream of events, each with a type and a sequence_number: response.created and response.in_progress; for each item of the output response.output_item.added and .done, and between them response.content_part.added, response.output_text.delta and .done and response.content_part.done, or response.function_call_arguments.delta and .done; at last response.completed, or response.incomplete where max_output_tokens or the context ended the reply. An error after the first byte is an event error, and then response.failed. Nothing follows the last event. Models that see read input_image parts; a response that is stored holds their bytes, up to a limit.
 //	@Tags			responses
 //	@Security		BearerAuth
 //	@Accept			json
@@ -73,6 +73,9 @@ func (g *Gateway) newExchange(ctx context.Context, body ResponseRequest, owner s
 		return nil, x.names.inResponses(err)
 	}
 	x.reply = newResponse(body, x)
+	if err := g.checkKeptPictures(x); err != nil {
+		return nil, err
+	}
 	if x.reply.Truncation == "auto" {
 		g.shorten(x, request)
 	}

@@ -97,6 +97,8 @@ func (n responseNames) ofMessage(path string) string {
 		return name.calls[0].of("")
 	case field == ".tool_call_id":
 		return name.item.of(".call_id")
+	case strings.HasPrefix(field, ".content[") && strings.Contains(field, ".image_url"): // which are one there
+		return name.item.of(strings.NewReplacer(".image_url.detail", ".detail", ".image_url.url", ".image_url").Replace(field))
 	case name.output && strings.HasPrefix(field, ".content"):
 		return name.item.of(".output")
 	}

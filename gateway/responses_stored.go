@@ -52,6 +52,24 @@ func (g *Gateway) keepResponse(ctx context.Context, x *exchange, reply Response)
 	return err
 }
 
+// checkKeptPictures refuses to store more of pictures than is kept, before anybody
+// waits for the response.
+func (g *Gateway) checkKeptPictures(x *exchange) error {
+	if !x.reply.Store {
+		return nil
+	}
+	bytes := 0
+	for _, item := range x.input.items {
+		for _, part := range item.Content {
+			bytes += len(part.ImageURL)
+		}
+	}
+	if bytes > g.limits.KeptPictures {
+		return fault.Bad("store", `the pictures of the conversation have %d bytes, and a stored response can hold %d: send "store": false, or smaller ones`, bytes, g.limits.KeptPictures)
+	}
+	return nil
+}
+
 func withoutLogprobs(items []ResponseItem) []ResponseItem {
 	out := slices.Clone(items)
 	for i := range out {

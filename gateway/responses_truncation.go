@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"sort"
 
 	"github.com/mergeway/mergeway/infer"
@@ -13,42 +14,42 @@ import (
 // a quarter.
 func (g *Gateway) shorten(x *exchange, request ChatRequest) {
 	whole := x.job.encode
-	x.job.encode = func(m *infer.Model) ([][]int32, error) {
-		context := g.engine.Context(m.Weights.Config())
-		room := context / 4
+	x.job.encode = func(ctx context.Context, m *infer.Model, e eyes) (prompts, error) {
+		size := g.engine.Context(m.Weights.Config())
+		room := size / 4
 		if request.MaxCompletionTokens != nil {
-			room = min(*request.MaxCompletionTokens, context/2)
+			room = min(*request.MaxCompletionTokens, size/2)
 		}
-		prompts, err := whole(m)
-		if err != nil || len(prompts[0])+room <= context {
-			return prompts, err
+		read, err := whole(ctx, m, e)
+		if err != nil || len(read.ids[0])+room <= size {
+			return read, err
 		}
 		cuts := userTurns(request.Messages)
-		encode := func(cut int) (conversation, [][]int32, error) {
+		encode := func(cut int) (conversation, prompts, error) {
 			left := x.after(request.Messages, cut)
 			shorter := request
 			shorter.Messages = left.messages
 			j, err := g.chatJob(shorter)
 			if err != nil {
-				return left, nil, left.names.inResponses(err)
+				return left, prompts{}, left.names.inResponses(err)
 			}
-			prompts, err := j.encode(m)
-			return left, prompts, left.names.inResponses(err)
+			read, err := j.encode(ctx, m, e)
+			return left, read, left.names.inResponses(err)
 		}
 		// The fewest turns left out that will do; all but the last, if none will.
 		n := sort.Search(len(cuts)-1, func(i int) bool {
-			_, prompts, tried := encode(cuts[i])
+			_, read, tried := encode(cuts[i])
 			if tried != nil {
 				err = tried
 			}
-			return tried != nil || len(prompts[0])+room <= context
+			return tried != nil || len(read.ids[0])+room <= size
 		})
 		if err != nil || len(cuts) == 0 {
-			return prompts, err
+			return read, err
 		}
-		left, prompts, err := encode(cuts[n])
+		left, read, err := encode(cuts[n])
 		x.input, x.names = left.input, left.names
-		return prompts, err
+		return read, err
 	}
 }
 

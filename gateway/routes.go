@@ -41,19 +41,19 @@ func (g *Gateway) routes() *gin.Engine {
 	encoding := g.atMost(g.limits.InFlight, "tokenizer requests")
 	for _, at := range []string{"/", "/v1"} {
 		words := r.Group(at, g.authorize, encoding, within(g.limits.RequestTimeout))
-		words.POST("/tokenize", g.handle(g.tokenize))
+		words.POST("/tokenize", g.withAlbum, g.handle(g.tokenize))
 		words.POST("/detokenize", g.handle(g.detokenize))
 		words.GET("/tokenizer_info", g.handle(g.getTokenizerInfo))
-		words.POST("/apply-template", g.handle(g.applyTemplate))
+		words.POST("/apply-template", g.withAlbum, g.handle(g.applyTemplate))
 	}
-	api.POST("/messages/count_tokens", encoding, within(g.limits.RequestTimeout), g.handle(g.countMessageTokens))
+	api.POST("/messages/count_tokens", encoding, within(g.limits.RequestTimeout), g.withAlbum, g.handle(g.countMessageTokens))
 
 	generate := api.Group("/", g.refuseWhileDraining, g.atMost(g.limits.InFlight, "generations"), within(g.limits.GenerateTime))
-	generate.POST("/chat/completions", g.handle(g.createChat))
+	generate.POST("/chat/completions", g.withAlbum, g.handle(g.createChat))
 	generate.POST("/completions", g.handle(g.createCompletion))
 	generate.POST("/embeddings", g.handle(g.createEmbeddings))
-	generate.POST("/messages", g.handle(g.createMessage))
-	generate.POST("/responses", g.handle(g.createResponse))
+	generate.POST("/messages", g.withAlbum, g.handle(g.createMessage))
+	generate.POST("/responses", g.withAlbum, g.handle(g.createResponse))
 	generate.POST("/models/*model", g.handle(g.actOnModel)) // making one may take as long as a reply
 	generate.POST("/searches/:id/promote", g.handle(g.promoteTrial))
 

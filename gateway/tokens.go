@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/gin-gonic/gin"
@@ -23,7 +24,7 @@ var unsupportedInTokens = []feature{
 // tokenize gives the tokens of a text or a conversation.
 //
 //	@Summary		Text to tokens
-//	@Description	vLLM's endpoint: the token ids of a prompt, or of messages as the model's chat template writes them. No weights are loaded for it. Without model it is the default model's tokenizer, or that which all models have in common.
+//	@Description	vLLM's endpoint: the token ids of a prompt, or of messages as the model's chat template writes them; a picture is as many of its token as a chat would have. No weights are loaded for it. Without model it is the default model's tokenizer, or that which all models have in common.
 //	@Tags			tokens
 //	@Security		BearerAuth
 //	@Accept			json
@@ -49,11 +50,14 @@ func (g *Gateway) tokenize(c *gin.Context) error {
 	}
 	var ids []int32
 	if body.Prompt != nil {
+		if len(*body.Prompt) > g.limits.BodyBytes {
+			return bodyTooLarge(g.limits.BodyBytes)
+		}
 		if orTrue(body.AddSpecialTokens) {
 			ids = beginning(w.Tokenizer)
 		}
 		ids = append(ids, w.Tokenizer.Encode(*body.Prompt, orTrue(body.ParseSpecial))...)
-	} else if ids, err = g.tokenizeChat(w, body); err != nil {
+	} else if ids, err = g.tokenizeChat(c, w, body); err != nil {
 		return err
 	}
 	reply := Tokens{Count: len(ids), MaxModelLen: g.engine.Context(w.Config), Tokens: append([]int32{}, ids...)}
@@ -67,32 +71,57 @@ func (g *Gateway) tokenize(c *gin.Context) error {
 }
 
 // tokenizeChat gives a conversation in the tokens that the model would see.
-func (g *Gateway) tokenizeChat(w catalog.Words, body TokenizeRequest) ([]int32, error) {
+func (g *Gateway) tokenizeChat(ctx context.Context, w catalog.Words, body TokenizeRequest) ([]int32, error) {
 	if body.AddSpecialTokens != nil && *body.AddSpecialTokens {
 		return nil, fault.Bad("add_special_tokens", "add_special_tokens is for a prompt: the chat template writes those of messages")
 	}
 	if body.ParseSpecial != nil && *body.ParseSpecial {
 		return nil, fault.Bad("parse_special", "parse_special is for a prompt: what messages say is always text")
 	}
-	messages, tools, err := g.conversation(body.Messages, body.Tools)
+	said, err := g.conversation(body.Messages, body.Tools)
 	if err != nil {
 		return nil, err
 	}
-	ids, err := template(w, body.AddGenerationPrompt).Encode(messages, tools...)
-	return ids, asParamFault(err, "messages")
+	return g.encodeConversation(ctx, w, template(w, body.AddGenerationPrompt), said)
 }
 
-// conversation checks what a chat would be made of, in the template's terms.
-func (g *Gateway) conversation(messages []ChatMessage, tools []Tool) ([]chat.Message, []chat.Tool, error) {
-	turns, err := g.chatMessages(messages)
-	if err != nil {
-		return nil, nil, err
+// dialogue is what a chat would be made of, in the template's terms.
+type dialogue struct {
+	messages []chat.Message
+	tools    []chat.Tool
+	shown    []shownPicture
+}
+
+// conversation checks what a chat would be made of.
+func (g *Gateway) conversation(messages []ChatMessage, tools []Tool) (dialogue, error) {
+	var s dialogue
+	var err error
+	if s.messages, s.shown, err = g.chatMessages(messages); err != nil {
+		return s, err
 	}
 	use, err := ChatRequest{Tools: tools}.toolUse(g.limits)
-	if err != nil || use == nil {
-		return turns, nil, err
+	if err == nil && use != nil {
+		s.tools = use.offered
 	}
-	return turns, use.offered, nil
+	return s, err
+}
+
+// encodeConversation gives a conversation in the tokens that the model would see,
+// those of pictures included.
+func (g *Gateway) encodeConversation(ctx context.Context, w catalog.Words, t *chat.Template, s dialogue) ([]int32, error) {
+	e := g.eyesOfWords(w)
+	if err := blind(e, s.shown); err != nil {
+		return nil, err
+	}
+	ids, err := t.Encode(s.messages, s.tools...)
+	if err != nil {
+		return nil, asParamFault(err, "messages")
+	}
+	read, err := g.show(ctx, e, ids, s.shown)
+	if err != nil {
+		return nil, err
+	}
+	return read.ids[0], nil
 }
 
 // detokenize gives the text of tokens.
@@ -174,7 +203,7 @@ func (g *Gateway) getTokenizerInfo(c *gin.Context) error {
 // applyTemplate writes a conversation as the model would see it.
 //
 //	@Summary		Write a conversation as the model sees it
-//	@Description	llama.cpp's endpoint: messages as the model's chat template writes them. No weights are loaded for it.
+//	@Description	llama.cpp's endpoint: messages as the model's chat template writes them, with one token for each picture; count has all of them. No weights are loaded for it.
 //	@Tags			tokens
 //	@Security		BearerAuth
 //	@Accept			json
@@ -191,7 +220,7 @@ func (g *Gateway) applyTemplate(c *gin.Context) error {
 	if err := g.readGeneration(c, &body, unsupportedInTokens); err != nil {
 		return err
 	}
-	messages, tools, err := g.conversation(body.Messages, body.Tools)
+	said, err := g.conversation(body.Messages, body.Tools)
 	if err != nil {
 		return err
 	}
@@ -200,11 +229,11 @@ func (g *Gateway) applyTemplate(c *gin.Context) error {
 		return err
 	}
 	t := template(w, body.AddGenerationPrompt)
-	text, err := t.Render(messages, tools...)
+	ids, err := g.encodeConversation(c, w, t, said)
 	if err != nil {
-		return asParamFault(err, "messages")
+		return err
 	}
-	ids, err := t.Encode(messages, tools...)
+	text, err := t.Render(said.messages, said.tools...)
 	if err != nil {
 		return asParamFault(err, "messages")
 	}

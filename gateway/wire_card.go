@@ -21,6 +21,8 @@ type ModelCard struct {
 	Aliases []string        `json:"aliases"`                               // the names that stand for it
 	Scores  []CardScore     `json:"scores"`                                // what searches found it to be worth
 
+	InputModalities []string `json:"input_modalities"` // what it reads: text, and image if it sees pictures
+
 	State    string      `json:"state" enums:"ready,unloaded,loading,draining,failed"` // whether it can answer at once
 	Pinned   bool        `json:"pinned"`                                               // it stays on the device however short memory is
 	Bytes    int64       `json:"bytes"`                                                // memory of its weights while it is ready

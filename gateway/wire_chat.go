@@ -52,7 +52,7 @@ type SamplingFields struct {
 // ChatMessage is one turn of a conversation.
 type ChatMessage struct {
 	Role       string          `json:"role" enums:"system,developer,user,assistant,tool"`
-	Content    json.RawMessage `json:"content" swaggertype:"string" extensions:"x-union=string|[]object|null"` // a string, or a list of {"type": "text", "text"} parts; an assistant's may be null beside tool_calls
+	Content    json.RawMessage `json:"content" swaggertype:"string" extensions:"x-union=string|[]object|null"` // a string, or a list of parts: {"type": "text", "text"} and, in turns of the user, {"type": "image_url", "image_url": {"url", "detail"}}; an assistant's may be null beside tool_calls
 	ToolCalls  []ToolCall      `json:"tool_calls" extensions:"x-nullable"`                                     // of an assistant's turn: the calls that it asked for
 	ToolCallID string          `json:"tool_call_id"`                                                           // of a tool's turn: the call that it answers
 

@@ -29,7 +29,7 @@ type MessagePrompt struct {
 // MessageTurn is one turn of a conversation.
 type MessageTurn struct {
 	Role    string          `json:"role" enums:"user,assistant,system"`
-	Content json.RawMessage `json:"content" swaggertype:"string" extensions:"x-union=string|[]object"` // a string, or a list of blocks: text; tool_use of an assistant's; tool_result of a user's
+	Content json.RawMessage `json:"content" swaggertype:"string" extensions:"x-union=string|[]object"` // a string, or a list of blocks: text; tool_use of an assistant's; image and tool_result of a user's
 }
 
 // MessageTool is a function that the model may call.

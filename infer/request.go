@@ -2,6 +2,7 @@ package infer
 
 import (
 	"github.com/mergeway/mergeway/infer/chat"
+	"github.com/mergeway/mergeway/infer/picture"
 	"github.com/mergeway/mergeway/infer/tokenizer"
 )
 
@@ -27,7 +28,11 @@ func (m *Model) EndTokens() (all []int32) {
 
 // Request is one prompt to be continued.
 type Request struct {
-	Prompt     []int32 // token ids
+	Prompt []int32 // token ids
+	// Pictures are what runs of the vision part's image token stand for in the prompt,
+	// each as long as its picture has places: see [PlacePictures]. Without any, that
+	// token is like all others.
+	Pictures   []*picture.Prepared
 	Sampling   Sampling
 	Background bool // a search's; users' requests go first
 	// PromptLogprobs asks for the log probability of each token of the prompt, in

@@ -12,6 +12,7 @@ import (
 	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/infer/picture"
 )
 
 // Vision is the part of a model that sees pictures, on the device: a vision tower and a
@@ -25,6 +26,8 @@ type Vision struct {
 	newline []float32 // [D]; nil if the model has none
 	bytes   int64
 	free    sync.Once
+
+	processor *picture.Processor
 }
 
 // LoadVision puts the part of a folder's model that sees on the device. compute is as in
@@ -55,7 +58,8 @@ func LoadVision(ctx context.Context, dev *device.Device, f *checkpoint.Folder, c
 			return nil, err
 		}
 	}
-	return v, nil
+	v.processor, err = picture.OpenProcessor(f.Dir(), config)
+	return v, err
 }
 
 // load puts one parameter on the device.
@@ -115,6 +119,11 @@ func onHost(dev *device.Device, t *tensors.Tensor) (flat []float32, err error) {
 
 // Config is what config.json says of it.
 func (v *Vision) Config() checkpoint.VisionConfig { return v.config }
+
+// Prepare makes a picture what this part sees, as the files of its folder say.
+func (v *Vision) Prepare(p *picture.Picture) (*picture.Prepared, error) {
+	return v.processor.Prepare(p)
+}
 
 // Width is that of the states it gives, D: the hidden size of the decoders it goes with.
 func (v *Vision) Width() int { return v.width }

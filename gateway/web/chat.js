@@ -1,12 +1,14 @@
 // A conversation with one of the models, streamed.
 
+import {Attachments, content, thumbnail} from './attach.js';
 import {el, events, request} from './common.js';
 
 /** Chat is the box with the model picker, the turns and the form. */
 export class Chat {
   #messages = [];
   #abort = null;
-  #picker = el('select', {id: 'chat-model', class: 'grow'});
+  #picker = el('select', {id: 'chat-model', class: 'grow', onchange: () => this.#pick()});
+  #seeing = new Set(); // the models that read pictures
   #temperature = el('input', {id: 'chat-temperature', type: 'number', min: 0, max: 2, step: 0.1, value: 0});
   #talk = el('div', {class: 'talk', 'aria-live': 'polite'});
   #text = el('textarea', {rows: 2, 'aria-label': 'Message', placeholder: 'Message; Enter sends, Shift+Enter starts a new line'});
@@ -14,18 +16,20 @@ export class Chat {
   #stop = el('button', {type: 'button', hidden: true, onclick: () => this.#abort?.abort()}, 'Stop');
   #clear = el('button', {type: 'button', onclick: () => this.clear()}, 'New conversation');
   #note = el('p', {class: 'note small', role: 'status'});
+  #attachments = new Attachments(text => { this.#note.textContent = text; });
 
   constructor(place) {
     const form = el('form', {},
       el('p', {class: 'row'}, el('label', {for: 'chat-model'}, 'Model'), this.#picker,
         el('label', {for: 'chat-temperature'}, 'Temperature'), this.#temperature),
-      this.#talk, this.#text, el('p', {class: 'row'}, this.#send, this.#stop, this.#clear), this.#note);
+      this.#talk, this.#text, this.#attachments.node, el('p', {class: 'row'}, this.#send, this.#stop, this.#clear), this.#note);
     form.addEventListener('submit', event => { event.preventDefault(); this.#ask(); });
     this.#text.addEventListener('keydown', event => {
       if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return; // Enter also ends the input of Japanese
       event.preventDefault();
       form.requestSubmit();
     });
+    this.#text.addEventListener('paste', event => this.#attachments.add([...event.clipboardData.files]));
     place.replaceChildren(form);
     this.clear();
   }
@@ -33,15 +37,22 @@ export class Chat {
   /** offer fills the picker; the choice stays. */
   offer(models) {
     const ids = models.map(m => m.id);
-    if (ids.join('\n') === [...this.#picker.options].map(o => o.value).join('\n')) return;
-    const before = this.#picker.value;
-    this.#picker.replaceChildren(...models.map(m => el('option', {value: m.id}, m.name ? `${m.name} (${m.id})` : m.id)));
-    if (ids.includes(before)) this.#picker.value = before;
+    this.#seeing = new Set(models.filter(m => m.input_modalities?.includes('image')).map(m => m.id));
+    if (ids.join('\n') !== [...this.#picker.options].map(o => o.value).join('\n')) {
+      const before = this.#picker.value;
+      this.#picker.replaceChildren(...models.map(m => el('option', {value: m.id}, m.name ? `${m.name} (${m.id})` : m.id)));
+      if (ids.includes(before)) this.#picker.value = before;
+    }
+    this.#pick();
   }
+
+  /** #pick offers pictures to models that see. */
+  #pick() { this.#attachments.offer(this.#seeing.has(this.#picker.value)); }
 
   /** talkTo picks a model and goes to the box. */
   talkTo(model) {
     this.#picker.value = model;
+    this.#pick();
     this.#text.scrollIntoView({block: 'center'});
     this.#text.focus();
   }
@@ -55,20 +66,22 @@ export class Chat {
   }
 
   /** #turn adds one turn and gives the node of its text. */
-  #turn(role, who, text) {
+  #turn(role, who, text, pictures = []) {
     const node = el('span', {}, text);
-    this.#talk.append(el('div', {class: `turn ${role}`}, el('span', {class: 'who'}, who), node));
+    this.#talk.append(el('div', {class: `turn ${role}`}, el('span', {class: 'who'}, who), pictures.map(thumbnail), node));
     this.#talk.scrollTop = this.#talk.scrollHeight;
     return node;
   }
 
   async #ask() {
     const text = this.#text.value.trim();
-    if (!text || this.#abort) return;
+    if (this.#abort) return;
+    const pictures = this.#attachments.take();
+    if (!text && !pictures.length) return;
     const model = this.#picker.value;
     const messages = this.#messages;
-    messages.push({role: 'user', content: text});
-    this.#turn('user', 'you', text);
+    messages.push({role: 'user', content: content(text, pictures)});
+    this.#turn('user', 'you', text, pictures);
     this.#text.value = '';
     const answer = this.#turn('assistant', model, '');
     this.#abort = new AbortController();
@@ -86,18 +99,20 @@ export class Chat {
     }
     // A turn without an answer would come twice in a row; templates refuse that.
     if (answer.textContent) messages.push({role: 'assistant', content: answer.textContent});
-    else this.#takeBack(messages, text, answer);
+    else this.#takeBack(messages, text, pictures, answer);
     this.#abort = null;
     this.#send.disabled = false;
     this.#stop.hidden = true;
   }
 
   /** #takeBack lets people send a message again that got no answer. */
-  #takeBack(messages, text, answer) {
+  #takeBack(messages, text, pictures, answer) {
     messages.pop();
     answer.parentElement.previousElementSibling?.remove();
     answer.parentElement.remove();
-    if (messages === this.#messages) this.#text.value ||= text;
+    if (messages !== this.#messages) return;
+    this.#text.value ||= text;
+    if (!this.#attachments.node.hidden) this.#attachments.put(pictures);
   }
 
   /** #read sends the conversation and shows the reply as it comes. */

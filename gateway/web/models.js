@@ -7,7 +7,8 @@ import {bytes, percent, stateBadge} from './words.js';
 function modelName(m, talkTo) {
   const name = el('button', {type: 'button', class: 'link', title: 'Chat with it', onclick: () => talkTo(m.id)}, m.name || m.id);
   const more = m.target ? `→ ${m.target}` : m.name ? m.id : '';
-  return el('td', {}, name, more && el('div', {class: 'note small mono'}, more), m.error && el('div', {class: 'bad small'}, m.error));
+  const sees = m.input_modalities?.includes('image') && el('span', {class: 'note small'}, ' sees pictures');
+  return el('td', {}, name, sees, more && el('div', {class: 'note small mono'}, more), m.error && el('div', {class: 'bad small'}, m.error));
 }
 
 /** drawModels draws the table. */
