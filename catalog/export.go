@@ -132,9 +132,15 @@ func (c *Catalog) exportOptions(stored store.Recipe, r merge.Recipe, o ExportOpt
 	if err != nil {
 		return merge.ExportOptions{}, within(err, "the chat template of %s", stored.ID)
 	}
+	vision := ""
+	if leaf := r.Sees(); leaf != "" {
+		if vision, err = c.folder(leaf); err != nil {
+			return merge.ExportOptions{}, err
+		}
+	}
 	return merge.ExportOptions{
-		ChatTemplate: template,
-		Parent:       origin.dir, Lender: lender.dir, Replace: o.Replace, Progress: o.Progress, Identity: stored.Digest, Note: o.Note,
+		ChatTemplate: template, Vision: vision,
+		Parent: origin.dir, Lender: lender.dir, Replace: o.Replace, Progress: o.Progress, Identity: stored.Digest, Note: o.Note,
 		Card: merge.Card{Digests: digests, Scores: o.Scores},
 	}, nil
 }

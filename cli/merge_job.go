@@ -126,6 +126,12 @@ func (j *mergeJob) explain() error {
 	if inputs := j.recipe.Stages(); len(inputs) > 1 {
 		fmt.Fprintf(w, "merges\t%d, one after the other\n", len(inputs))
 	}
+	if lender := j.recipe.Sees(); lender != "" {
+		fmt.Fprintf(w, "vision part\tof %s, copied as it is\n", lender)
+	}
+	if t := j.recipe.Tokenizer; t != nil {
+		fmt.Fprintf(w, "tokens\tmerged by token, source %q\n", t.Source)
+	}
 	fmt.Fprintf(w, "tensors\t%d\n", j.plan.Tensors)
 	fmt.Fprintf(w, "read\t%s: %s\n", bytesText(read), strings.Join(parts, ", "))
 	fmt.Fprintf(w, "write\t%s to %s\n", bytesText(j.plan.Written), j.settings.Out)
@@ -171,6 +177,9 @@ func (j *mergeJob) run(ctx context.Context) error {
 	options := merge.ExportOptions{
 		Parent: j.folders[j.recipe.Origin()].Dir(), ShardBytes: int64(j.settings.Shard), Sequential: j.sequential(), Identity: j.identity(),
 		Lender: j.folders[j.recipe.Speaker()].Dir(), NoTokenizer: j.settings.NoWords, NoCard: j.settings.NoCard, Replace: j.settings.Force,
+	}
+	if lender := j.recipe.Sees(); lender != "" {
+		options.Vision = j.folders[lender].Dir()
 	}
 	var err error
 	if options.ChatTemplate, err = merge.ChatTemplateText(j.recipe, func(name string) (string, error) { return j.folders[name].Dir(), nil }); err != nil {

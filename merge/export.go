@@ -29,6 +29,9 @@ type ExportOptions struct {
 	// Lender is the folder of the model that lends the tokenizer, if not the parent;
 	// see [Vocabulary].
 	Lender string
+	// Vision is the folder of the model that lends the vision part, if the recipe says
+	// that the model has one: see [Recipe.Sees].
+	Vision string
 	// ChatTemplate is the text of the model's chat template, in place of the lender's;
 	// see [ChatTemplateText].
 	ChatTemplate string
@@ -62,7 +65,8 @@ type ExportOptions struct {
 
 // Export writes merged weights as a Hugging Face folder: config.json and the
 // tokenizer of the recipe's origin, the weights in the recipe's dtype, the recipe
-// itself, and a card. The folder appears whole or not at all: it is written
+// itself, and a card. A model that sees has the lender's vision part beside them, bit
+// for bit, and what says how pictures are prepared. The folder appears whole or not at all: it is written
 // beside its place, synced and renamed. A folder that is there already is
 // fault.Conflict, unless it was exported and is to be replaced.
 //
@@ -104,7 +108,12 @@ func (x *Executor) export(ctx context.Context, dir string, r Recipe, c checkpoin
 	if err != nil {
 		return err
 	}
-	shards := checkpoint.Shards(storedAs(c, dtype), cmp.Or(o.ShardBytes, checkpoint.DefaultShardBytes))
+	seen, err := openSight(r, o)
+	if err != nil {
+		return err
+	}
+	defer seen.close()
+	shards := checkpoint.Shards(seen.beside(storedAs(c, dtype)), cmp.Or(o.ShardBytes, checkpoint.DefaultShardBytes))
 	plan, err := exportPlan(body, shards, o)
 	if err != nil {
 		return err
@@ -122,10 +131,10 @@ func (x *Executor) export(ctx context.Context, dir string, r Recipe, c checkpoin
 		if err != nil {
 			return err
 		}
-		if files[checkpoint.ConfigFile], err = exportedConfig(o, r, c, dtype); err != nil {
+		if files[checkpoint.ConfigFile], err = seen.configFile(o, r, c, dtype); err != nil {
 			return err
 		}
-		if err := exportWeights(ctx, to, shards, o, open); err != nil {
+		if err := exportWeights(ctx, to, shards, o, seen.source(open)); err != nil {
 			return err
 		}
 		files[RecipeFile] = append(body, '\n')

@@ -25,13 +25,20 @@ type CardScore struct {
 // page is README.md, with the head that model hubs read.
 func (c Card) page(name string, r Recipe, body []byte, layers int) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- merge\n- mergeway\nbase_model:\n")
+	does := "text-generation"
+	if r.Sees() != "" {
+		does = "image-text-to-text"
+	}
+	fmt.Fprintf(&b, "---\nlibrary_name: transformers\npipeline_tag: %s\ntags:\n- merge\n- mergeway\nbase_model:\n", does)
 	for _, m := range r.Leaves() {
 		fmt.Fprintf(&b, "- %q\n", m)
 	}
 	fmt.Fprintf(&b, "---\n\n# %s\n\nMerged by mergeway with the method `%s`", name, r.Method)
 	if r.Base != "" && r.Method.NeedsBase() {
 		fmt.Fprintf(&b, " on `%s`", r.Base)
+	}
+	if lender := r.Sees(); lender != "" {
+		fmt.Fprintf(&b, ". Vision tower and projector are those of `%s`, unchanged", lender)
 	}
 	fmt.Fprintf(&b, ".\n\n## Made of\n\n| model | digest |\n|---|---|\n")
 	for _, m := range r.Leaves() {

@@ -7,7 +7,9 @@ import (
 
 const (
 	templateFile = "chat_template.jinja"
-	templateKey  = "chat_template" // of tokenizer_config.json
+	// processorTemplateFile is where older models that see have theirs.
+	processorTemplateFile = "chat_template.json"
+	templateKey           = "chat_template" // of tokenizer_config.json
 )
 
 // replaceTemplate puts another chat template into the lender's files, where these
@@ -16,6 +18,10 @@ const (
 func replaceTemplate(files map[string][]byte, text string) error {
 	maps.DeleteFunc(files, func(name string, _ []byte) bool { return strings.HasPrefix(name, templatesFolder+"/") })
 	_, apart := files[templateFile]
+	if _, older := files[processorTemplateFile]; older {
+		delete(files, processorTemplateFile)
+		apart = true
+	}
 	data, ok := files[tokenizerConfigFile]
 	if apart || !ok {
 		files[templateFile] = []byte(text)

@@ -18,7 +18,7 @@ const tokenizerConfigFile = "tokenizer_config.json"
 // wordFiles are taken over as they are: what turns text into tokens.
 var wordFiles = []string{
 	tokenizer.File, tokenizerConfigFile, "special_tokens_map.json", "added_tokens.json",
-	"tokenizer.model", "vocab.json", "merges.txt", templateFile,
+	"tokenizer.model", "vocab.json", "merges.txt", templateFile, processorTemplateFile,
 }
 
 // staleFiles are those of them that say of an older kind of tokenizer what
@@ -40,6 +40,13 @@ func lentFiles(v *Vocabulary, o ExportOptions) (map[string][]byte, error) {
 	files, err := readFiles(o.Parent, checkpoint.GenerationConfigFile)
 	if err != nil {
 		return nil, err
+	}
+	if o.Vision != "" {
+		processor, err := readFiles(o.Vision, processorFiles...)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(files, processor)
 	}
 	if data, ok := files[checkpoint.GenerationConfigFile]; ok && o.lends() {
 		if files[checkpoint.GenerationConfigFile], err = withTokenIDsOf(o.Lender, checkpoint.GenerationConfigFile, data); err != nil {

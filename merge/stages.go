@@ -87,6 +87,11 @@ func NewPlan(r Recipe, leaves map[string]Described, held map[string]dtypes.DType
 		}
 	}
 	whole.Read = read
+	for _, t := range visionTensors(leaves[r.Sees()].Tensors) { // copied
+		whole.Tensors++
+		whole.Read[r.Sees()] += t.StoredBytes()
+		whole.Written += t.StoredBytes()
+	}
 	return whole
 }
 
