@@ -109,6 +109,10 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 		sources: map[string]*source{}, words: lru.New[string, *mergedWords](maxMergedWords),
 	}
 	c.residents = newResidents(o.Memory, o.Now, func(r *resident) {
+		if r.model.Weights == nil { // a vision part
+			r.model.Vision.Free()
+			return
+		}
 		c.executor.Forget(r.model.Weights)
 		if o.Forget != nil {
 			o.Forget(r.model.Weights)
@@ -164,8 +168,14 @@ func (c *Catalog) List(ctx context.Context) ([]Entry, error) {
 	for _, r := range recipes {
 		all = append(all, c.recipeEntry(r))
 	}
+	sees := map[string]bool{}
+	for _, e := range all {
+		sees[e.ID] = e.Sees
+	}
 	for _, a := range aliases {
-		all = append(all, c.aliasEntry(a))
+		e := c.aliasEntry(a)
+		e.Sees = sees[a.Target]
+		all = append(all, e)
 	}
 	return all, nil
 }
@@ -177,13 +187,13 @@ func (c *Catalog) Get(ctx context.Context, name string) (Entry, error) {
 }
 
 func (c *Catalog) sourceEntry(f found) Entry {
-	e := Entry{ID: f.name, Kind: Source, Created: f.created}
+	e := Entry{ID: f.name, Kind: Source, Created: f.created, Sees: c.sees(f)}
 	c.residents.describe(f.name, &e)
 	return e
 }
 
 func (c *Catalog) recipeEntry(r store.Recipe) Entry {
-	e := Entry{ID: r.ID, Kind: Recipe, Name: r.Name, Created: r.CreatedAt}
+	e := Entry{ID: r.ID, Kind: Recipe, Name: r.Name, Created: r.CreatedAt, Sees: recipeSees(r)}
 	c.residents.describe(r.ID, &e)
 	return e
 }

@@ -50,18 +50,25 @@ func (c *Catalog) acquire(ctx context.Context, name string, what resolved) (*Lea
 			c.residents.settle(r, nil, 0, err)
 		}
 	}
+	if err := c.await(ctx, r, name); err != nil {
+		return nil, err
+	}
+	what.entry.State, what.entry.Bytes, what.entry.Error = Ready, r.bytes, ""
+	return &Lease{Entry: what.entry, Model: r.model, key: r.key, release: func() { c.residents.release(r) }}, nil
+}
+
+// await waits for a resident that the caller holds, and lets go of it beside an error.
+func (c *Catalog) await(ctx context.Context, r *resident, name string) error {
 	select {
 	case <-r.done:
 	case <-ctx.Done():
 		c.residents.release(r)
-		return nil, fault.Wrap(context.Cause(ctx), fault.Cancelled, "waiting for model %q", name)
+		return fault.Wrap(context.Cause(ctx), fault.Cancelled, "waiting for model %q", name)
 	}
 	if r.err != nil {
 		c.residents.release(r)
-		return nil, r.err
 	}
-	what.entry.State, what.entry.Bytes, what.entry.Error = Ready, r.bytes, ""
-	return &Lease{Entry: what.entry, Model: r.model, key: r.key, release: func() { c.residents.release(r) }}, nil
+	return r.err
 }
 
 // start runs work that Close waits for.

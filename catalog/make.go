@@ -50,7 +50,9 @@ func (c *Catalog) make(r *resident, what resolved) {
 
 // load puts a source on the device, as its folder is now.
 func (c *Catalog) load(ctx context.Context, s *source, progress func(done, total int)) (*infer.Model, int64, error) {
-	s.reload()
+	if s.reload() {
+		c.residents.drop(visionKey(s.name)) // of files that are gone
+	}
 	tok, template, err := s.readWords()
 	if err != nil {
 		return nil, 0, err
@@ -68,6 +70,15 @@ func (c *Catalog) load(ctx context.Context, s *source, progress func(done, total
 	if err != nil {
 		return nil, 0, s.damaged(err)
 	}
+	lender := ""
+	if folder.Vision() != nil {
+		lender = s.name
+	}
+	vision, err := c.holdVision(ctx, lender)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer vision.release()
 	bytes := weightBytes(config, stored.DType())
 	if err := c.residents.memory.Reserve(bytes); err != nil {
 		return nil, 0, within(err, "model %q has no room", s.name)
@@ -76,7 +87,7 @@ func (c *Catalog) load(ctx context.Context, s *source, progress func(done, total
 	if err != nil {
 		return nil, 0, s.damaged(err)
 	}
-	return &infer.Model{Name: s.name, Weights: w, Tokenizer: tok, Template: template}, bytes, nil
+	return vision.give(&infer.Model{Name: s.name, Weights: w, Tokenizer: tok, Template: template}), bytes, nil
 }
 
 // weightBytes is the memory that a model's weights take on the device.
@@ -215,6 +226,11 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check 
 	if err != nil {
 		return nil, 0, within(err, "the chat template of %s", name)
 	}
+	vision, err := c.holdVision(ctx, r.Sees())
+	if err != nil {
+		return nil, 0, within(err, "the vision part of %s", name)
+	}
+	defer vision.release()
 	bytes, aligned := mergedBytes(r, parent.Weights.DType(), configs), alignedBytes(r, configs)
 	if err := c.residents.memory.Reserve(bytes + aligned); err != nil {
 		return nil, 0, within(err, "%s has no room", name)
@@ -230,7 +246,7 @@ func (c *Catalog) merge(ctx context.Context, name string, r merge.Recipe, check 
 		release = nil
 	}
 	c.noteMerge(name, began, false)
-	return &infer.Model{Name: name, Weights: w, Tokenizer: tok, Template: template}, bytes, nil
+	return vision.give(&infer.Model{Name: name, Weights: w, Tokenizer: tok, Template: template}), bytes, nil
 }
 
 // noteMerge notes how long a merge took, and whether its models were read meanwhile.

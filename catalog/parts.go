@@ -124,6 +124,11 @@ func (c *Catalog) allFit(r merge.Recipe) (bool, error) {
 		need += weightBytes(config, dtype)
 	}
 	need += mergedBytes(r, held, configs) + alignedBytes(r, configs)
+	room, err := c.visionRoom(r)
+	if err != nil {
+		return false, err
+	}
+	need += room
 	total, _ := c.residents.memory.Usage()
 	return need <= total, nil
 }

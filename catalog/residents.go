@@ -259,7 +259,9 @@ func (rs *residents) count() (models int, bytes int64) {
 	defer rs.mu.Unlock()
 	for _, r := range rs.byKey {
 		if r.model != nil {
-			models++
+			if r.model.Weights != nil { // and no vision part
+				models++
+			}
 			bytes += r.bytes
 		}
 	}

@@ -45,7 +45,9 @@ func (c *Catalog) resolve(ctx context.Context, name string) (resolved, error) {
 	if r, err = c.resolveModel(ctx, a.Target); err != nil {
 		return resolved{}, within(err, "alias %q", name)
 	}
+	sees := r.entry.Sees
 	r.entry = c.aliasEntry(a)
+	r.entry.Sees = sees
 	return r, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -110,7 +111,8 @@ type source struct {
 	tensors   tensorList
 
 	vocabulary *tokenizer.Vocabulary
-	vision     *checkpoint.VisionConfig // known when config is
+
+	sight atomic.Pointer[sight] // nil: not known yet
 
 	wordsDigest  string // of the files that the words are read from
 	tokensDigest string // of the one with the tokens
@@ -126,7 +128,7 @@ func (c *Catalog) source(name string) (*source, error) {
 	defer c.mu.Unlock()
 	s := c.sources[name]
 	if s == nil {
-		s = &source{found: f, outdated: func() { c.residents.drop(name) }}
+		s = &source{found: f, outdated: func() { c.residents.drop(name); c.residents.drop(visionKey(name)) }}
 		c.sources[name] = s
 	}
 	return s, nil
@@ -163,23 +165,9 @@ func (s *source) readConfig() (checkpoint.Config, error) {
 		if err != nil {
 			return checkpoint.Config{}, s.damaged(err)
 		}
-		if s.vision, err = checkpoint.ReadVision(s.dir); err != nil {
-			return checkpoint.Config{}, s.damaged(err)
-		}
 		s.config = &config
 	}
 	return *s.config, nil
-}
-
-// readVision gives what the source's configuration says of the part that sees
-// pictures; nil if it has none.
-func (s *source) readVision() (*checkpoint.VisionConfig, error) {
-	if _, err := s.readConfig(); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.vision, nil
 }
 
 // readWords gives the tokenizer and the chat template.
@@ -229,16 +217,17 @@ func (s *source) forget() {
 
 // clear is forget for who holds the lock.
 func (s *source) clear() {
-	s.config, s.vision, s.tokenizer, s.template, s.vocabulary = nil, nil, nil, nil, nil
+	s.config, s.tokenizer, s.template, s.vocabulary = nil, nil, nil, nil
+	s.sight.Store(nil)
 	s.digest, s.wordsDigest, s.tokensDigest = "", "", ""
 }
 
 // reload drops what was read of files that have changed since. It is for who is
-// about to load the weights.
-func (s *source) reload() {
+// about to load the weights, and tells whether there are such files.
+func (s *source) reload() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refresh()
+	return s.refresh()
 }
 
 // update does the same for who is about to read something else, and drops the

@@ -43,6 +43,11 @@ func (c *Catalog) mergeParts(ctx context.Context, name string, r merge.Recipe, h
 	if p.template, err = c.templateOf(r, p.template); err != nil {
 		return nil, 0, p.held, within(err, "the chat template of %s", name)
 	}
+	vision, err := c.holdVision(ctx, r.Sees())
+	if err != nil {
+		return nil, 0, p.held, within(err, "the vision part of %s", name)
+	}
+	defer vision.release()
 	parent := p.models[r.Parent()]
 	configs := map[string]checkpoint.Config{}
 	for name, m := range p.models {
@@ -71,7 +76,7 @@ func (c *Catalog) mergeParts(ctx context.Context, name string, r merge.Recipe, h
 		return nil, 0, p.held, err
 	}
 	c.noteMerge(name, began, len(p.streamed) > 0)
-	return &infer.Model{Name: name, Weights: w, Tokenizer: p.tokenizer, Template: p.template}, bytes, p.held, nil
+	return vision.give(&infer.Model{Name: name, Weights: w, Tokenizer: p.tokenizer, Template: p.template}), bytes, p.held, nil
 }
 
 // reserveFeed takes bytes from the budget, and besides them enough to read the
