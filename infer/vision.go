@@ -38,6 +38,9 @@ func LoadVision(ctx context.Context, dev *device.Device, f *checkpoint.Folder, c
 		return nil, fault.New(fault.Unfit, "the model sees no pictures")
 	}
 	v := &Vision{config: *config, width: f.Config().HiddenSize}
+	if v.processor, err = picture.OpenProcessor(f.Dir(), config); err != nil { // before much is read
+		return nil, err
+	}
 	if v.id, err = f.VisionDigest(ctx); err != nil {
 		return nil, err
 	}
@@ -58,8 +61,7 @@ func LoadVision(ctx context.Context, dev *device.Device, f *checkpoint.Folder, c
 			return nil, err
 		}
 	}
-	v.processor, err = picture.OpenProcessor(f.Dir(), config)
-	return v, err
+	return v, nil
 }
 
 // load puts one parameter on the device.

@@ -17,6 +17,7 @@ import (
 	"github.com/mergeway/mergeway/infer"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device/devicetest"
+	"github.com/mergeway/mergeway/infer/picture"
 )
 
 func openFixture(t *testing.T, name string) *checkpoint.Folder {
@@ -25,6 +26,53 @@ func openFixture(t *testing.T, name string) *checkpoint.Folder {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Close() })
 	return f
+}
+
+// A picture becomes what transformers makes of it: the tiles, and what stands in the
+// prompt for it, padding left out and rows ended.
+func TestVisionPreparesPictures(t *testing.T) {
+	dev := devicetest.Open(t)
+	for _, model := range []string{"llava-next-f32", "llava-f32"} {
+		t.Run(model, func(t *testing.T) {
+			f := openFixture(t, model)
+			v, err := infer.LoadVision(context.Background(), dev, f, dtypes.InvalidDType)
+			require.NoError(t, err)
+			defer v.Free()
+			data, err := os.ReadFile(filepath.Join(f.Dir(), "picture.png"))
+			require.NoError(t, err)
+			p, err := picture.Decode(data, picture.DefaultLimits())
+			require.NoError(t, err)
+			prepared, err := v.Prepare(p)
+			require.NoError(t, err)
+			want := seenBy(t, f)
+			require.Len(t, prepared.Tiles, len(want.Tiles))
+			for i, tile := range want.Tiles {
+				require.InDeltaSlice(t, tile, prepared.Tiles[i], 1e-5)
+			}
+			states, err := infer.See(dev, v, prepared.Tiles, 1)
+			require.NoError(t, err)
+			require.Equal(t, len(want.Packed), prepared.Tokens())
+			per, width := v.Config().Features(), v.Width()
+			for i, at := range prepared.Order {
+				state := v.Newline()
+				if tile, patch := int(at)/per, int(at)%per; at >= 0 {
+					state = states[tile][patch*width : (patch+1)*width]
+				}
+				require.InDeltaSlice(t, want.Packed[i], state, 1e-4, "token %d", i)
+			}
+		})
+	}
+}
+
+// seen is what scripts/fixtures/vision.py wrote beside a model.
+type seen struct{ Tiles, Features, Packed [][]float32 }
+
+func seenBy(t *testing.T, f *checkpoint.Folder) (want seen) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(f.Dir(), "vision.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(data, &want))
+	return want
 }
 
 // Tiles in one pass, some of which are there to fill it, are seen as transformers does.
@@ -53,10 +101,7 @@ func TestVisionSeesTiles(t *testing.T) {
 			}
 			require.Equal(t, 4*stored, v.Bytes())
 
-			var want struct{ Tiles, Features, Packed [][]float32 }
-			data, err := os.ReadFile(filepath.Join(f.Dir(), "vision.json"))
-			require.NoError(t, err)
-			require.NoError(t, json.Unmarshal(data, &want))
+			want := seenBy(t, f)
 			got, err := infer.See(dev, v, want.Tiles, 3)
 			require.NoError(t, err)
 			require.Len(t, got, len(want.Tiles))
@@ -79,8 +124,9 @@ func TestLoadVisionRefuses(t *testing.T) {
 
 	dir := t.TempDir()
 	for name, change := range map[string]func(string) string{
-		checkpoint.ConfigFile:  func(s string) string { return strings.Replace(s, `"patch_size": 4`, `"patch_size": 6`, 1) },
-		checkpoint.WeightsFile: func(s string) string { return s },
+		checkpoint.ConfigFile:      func(s string) string { return strings.Replace(s, `"patch_size": 4`, `"patch_size": 6`, 1) },
+		checkpoint.WeightsFile:     func(s string) string { return s },
+		"preprocessor_config.json": func(s string) string { return s },
 	} {
 		data, err := os.ReadFile(filepath.Join("testdata", "llava-f32", name))
 		require.NoError(t, err)
