@@ -37,6 +37,8 @@ type settings struct {
 	Slots      int
 	MaxContext int
 	QueueLimit int
+	Pictures   byteSize
+	Tiles      int
 	LogLevel   string
 	LogFormat  string
 
@@ -58,7 +60,7 @@ const (
 // bind adds the flags. logLevel is the default of --log-level: a server talks
 // about its work, a command at a terminal shows its results.
 func (s *settings) bind(f *pflag.FlagSet, logLevel string) {
-	s.Budget = 2 << 30
+	s.Budget, s.Pictures = 2<<30, 256<<20
 	s.bindFile(f)
 	config.Section(f, modelsSection, func(f *pflag.FlagSet) {
 		f.StringVar(&s.Models, "models", "zoo/models", "folder whose subfolders are the source models (Hugging Face layout)")
@@ -69,6 +71,8 @@ func (s *settings) bind(f *pflag.FlagSet, logLevel string) {
 		f.IntVar(&s.Slots, "slots", 0, "sequences decoded together (0: the engine's default)")
 		f.IntVar(&s.MaxContext, "max-context", 0, "longest prompt plus reply in tokens (0: the engine's default)")
 		f.IntVar(&s.QueueLimit, "queue", 0, "requests waiting before new ones get 429 (0: the engine's default)")
+		f.Var(&s.Pictures, "picture-cache", "how much of the budget what a model has made of pictures may take while nobody asks about them (0: nothing)")
+		f.IntVar(&s.Tiles, "max-picture-tiles", 0, "tiles that the pictures of one request may be cut into (0: the engine's default)")
 	})
 	config.Section(f, stateSection, s.bindState)
 	config.Section(f, stateSection, func(f *pflag.FlagSet) {
@@ -141,11 +145,16 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 		return nil, fmt.Errorf("open the device: %w", err)
 	}
 	r.onClose(r.device.Close)
-	// Saved prefixes are cheaper to make again than models: the engine, which
-	// keeps them, is asked first for room.
+	// Saved prefixes and what was made of pictures are cheaper to make again than
+	// models: the engine, which keeps them, is asked first for room.
 	memory := device.NewMemory(int64(s.Budget))
+	pictures := int64(s.Pictures)
+	if pictures == 0 {
+		pictures = -1
+	}
 	r.engine = infer.NewEngine(r.device, infer.Options{
-		Slots: s.Slots, MaxContext: s.MaxContext, QueueLimit: s.QueueLimit, Memory: memory, Observer: s.observed, Logger: r.log,
+		Slots: s.Slots, MaxContext: s.MaxContext, QueueLimit: s.QueueLimit, PictureBytes: pictures, RequestTiles: s.Tiles,
+		Memory: memory, Observer: s.observed, Logger: r.log,
 	})
 	r.onClose(r.engine.Close) // if the catalog does not open
 	executor := merge.NewExecutor(r.device)

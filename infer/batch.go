@@ -48,8 +48,19 @@ func (b *batch) count() int {
 // hasCache tells whether memory comes free when the batch goes.
 func (b *batch) hasCache() bool {
 	return b.cache != nil || slices.ContainsFunc(b.prefills, func(p *prefill) bool {
-		return p.cache != nil || p.head != nil && p.head.cache != nil
+		return p.holds() || p.head != nil && p.head.holds()
 	})
+}
+
+// prefillsLike is the number of prefills with pictures, for a sequence that has some,
+// or without.
+func (b *batch) prefillsLike(s *sequence) (n int) {
+	for _, p := range b.prefills {
+		if p.rows[0].seeing() == s.seeing() {
+			n++
+		}
+	}
+	return n
 }
 
 // each calls do for every sequence that has not ended.
@@ -303,7 +314,7 @@ func (b *batch) decode(e *Engine, steps int) error {
 		for r := range last {
 			tokens[r] = last[r : r+1]
 		}
-		out, err := e.computer.extend(b.weights, b.cache, tokens, b.start, column, want)
+		out, err := e.computer.extend(b.weights, b.cache, tokens, nil, b.start, column, want)
 		if err != nil {
 			return err
 		}

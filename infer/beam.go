@@ -113,7 +113,7 @@ func (bm *beam) run(e *Engine, b *batch) error {
 			return err
 		}
 	}
-	out, err := e.computer.extend(b.weights, b.cache, tokens, b.start, b.column, lastLogits)
+	out, err := e.computer.extend(b.weights, b.cache, tokens, nil, b.start, b.column, lastLogits)
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,9 @@ type computer interface {
 	// cacheBytes is what such a cache takes.
 	cacheBytes(w *Weights, rows, columns int) int64
 	// extend passes tokens [rows][T] through the model and writes columns
-	// column..column+T-1.
-	extend(w *Weights, c kv, tokens [][]int32, start []int32, column int, want logits) (output, error)
+	// column..column+T-1. Where seen has a hidden state it takes that, and the token
+	// may be any number; nil: it has none.
+	extend(w *Weights, c kv, tokens [][]int32, seen *given, start []int32, column int, want logits) (output, error)
 	// decode does n greedy steps at once: last [rows] are the newest tokens. It
 	// gives the tokens of each step, [n][rows].
 	decode(w *Weights, c kv, last, start []int32, column, n int) ([][]int32, error)
@@ -35,6 +36,10 @@ type computer interface {
 	// the first of which lies at column first of the prefix (a cache of one row),
 	// to the columns before end. Rows with count 0 stay as they are.
 	load(w *Weights, c, prefix kv, first, end int, count []int32) error
+	// see gives the hidden states of tiles of pictures, [P·D] of each.
+	see(v *Vision, tiles [][]float32) ([][]float32, error)
+	// newline gives the hidden state [D] that stands between rows of a picture.
+	newline(v *Vision) ([]float32, error)
 	// compilations counts the programs compiled so far.
 	compilations() int64
 	close()

@@ -97,7 +97,7 @@ func (d *deviceComputer) alloc(w *Weights, rows, columns int) (kv, error) {
 	return c, nil
 }
 
-func (d *deviceComputer) extend(w *Weights, c kv, tokens [][]int32, start []int32, column int, want logits) (output, error) {
+func (d *deviceComputer) extend(w *Weights, c kv, tokens [][]int32, seen *given, start []int32, column int, want logits) (output, error) {
 	program := d.programs.extend
 	switch want {
 	case allLogits:
@@ -105,11 +105,18 @@ func (d *deviceComputer) extend(w *Weights, c kv, tokens [][]int32, start []int3
 	case hiddenStates:
 		program = d.programs.pool
 	}
-	exec, err := program(w.config)
+	exec, err := program(w.config, seen != nil)
 	if err != nil {
 		return output{}, err
 	}
-	out, err := d.update(exec, c, 2, asArgs(w.all), tokens, start, int32(column))
+	args := []any{tokens, start, int32(column)}
+	if seen != nil {
+		rows, n := len(tokens), len(tokens[0])
+		args = append(args,
+			tensors.FromFlatDataAndDimensions(seen.states, rows, n, w.config.HiddenSize),
+			tensors.FromFlatDataAndDimensions(seen.mask, rows, n))
+	}
+	out, err := d.update(exec, c, 2, asArgs(w.all), args...)
 	if err != nil {
 		return output{}, err
 	}

@@ -53,3 +53,6 @@ func (d *deviceComputer) seeTogether(v *Vision, tiles [][]float32) ([][]float32,
 	}
 	return slices.Collect(slices.Chunk(states, len(states)/n))[:len(tiles)], nil
 }
+
+// newline gives the state [D] that stands between rows of a picture.
+func (d *deviceComputer) newline(v *Vision) ([]float32, error) { return v.newline, nil }

@@ -14,7 +14,8 @@
 //
 // Start reading at engine.go (what callers see) and schedule.go (whose turn it
 // is); then batch.go (what decodes), prefill.go (how prompts are computed) and
-// prefix.go (what is kept of them). The scheduler sees the device through the
+// prefix.go (what is kept of them); view.go, see.go and gallery.go are about the
+// pictures in them. The scheduler sees the device through the
 // small interface of computer.go; device_computer.go and programs.go implement
 // it. sequence.go, sampling.go, sample.go and beam.go are about one reply, and
 // embed.go about prompts that want none.

@@ -23,6 +23,8 @@ type Options struct {
 	GreedySteps    int            // tokens decoded per call in the background; 8
 	GrowColumns    int            // how far ahead of the longest sequence the KV cache is made; 64
 	PrefixBytes    int64          // memory for saved prefixes; 256 MiB, none if negative
+	PictureBytes   int64          // memory for what was made of pictures that nobody asks about now; 256 MiB, none if negative
+	RequestTiles   int            // tiles that the pictures of one request are cut into; 80
 	Memory         *device.Memory // what weights and caches share; boundless if nil
 	Observer       Observer       // is told what requests wait and work takes; may be nil
 	Logger         *slog.Logger
@@ -35,6 +37,7 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.Slots, 32}, {&o.BackgroundRows, 256}, {&o.QueueLimit, 256},
 		{&o.ChunkTokens, 256}, {&o.GreedySteps, 8}, {&o.GrowColumns, 64},
+		{&o.RequestTiles, 80},
 	} {
 		if *d.value <= 0 {
 			*d.value = d.otherwise
@@ -42,6 +45,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.PrefixBytes == 0 {
 		o.PrefixBytes = 256 << 20
+	}
+	if o.PictureBytes == 0 {
+		o.PictureBytes = 256 << 20
 	}
 	if o.Memory == nil {
 		o.Memory = device.NewMemory(math.MaxInt64)
@@ -61,6 +67,7 @@ type Engine struct {
 	computer computer
 	options  Options
 	prefixes *prefixes
+	gallery  *gallery
 	now      func() time.Time
 
 	mu      sync.Mutex
@@ -91,7 +98,9 @@ func newEngine(c computer, o Options) *Engine {
 	o = o.withDefaults()
 	e := &Engine{computer: c, options: o, prefixes: &prefixes{limit: o.PrefixBytes}, now: time.Now, stopped: make(chan struct{})}
 	e.wake = sync.NewCond(&e.mu)
+	e.gallery = &gallery{limit: max(0, o.PictureBytes), memory: o.Memory, all: map[pictureKey]*features{}}
 	o.Memory.OnPressure(e.prefixes.makeRoom)
+	o.Memory.OnPressure(e.gallery.makeRoom)
 	return e
 }
 
@@ -177,6 +186,10 @@ func (e *Engine) Generate(ctx context.Context, m *Model, rs []Request) ([]Result
 // prepare checks a request and makes a sequence of it. One that no empty device
 // would have room for is refused here, and not after it has waited.
 func (e *Engine) prepare(ctx context.Context, m *Model, r Request) (*sequence, error) {
+	views, err := e.views(m, r)
+	if err != nil {
+		return nil, err
+	}
 	longest, err := r.validate(m, e.Context(m.Weights.Config()))
 	if err != nil {
 		return nil, err
@@ -185,11 +198,16 @@ func (e *Engine) prepare(ctx context.Context, m *Model, r Request) (*sequence, e
 	needed := max(
 		e.computer.cacheBytes(m.Weights, promptBucket(1), columnBucket(tokens)),
 		e.computer.cacheBytes(m.Weights, e.computer.rows(m.Weights, 1), columnBucket(tokens+min(1, longest))))
-	if total, _ := e.options.Memory.Usage(); m.Weights.Bytes()+needed > total {
-		return nil, fault.New(fault.OutOfMemory, "a prompt of %d tokens needs %d bytes of KV cache beside the model's %d, and the budget of this device is %d",
-			tokens, needed, m.Weights.Bytes(), total)
+	model := m.Weights.Bytes()
+	if len(views) > 0 {
+		model += m.Vision.Bytes()
+		needed += viewBytes(m, views, nil)
 	}
-	return newSequence(ctx, m, r, longest)
+	if total, _ := e.options.Memory.Usage(); model+needed > total {
+		return nil, fault.New(fault.OutOfMemory, "a prompt of %d tokens needs %d bytes of KV cache and pictures beside the model's %d, and the budget of this device is %d",
+			tokens, needed, model, total)
+	}
+	return newSequence(ctx, m, r, views, longest)
 }
 
 // discard ends sequences that nobody reads.
@@ -263,6 +281,7 @@ func (e *Engine) loop() {
 func (e *Engine) shut(err error) {
 	e.endAll(err)
 	e.prefixes.forget(nil)
+	e.gallery.clear()
 	e.computer.close()
 }
 

@@ -6,9 +6,12 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device"
+	"github.com/mergeway/mergeway/infer/device/devicetest"
 	"github.com/mergeway/mergeway/infer/tokenizer"
 )
 
@@ -60,4 +63,20 @@ func Words(t testing.TB, n int) *tokenizer.Tokenizer {
 	tok, err := tokenizer.FromBytes(data)
 	require.NoError(t, err)
 	return tok
+}
+
+// VisionOf is a vision part of these tensors, in the order of arch.VisionParams.
+func VisionOf(c checkpoint.VisionConfig, width int, all []*tensors.Tensor) *Vision {
+	return &Vision{id: "arbitrary", config: c, width: width, all: all, newline: make([]float32, width)}
+}
+
+// Seer gives a function that lets a vision part see tiles, and nothing else.
+func Seer(t testing.TB, v *Vision) func(tiles [][]float32) {
+	t.Helper()
+	d := newDeviceComputer(devicetest.Open(t), nil)
+	t.Cleanup(d.close)
+	return func(tiles [][]float32) {
+		_, err := d.see(v, tiles)
+		require.NoError(t, err)
+	}
 }

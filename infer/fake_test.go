@@ -24,6 +24,7 @@ type fakeComputer struct {
 	alive  int               // caches that have not been freed
 	passes []pass            // all passes, in order
 	shapes map[string]bool   // combinations that a real device would compile
+	sights []sight           // all tiles that have been seen, in order
 	broken map[*Weights]bool // models that the device can't compute with
 	single bool              // whether one sequence gets one row
 }
@@ -33,6 +34,7 @@ type pass struct {
 	weights *Weights
 	rows, n int // tokens of a row, or steps
 	decode  bool
+	seeing  bool // some of the tokens are pictures
 }
 
 type fakeKV struct {
@@ -57,7 +59,7 @@ func (c *fakeKV) free() {
 // fakeWeights is a model of so many bytes; id tells models apart.
 func fakeWeights(bytes int64, context int) *Weights {
 	return &Weights{
-		config: checkpoint.Config{VocabSize: fakeVocab, MaxPositionEmbeddings: context, NumHiddenLayers: 1},
+		config: checkpoint.Config{VocabSize: fakeVocab, MaxPositionEmbeddings: context, NumHiddenLayers: 1, HiddenSize: glimpseWidth},
 		bytes:  bytes, all: []*tensors.Tensor{tensors.FromValue(float32(0))},
 	}
 }
@@ -114,11 +116,11 @@ func (f *fakeComputer) compiles(what string, sizes ...any) {
 	f.shapes[what+fmt.Sprint(sizes...)] = true
 }
 
-func (f *fakeComputer) extend(w *Weights, c kv, tokens [][]int32, start []int32, column int, want logits) (output, error) {
+func (f *fakeComputer) extend(w *Weights, c kv, tokens [][]int32, seen *given, start []int32, column int, want logits) (output, error) {
 	k := use(c)
 	n := len(tokens[0])
-	f.compiles("extend", k.rows(), k.columns(), n)
-	f.spend(w, k.rows(), n, n == 1)
+	f.compiles("extend", k.rows(), k.columns(), n, seen != nil)
+	f.spend(pass{w, k.rows(), n, n == 1, seen != nil})
 	if f.broken[w] {
 		return output{}, fault.New(fault.Internal, "the device can't compute with this model")
 	}
@@ -128,6 +130,7 @@ func (f *fakeComputer) extend(w *Weights, c kv, tokens [][]int32, start []int32,
 			out.pooled = append(out.pooled, pooled{sum: make([]float32, 2)})
 		}
 		for i, t := range row {
+			t = seen.inPlaceOf(t, r*n+i)
 			k.tokens[r][column+i] = t
 			next := follows(w, k.tokens[r][min(int(start[r]), column+i):column+i+1])
 			if want == hiddenStates {
@@ -159,7 +162,7 @@ func (f *fakeComputer) decode(w *Weights, c kv, last, start []int32, column, n i
 		}
 		all, last = append(all, next), next
 	}
-	f.passes = append(f.passes, pass{w, k.rows(), n, true})
+	f.passes = append(f.passes, pass{w, k.rows(), n, true, false})
 	return all, nil
 }
 
@@ -176,9 +179,9 @@ func (p *pooled) add(valid bool, state []float32) {
 }
 
 // spend lets time pass: a nanosecond a token.
-func (f *fakeComputer) spend(w *Weights, rows, n int, decode bool) {
-	f.clock = f.clock.Add(time.Duration(rows * n))
-	f.passes = append(f.passes, pass{w, rows, n, decode})
+func (f *fakeComputer) spend(p pass) {
+	f.clock = f.clock.Add(time.Duration(p.rows * p.n))
+	f.passes = append(f.passes, p)
 }
 
 func (f *fakeComputer) move(w *Weights, c kv, from []int32, columns, shift int) (kv, error) {

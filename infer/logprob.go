@@ -59,10 +59,11 @@ func mostProbable(logits []float32, k int) []int32 {
 }
 
 // scorePrompt gives the log probabilities of a prompt's tokens. logits [n][V]
-// are those after tokens from..from+n-1; what is known then goes into out.
+// are those after tokens from..from+n-1; what is known then goes into out: nothing of
+// image tokens that are none of the vocabulary's.
 func scorePrompt(out []TokenLogprob, prompt []int32, from int, logits [][]float32, top int) {
 	for i, row := range logits {
-		if next := from + i + 1; next < len(prompt) {
+		if next := from + i + 1; next < len(prompt) && int(prompt[next]) < len(row) {
 			out[next] = score(row, top).of(prompt[next])
 		}
 	}

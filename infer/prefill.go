@@ -25,6 +25,9 @@ type prefill struct {
 	each    logits   // what every pass has to give: noLogits unless something is asked of the prompts themselves
 	pooled  []pooled // [rows] what the passes so far gave, with hiddenStates
 	after   output   // what follows the prompts, once they are done
+
+	pictures []*features // what the tokens to be computed show, in the order in which it is seen
+	readers  []*sequence // whom it is computed for: the rows, or those that a head is the beginning of
 }
 
 // load is a copy of a saved prefix into rows.
@@ -37,7 +40,7 @@ type load struct {
 // tokens, over all rows, that may be computed at a time. Users' prompts use
 // prefixes that are saved; all use what they have in common.
 func (e *Engine) newPrefill(rows []*sequence, unit int) *prefill {
-	p := &prefill{weights: rows[0].model.Weights, rows: rows, each: rows[0].ofPrompt()}
+	p := &prefill{weights: rows[0].model.Weights, rows: rows, readers: rows, each: rows[0].ofPrompt()}
 	size := promptBucket(len(rows))
 	p.chunk = floorWidth(max(unit/size, leastChunk))
 	common := p.common()
@@ -71,6 +74,7 @@ func (e *Engine) newPrefill(rows []*sequence, unit int) *prefill {
 		}
 	}
 	p.planLoads(e, found, width, common)
+	p.look(e)
 	return p
 }
 
@@ -137,24 +141,28 @@ func (p *prefill) planLoads(e *Engine, found []*savedPrefix, width, common int) 
 	}
 	if needed {
 		first := p.rows[0]
-		alone := &sequence{ctx: first.ctx, model: first.model, request: first.request, tokens: first.tokens[:common]}
+		alone := &sequence{ctx: first.ctx, model: first.model, request: first.request, tokens: first.tokens[:common], views: first.views}
 		alone.request.Background = first.request.Background
 		p.head = e.newPrefill([]*sequence{alone}, p.chunk*len(p.start))
+		p.head.readers = p.rows
 		p.shared = &load{count: fromHead}
 	}
 }
 
-// remaining is the number of chunks left to do.
+// remaining is the number of chunks left to do, and of tiles left to see.
 func (p *prefill) remaining() int {
-	n := (p.columns - p.column + p.chunk - 1) / p.chunk
+	n := (p.columns-p.column+p.chunk-1)/p.chunk + p.sights()
 	if p.head != nil {
 		n += p.head.remaining()
 	}
 	return n
 }
 
-// run does a chunk. done says that it was the last; out is then what follows
-// each row.
+// holds tells whether memory comes free when it goes.
+func (p *prefill) holds() bool { return p.cache != nil || len(p.pictures) > 0 }
+
+// run does a chunk, or sees some tiles of a picture that a chunk will have. done says
+// that it was the last; out is then what follows each row.
 func (p *prefill) run(e *Engine) (done bool, out output, err error) {
 	if p.head != nil {
 		done, _, err := p.head.run(e)
@@ -162,6 +170,9 @@ func (p *prefill) run(e *Engine) (done bool, out output, err error) {
 			p.takeHead(e)
 		}
 		return false, output{}, err
+	}
+	if f, vision := p.unseen(); f != nil {
+		return false, output{}, e.see(f, vision)
 	}
 	if p.cache == nil {
 		if err := p.begin(e); err != nil {
@@ -183,7 +194,7 @@ func (p *prefill) run(e *Engine) (done bool, out output, err error) {
 	if done && want == noLogits {
 		want = wanted(p.rows)
 	}
-	out, err = e.computer.extend(p.weights, p.cache, chunk, p.start, p.column, want)
+	out, err = e.computer.extend(p.weights, p.cache, chunk, p.given(from, n), p.start, p.column, want)
 	if err != nil {
 		return false, output{}, err
 	}
@@ -233,6 +244,7 @@ func (p *prefill) takeHead(e *Engine) {
 	}
 	p.shared.prefix = prefix
 	p.loads = append(p.loads, *p.shared)
+	p.head.forget(e)
 	p.head, p.shared = nil, nil
 }
 
@@ -250,6 +262,7 @@ func (p *prefill) close(e *Engine) {
 		p.head.close(e)
 	}
 	p.letGo(e)
+	p.forget(e)
 	if p.cache != nil {
 		p.cache.free()
 		p.cache = nil

@@ -85,25 +85,43 @@ func (p *programs) close() {
 	p.execs = map[string]*graph.Exec{}
 }
 
+// kindOf names a pass over tokens, or one that has pictures among them. They are
+// programs of their own: what a text is computed with knows nothing of pictures.
+func kindOf(kind string, seeing bool) string {
+	if seeing {
+		return kind + " seeing"
+	}
+	return kind
+}
+
+// seen are the options of a pass with these arguments behind the cache.
+func seen(rest []*graph.Node) []arch.Option {
+	if len(rest) <= 3 {
+		return nil
+	}
+	return []arch.Option{arch.Seeing(rest[3], rest[4])}
+}
+
 // extend is the program that passes T tokens of each row through the model.
 //
 //	in:  weights…, cache…, tokens int32 [B, T], start int32 [B], column int32
+//	     and, seeing, features float32 [B, T, D], mask bool [B, T]
 //	out: the most probable next tokens int32 [B], logits float32 [B, V], cache…
-func (p *programs) extend(c checkpoint.Config) (*graph.Exec, error) {
-	return p.get("extend", c, func(in []*graph.Node) []*graph.Node {
+func (p *programs) extend(c checkpoint.Config, seeing bool) (*graph.Exec, error) {
+	return p.get(kindOf("extend", seeing), c, func(in []*graph.Node) []*graph.Node {
 		w, cache, rest := parts(c, in)
 		inPlace(in, len(w), 2, len(cache))
-		logits, cache := arch.Extend(c, w, cache, rest[0], rest[1], rest[2], p.dev)
+		logits, cache := arch.Extend(c, w, cache, rest[0], rest[1], rest[2], p.dev, seen(rest)...)
 		return append([]*graph.Node{graph.ArgMax(logits, -1), logits}, cache...)
 	})
 }
 
 // score is extend with the logits after each token, float32 [B, T, V].
-func (p *programs) score(c checkpoint.Config) (*graph.Exec, error) {
-	return p.get("score", c, func(in []*graph.Node) []*graph.Node {
+func (p *programs) score(c checkpoint.Config, seeing bool) (*graph.Exec, error) {
+	return p.get(kindOf("score", seeing), c, func(in []*graph.Node) []*graph.Node {
 		w, cache, rest := parts(c, in)
 		inPlace(in, len(w), 2, len(cache))
-		logits, cache := arch.Score(c, w, cache, rest[0], rest[1], rest[2], p.dev)
+		logits, cache := arch.Score(c, w, cache, rest[0], rest[1], rest[2], p.dev, seen(rest)...)
 		last := graph.Squeeze(graph.Slice(logits, graph.AxisRange(), graph.AxisRange(-1)), 1)
 		return append([]*graph.Node{graph.ArgMax(last, -1), logits}, cache...)
 	})
@@ -112,11 +130,11 @@ func (p *programs) score(c checkpoint.Config) (*graph.Exec, error) {
 // pool is extend that gives hidden states in place of tokens and logits.
 //
 //	out: their sum over each row's tokens float32 [B, D], those of the last ones float32 [B, D], cache…
-func (p *programs) pool(c checkpoint.Config) (*graph.Exec, error) {
-	return p.get("pool", c, func(in []*graph.Node) []*graph.Node {
+func (p *programs) pool(c checkpoint.Config, seeing bool) (*graph.Exec, error) {
+	return p.get(kindOf("pool", seeing), c, func(in []*graph.Node) []*graph.Node {
 		w, cache, rest := parts(c, in)
 		inPlace(in, len(w), 2, len(cache))
-		sum, last, cache := arch.Pool(c, w, cache, rest[0], rest[1], rest[2], p.dev)
+		sum, last, cache := arch.Pool(c, w, cache, rest[0], rest[1], rest[2], p.dev, seen(rest)...)
 		return append([]*graph.Node{sum, last}, cache...)
 	})
 }

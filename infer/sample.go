@@ -127,7 +127,9 @@ func (s *sampler) reshape(logits []float32, place int) error {
 	}
 	if s.repeats() {
 		for id := range s.prompt {
-			logits[id] = repeated(logits[id], s.RepetitionPenalty)
+			if int(id) < len(logits) { // an image token may be none of the vocabulary's
+				logits[id] = repeated(logits[id], s.RepetitionPenalty)
+			}
 		}
 	}
 	for id, times := range s.counts {

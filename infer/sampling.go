@@ -146,6 +146,9 @@ func (r Request) validate(m *Model, context int) (int, error) {
 		return 0, err
 	}
 	for _, id := range r.Prompt {
+		if len(r.Pictures) > 0 && id == m.Vision.Config().ImageTokenID {
+			continue // which a vocabulary without pictures need not have
+		}
 		if id < 0 || int(id) >= config.VocabSize {
 			return 0, fault.Bad("prompt", "token %d is not in the vocabulary of %d", id, config.VocabSize)
 		}

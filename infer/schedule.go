@@ -12,7 +12,8 @@ const (
 	// want it, too: one part in five.
 	searchShare = 5
 	// maxPrefills is how many prompts, or groups of them, of one model are being
-	// computed at a time. Those that wait can still be grouped.
+	// computed at a time; as many more may be with pictures, so that those without
+	// wait for none. Those that wait can still be grouped.
 	maxPrefills = 4
 	// maxSearchBatches is how many models of searches take turns.
 	maxSearchBatches = 4
@@ -304,8 +305,9 @@ func (e *Engine) choose(waiting []*sequence, limit int, running []*batch) (taken
 	default:
 		limit = (limit + len(models) - 1) / len(models) // the others want some, too
 	}
+	fits := e.grouping(first, waiting)
 	for _, s := range waiting {
-		if len(taken) < limit && together(first, s) {
+		if len(taken) < limit && together(first, s) && fits(s) {
 			taken = append(taken, s)
 		} else {
 			rest = append(rest, s)
@@ -324,17 +326,17 @@ func (e *Engine) openTo(s *sequence, running []*batch) (n int, open bool) {
 	case s.request.Background && b.count() >= e.options.BackgroundRows:
 		return 0, false
 	}
-	return b.count(), len(b.prefills) < maxPrefills
+	return b.count(), b.prefillsLike(s) < maxPrefills
 }
 
 // together tells whether the prompts of two sequences may be computed together:
-// those of one model whose lengths are alike.
+// those of one model whose lengths are alike, with pictures or without.
 func together(a, b *sequence) bool {
 	const short = 64 // tokens; below it padding costs little
 	if a.beam != nil || b.beam != nil {
 		return a == b
 	}
-	if a.model.Weights != b.model.Weights || a.ofPrompt() != b.ofPrompt() {
+	if a.model.Weights != b.model.Weights || a.ofPrompt() != b.ofPrompt() || a.seeing() != b.seeing() {
 		return false
 	}
 	n, m := max(len(a.tokens), short), max(len(b.tokens), short)

@@ -197,10 +197,11 @@ func requireScored(t *testing.T, a *asked) {
 	t.Helper()
 	require.Len(t, a.prompt, len(a.r.Prompt))
 	require.False(t, a.prompt[0].Known)
+	seen := shown(a.m, a.r)
 	for i, p := range a.prompt {
 		require.Equal(t, a.r.Prompt[i], p.ID)
 		if i > 0 {
-			likely := follows(a.m.Weights, a.r.Prompt[:i]) == p.ID
+			likely := follows(a.m.Weights, seen[:i]) == p.ID
 			require.True(t, p.Known)
 			require.Equal(t, likely, p.Logprob > -1, "place %d", i)
 		}

@@ -27,8 +27,10 @@ type sequence struct {
 	beam    *beam // nil: tokens are picked one after another
 
 	// tokens are the prompt and the reply so far. A cache holds all of them but
-	// the newest, so that with them alone a sequence can be taken up again.
+	// the newest, so that with them alone a sequence can be taken up again. Where the
+	// prompt has a picture are numbers below zero: see stand.
 	tokens []int32
+	views  []view
 	cached int // tokens of the prompt that needed no work, the first time
 	begun  bool
 
@@ -45,10 +47,10 @@ type sequence struct {
 	failed bool // it ended with an error
 }
 
-func newSequence(ctx context.Context, m *Model, r Request, longest int) (*sequence, error) {
+func newSequence(ctx context.Context, m *Model, r Request, views []view, longest int) (*sequence, error) {
 	s := &sequence{
 		ctx: ctx, model: m, request: r, longest: longest,
-		tokens: slices.Clone(r.Prompt),
+		tokens: slices.Clone(r.Prompt), views: views,
 		out:    make(chan Chunk, min(longest, maxUnread)+1),
 		stream: m.Tokenizer.NewStream(r.Named...),
 		stop: stopper{
@@ -56,6 +58,7 @@ func newSequence(ctx context.Context, m *Model, r Request, longest int) (*sequen
 			include: r.Sampling.IncludeStop,
 		},
 	}
+	stand(s.tokens, views)
 	if r.Continues {
 		s.stream = m.Tokenizer.NewStreamAfter(r.Prompt, r.Named...)
 	}

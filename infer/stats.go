@@ -6,6 +6,9 @@ type Stats struct {
 	SearchRunning, SearchWaiting int   // a search's
 	PrefixBytes                  int64 // of saved prefixes
 	PrefixTokens                 int64 // prompt tokens that needed no work, so far
+	PictureBytes                 int64 // of pictures' features
+	PicturesSeen, TilesSeen      int64 // by vision parts, so far
+	PictureHits                  int64 // pictures whose features were there already, so far
 	Preemptions                  int64 // sequences that had to begin again for want of memory, so far
 	Compilations                 int64 // programs compiled so far
 }
@@ -17,6 +20,7 @@ func (e *Engine) Stats() Stats {
 	s := e.stats
 	s.Waiting, s.SearchWaiting = len(e.users), len(e.search)
 	s.PrefixBytes, s.PrefixTokens = e.prefixes.usage()
+	e.gallery.fill(&s)
 	s.Compilations = e.computer.compilations()
 	return s
 }

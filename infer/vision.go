@@ -138,11 +138,3 @@ func (v *Vision) Bytes() int64 { return v.bytes }
 
 // Free gives the memory back. Nothing may use it any more.
 func (v *Vision) Free() { v.free.Do(func() { device.Free(v.all...) }) }
-
-// parameters is how many numbers it is made of.
-func (v *Vision) parameters() (n int) {
-	for _, t := range v.all {
-		n += t.Size()
-	}
-	return n
-}

@@ -59,7 +59,7 @@ func (e *Engine) Warm(ctx context.Context, w *Weights) error {
 
 // warm compiles the pass of T tokens through a cache.
 func (d *deviceComputer) warm(c checkpoint.Config, dtype dtypes.DType, tokens, rows, columns int) error {
-	exec, err := d.programs.extend(c)
+	exec, err := d.programs.extend(c, false)
 	if err != nil {
 		return err
 	}

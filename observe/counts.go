@@ -34,17 +34,21 @@ func newCount(name, help string, kind prometheus.ValueType, labels ...string) co
 }
 
 var (
-	running      = newCount("num_requests_running", "Sequences that have a slot.", prometheus.GaugeValue, "class")
-	waiting      = newCount("num_requests_waiting", "Sequences that wait for a slot.", prometheus.GaugeValue, "class")
-	preemptions  = newCount("num_preemptions_total", "Sequences that had to wait again for want of memory.", prometheus.CounterValue)
-	prefixHits   = newCount("prefix_cache_hits_total", "Prompt tokens that a saved prefix held.", prometheus.CounterValue)
-	prefixBytes  = newCount("prefix_cache_bytes", "Memory of saved prefixes.", prometheus.GaugeValue)
-	compilations = newCount("compilations_total", "Programs compiled for the device.", prometheus.CounterValue)
-	resident     = newCount("models_resident", "Models whose weights are on the device.", prometheus.GaugeValue)
-	modelBytes   = newCount("model_bytes", "Memory of their weights.", prometheus.GaugeValue)
-	memoryTotal  = newCount("memory_budget_bytes", "Memory that weights, caches and prefixes may take together.", prometheus.GaugeValue)
-	memoryUsed   = newCount("memory_used_bytes", "Memory that they take, a search's candidates included.", prometheus.GaugeValue)
-	cacheUsage   = newCount("kv_cache_usage_perc", "Share of the memory not taken by named models' weights that is in use, from 0 to 1.", prometheus.GaugeValue)
+	running       = newCount("num_requests_running", "Sequences that have a slot.", prometheus.GaugeValue, "class")
+	waiting       = newCount("num_requests_waiting", "Sequences that wait for a slot.", prometheus.GaugeValue, "class")
+	preemptions   = newCount("num_preemptions_total", "Sequences that had to wait again for want of memory.", prometheus.CounterValue)
+	prefixHits    = newCount("prefix_cache_hits_total", "Prompt tokens that a saved prefix held.", prometheus.CounterValue)
+	prefixBytes   = newCount("prefix_cache_bytes", "Memory of saved prefixes.", prometheus.GaugeValue)
+	pictureSights = newCount("pictures_seen_total", "Pictures that went through a vision part.", prometheus.CounterValue)
+	tileSights    = newCount("picture_tiles_seen_total", "Tiles of pictures that did.", prometheus.CounterValue)
+	pictureHits   = newCount("picture_cache_hits_total", "Pictures that prompts needed and that had been seen already.", prometheus.CounterValue)
+	pictureBytes  = newCount("picture_cache_bytes", "Memory of what vision parts made of pictures.", prometheus.GaugeValue)
+	compilations  = newCount("compilations_total", "Programs compiled for the device.", prometheus.CounterValue)
+	resident      = newCount("models_resident", "Models whose weights are on the device.", prometheus.GaugeValue)
+	modelBytes    = newCount("model_bytes", "Memory of their weights.", prometheus.GaugeValue)
+	memoryTotal   = newCount("memory_budget_bytes", "Memory that weights, caches and prefixes may take together.", prometheus.GaugeValue)
+	memoryUsed    = newCount("memory_used_bytes", "Memory that they take, a search's candidates included.", prometheus.GaugeValue)
+	cacheUsage    = newCount("kv_cache_usage_perc", "Share of the memory not taken by named models' weights that is in use, from 0 to 1.", prometheus.GaugeValue)
 )
 
 // counts is the collector of what is read at a scrape.
@@ -55,7 +59,7 @@ type counts struct {
 
 // Describe implements prometheus.Collector.
 func (c *counts) Describe(out chan<- *prometheus.Desc) {
-	for _, n := range []count{running, waiting, preemptions, prefixHits, prefixBytes, compilations, resident, modelBytes, memoryTotal, memoryUsed, cacheUsage} {
+	for _, n := range []count{running, waiting, preemptions, prefixHits, prefixBytes, pictureSights, tileSights, pictureHits, pictureBytes, compilations, resident, modelBytes, memoryTotal, memoryUsed, cacheUsage} {
 		out <- n.desc
 	}
 }
@@ -73,6 +77,10 @@ func (c *counts) Collect(out chan<- prometheus.Metric) {
 	tell(preemptions, float64(s.Preemptions))
 	tell(prefixHits, float64(s.PrefixTokens))
 	tell(prefixBytes, float64(s.PrefixBytes))
+	tell(pictureSights, float64(s.PicturesSeen))
+	tell(tileSights, float64(s.TilesSeen))
+	tell(pictureHits, float64(s.PictureHits))
+	tell(pictureBytes, float64(s.PictureBytes))
 	tell(compilations, float64(s.Compilations))
 	models, weights := c.catalog.Resident()
 	tell(resident, float64(models))

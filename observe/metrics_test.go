@@ -118,7 +118,7 @@ func (w world) Resident() (int, int64)      { return 2, w.weights }
 
 func TestCountsAreReadAtTheScrape(t *testing.T) {
 	m := NewMetrics()
-	w := &world{stats: infer.Stats{Running: 3, SearchWaiting: 4, Preemptions: 5, PrefixTokens: 6, Compilations: 7}, total: 1000, used: 600, weights: 200}
+	w := &world{stats: infer.Stats{Running: 3, SearchWaiting: 4, Preemptions: 5, PrefixTokens: 6, Compilations: 7, PicturesSeen: 8, TilesSeen: 10, PictureHits: 11, PictureBytes: 12}, total: 1000, used: 600, weights: 200}
 	m.Watch(w, w)
 	w.stats.Waiting = 9
 	got := scrape(t, m)
@@ -129,6 +129,10 @@ func TestCountsAreReadAtTheScrape(t *testing.T) {
 		`num_preemptions_total`:                "5",
 		`prefix_cache_hits_total`:              "6",
 		`compilations_total`:                   "7",
+		`pictures_seen_total`:                  "8",
+		`picture_tiles_seen_total`:             "10",
+		`picture_cache_hits_total`:             "11",
+		`picture_cache_bytes`:                  "12",
 		`models_resident`:                      "2",
 		`memory_used_bytes`:                    "600",
 		`kv_cache_usage_perc`:                  "0.5",

@@ -6,9 +6,10 @@ import (
 	"github.com/mergeway/mergeway/fault"
 )
 
-// Memory is a budget of bytes for all that stays on a device: weights, KV caches
-// and saved prefixes count against the same number. It allocates nothing itself;
-// who allocates reserves first. It is safe for concurrent use.
+// Memory is a budget of bytes for all that stays on a device: weights, KV caches,
+// saved prefixes and what was made of pictures count against the same number. It
+// allocates nothing itself; who allocates reserves first. It is safe for concurrent
+// use.
 type Memory struct {
 	mu      sync.Mutex
 	room    *sync.Cond // tells that used or leaving has become less
