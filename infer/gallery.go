@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/mergeway/mergeway/infer/device"
-	"github.com/mergeway/mergeway/infer/picture"
 )
 
 // gallery keeps what vision parts have made of pictures: a picture is seen once, for
@@ -28,22 +27,23 @@ type gallery struct {
 // are still to be seen, whoever needs them sees the next ones: see [Engine.see].
 type features struct {
 	key     pictureKey
-	picture *picture.Prepared
 	bytes   int64
 	held    bool        // the bytes are reserved
-	tiles   [][]float32 // [P·D] of each tile, as far as they have been seen
-	newline []float32   // [D] what stands between rows; nil if no place needs it
+	left    [][]float32 // tiles that are still to be seen
+	tiles   [][]float32 // [P·D] of those that have been
+	order   []int32     // which state is in which place, as a prepared picture has it
+	newline []float32   // [D] the state of places that are in no tile; nil if there are none
 
 	users int // prefills that need them
 	last  int64
 }
 
 // whole tells whether all tiles have been seen.
-func (f *features) whole() bool { return len(f.tiles) == len(f.picture.Tiles) }
+func (f *features) whole() bool { return len(f.left) == 0 }
 
 // at gives the hidden state [width] for a place of the picture.
 func (f *features) at(place, width int) []float32 {
-	i := int(f.picture.Order[place])
+	i := int(f.order[place])
 	if i < 0 {
 		return f.newline
 	}
@@ -59,7 +59,7 @@ func (g *gallery) take(v view, bytes int64) *features {
 	defer g.mu.Unlock()
 	f := g.all[v.key]
 	if f == nil {
-		f = &features{key: v.key, picture: v.picture, bytes: bytes}
+		f = &features{key: v.key, bytes: bytes, left: v.picture.Tiles, order: v.picture.Order}
 		g.all[v.key] = f
 	} else {
 		g.hits++
@@ -85,11 +85,11 @@ func (g *gallery) hold(f *features) error {
 	return nil
 }
 
-// add gives features what the next tiles look like.
+// add gives features the states of the tiles that were next.
 func (g *gallery) add(f *features, tiles [][]float32) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	f.tiles = append(f.tiles, tiles...)
+	f.tiles, f.left = append(f.tiles, tiles...), f.left[len(tiles):]
 	g.tiles += int64(len(tiles))
 	if f.whole() {
 		g.seen++

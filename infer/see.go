@@ -89,15 +89,14 @@ func (e *Engine) see(f *features, v *Vision) error {
 	if err := e.gallery.hold(f); err != nil {
 		return err
 	}
-	if f.newline == nil && slices.Contains(f.picture.Order, -1) {
+	if f.newline == nil && slices.Contains(f.order, -1) {
 		newline, err := e.computer.newline(v)
 		if err != nil {
 			return err
 		}
 		f.newline = newline
 	}
-	left := f.picture.Tiles[len(f.tiles):]
-	tiles, err := e.computer.see(v, left[:tilesAtOnce(v, len(left))])
+	tiles, err := e.computer.see(v, f.left[:tilesAtOnce(v, len(f.left))])
 	if err != nil {
 		return err
 	}
@@ -108,7 +107,7 @@ func (e *Engine) see(f *features, v *Vision) error {
 // sights is the number of units that are left to see.
 func (p *prefill) sights() (n int) {
 	for _, f := range p.pictures {
-		n += len(f.picture.Tiles) - len(f.tiles)
+		n += len(f.left)
 	}
 	return n
 }
