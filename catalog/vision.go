@@ -30,7 +30,7 @@ type heldVision struct {
 // give hands it to the model, which holds it until its weights are freed.
 func (h *heldVision) give(m *infer.Model) *infer.Model {
 	if h.vision != nil {
-		m.Vision = h.vision
+		m.Vision, m.Template = h.vision, m.Template.Seeing(h.vision.Config().ImageTokenID)
 		m.Weights.OnFree(h.free)
 		h.free = nil
 	}

@@ -71,7 +71,8 @@ func addEye(t *testing.T, dir string, seed uint64) {
 	require.NoError(t, os.Remove(filepath.Join(dir, "model.safetensors")))
 	require.NoError(t, checkpoint.WriteSafetensors(filepath.Join(dir, "model.safetensors"), all, nil))
 	writeTokenizer(t, dir, 25) // the last of which stands for pictures
-	writeFile(t, filepath.Join(dir, "preprocessor_config.json"), []byte(`{"image_processor_type": "LlavaNextImageProcessor"}`))
+	writeFile(t, filepath.Join(dir, "preprocessor_config.json"), []byte(`{"image_processor_type": "LlavaNextImageProcessor",
+		"size": {"shortest_edge": 8}, "crop_size": {"height": 8, "width": 8}, "image_grid_pinpoints": [[8, 16], [16, 8]]}`))
 	writeFile(t, filepath.Join(dir, "tokenizer_config.json"), []byte(`{"bos_token": "<s>", "eos_token": "</s>",
 		"chat_template": "{% for m in messages %}w24 {{ m['content'] }} {% endfor %}"}`))
 }

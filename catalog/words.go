@@ -22,6 +22,7 @@ type Words struct {
 	Config    checkpoint.Config
 	Tokenizer *tokenizer.Tokenizer
 	Template  *chat.Template
+	Eyes      *Eyes // nil: it sees no pictures
 }
 
 // Words gives what the model of a name reads and writes text with. The model is
@@ -32,12 +33,27 @@ func (c *Catalog) Words(ctx context.Context, name string) (Words, error) {
 	if err != nil {
 		return Words{}, err
 	}
+	w, err := c.resolvedWords(what)
+	if err != nil {
+		return Words{}, err
+	}
+	if w.Eyes, err = c.eyes(what); err != nil {
+		return Words{}, err
+	}
+	if w.Eyes != nil {
+		w.Template = w.Template.Seeing(w.Eyes.config.ImageTokenID)
+	}
+	return w, nil
+}
+
+// resolvedWords is Words for a name that was looked up, without eyes.
+func (c *Catalog) resolvedWords(what resolved) (Words, error) {
 	if m := c.residents.ready(what.key()); m != nil { // whatever has become of its folder
 		return Words{Entry: what.entry, Config: m.Weights.Config(), Tokenizer: m.Tokenizer, Template: m.Template}, nil
 	}
 	w := Words{Entry: what.entry}
 	if what.source != nil {
-		err = what.source.readInto(&w)
+		err := what.source.readInto(&w)
 		return w, err
 	}
 	r, err := ReadRecipe(*what.recipe)

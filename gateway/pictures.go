@@ -78,7 +78,12 @@ func (a *album) take(bytes int) error {
 func (a *album) close() { a.memory.give(a.taken) }
 
 // eyesOfWords gives those of a model of which no weights are loaded.
-func eyesOfWords(catalog.Words) eyes { return nil }
+func eyesOfWords(w catalog.Words) eyes {
+	if w.Eyes == nil {
+		return nil
+	}
+	return w.Eyes
+}
 
 // prompts are what a model reads, in its tokens.
 type prompts struct {
