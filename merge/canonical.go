@@ -39,9 +39,9 @@ func (r Recipe) settled() Recipe {
 	if r.Consensus == ConsensusSum {
 		r.Consensus = ""
 	}
-	lambda := r.Parameters[lambdaName]
-	r.Parameters = r.Parameters.normal(c.shared)
-	r.settleLambda(lambda)
+	given := r.Parameters
+	r.Parameters = given.normal(c.shared)
+	r.settleEach(given)
 	single := r.Parameters.single()
 	sources := make([]Source, len(r.Sources))
 	all := 1.0

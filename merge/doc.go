@@ -164,7 +164,8 @@
 //     source twice, and the base as a source are refused rather than ignored. So
 //     are parameters that a method doesn't know, in YAML, and weights by filters
 //     that leave a tensor without one.
-//   - normalize and rescale are the same in all tensors.
+//   - What is one vector (nuslerp_flatten, nuslerp_row_wise, filter_wise) is the same
+//     in all tensors.
 //   - In slices the head is merged of all sources of the last one. mergekit leaves
 //     out those beyond the number that the first slice has.
 //   - Vocabularies: see [Vocabulary].

@@ -319,7 +319,7 @@ func (m *Misfit) numbers(r Recipe, c checkpoint.Config) {
 			check(s.Model, name, s.get(choices, name))
 		}
 	}
-	for _, q := range choices.shared {
+	for _, q := range choices.wholeMerge() {
 		check("the merge", q.name, r.Parameters[q.name])
 	}
 	m.mean(r, c)
@@ -327,11 +327,14 @@ func (m *Misfit) numbers(r Recipe, c checkpoint.Config) {
 
 // mean names the first tensor in which a weighted mean is undefined.
 func (m *Misfit) mean(r Recipe, c checkpoint.Config) {
-	if !r.Normalize || r.Method.NeedsBase() {
+	if !r.normalizesAny() || r.Method.NeedsBase() {
 		return
 	}
 	for _, p := range r.parts(c) {
 		for t := range p.params {
+			if !p.recipe.normalizesAt(p.places[t]) {
+				continue
+			}
 			if sum := p.weightSum(t); math.Abs(sum) < minDivisor {
 				m.add(KindNumbers, "", p.params[t].Name, "the weights in %s sum to %v, so their mean is undefined", p.params[t].Name, sum)
 				return

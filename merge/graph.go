@@ -16,6 +16,7 @@ type program struct {
 	normalize bool         // divide by the weights that had a say in the entry
 	rescale   string       // how to make up for what is dropped, where only the device knows
 	span      string       // what is one vector
+	chosen    bool         // some tensors are rescaled and others not: a number of each says which
 	steps     int          // how often an iteration is repeated
 	selects   bool         // entries are selected by how much the sources vary
 	sources   int          // how many are merged
@@ -29,7 +30,7 @@ type program struct {
 // After them come, if a program draws by rank, the ranks: uint32 [size] of each
 // source of each tensor.
 const (
-	argFloats   = iota // float64 [tensors * perTensor]: of each tensor the factors, the votes, the weights, the shared parameters: see floatArguments
+	argFloats   = iota // float64 [tensors * perTensor]: of each tensor the factors, the votes, the weights, the shared parameters, whether it is rescaled: see floatArguments
 	argIntegers        // uint32 [tensors * sources * perMask]: see maskArguments
 	argTensors
 )
@@ -39,7 +40,12 @@ const (
 const perMask = 5
 
 // perTensor is how many numbers a tensor takes in argFloats.
-func (p program) perTensor() int { return 3*p.sources + p.shared }
+func (p program) perTensor() int {
+	if p.chosen {
+		return 3*p.sources + p.shared + 1
+	}
+	return 3*p.sources + p.shared
+}
 
 // build is the graph: the merged tensors, in the shapes and the dtype in which
 // the sources came, and one more scalar, for waiting until it has run.
@@ -149,6 +155,10 @@ func (p program) thin(d *graph.Node, args arguments, t, source int, dims []int) 
 	case RescaleL2:
 		scale = ratio(d, keep, graph.Square, graph.Sqrt)
 	}
+	if p.chosen && scale != nil {
+		yes := graph.NotEqual(args.rescaled(t), graph.Const(d.Graph(), 0.0))
+		scale = graph.Where(graph.BroadcastToDims(yes, scale.Shape().Dimensions...), scale, graph.OnesLike(scale))
+	}
 	return keep, scale
 }
 
@@ -244,6 +254,7 @@ func (a arguments) factor(t, i int) *graph.Node { return pick(a.floats, t*a.perT
 func (a arguments) vote(t, i int) *graph.Node   { return pick(a.floats, t*a.perTensor()+a.sources+i) }
 func (a arguments) weight(t, i int) *graph.Node { return pick(a.floats, t*a.perTensor()+2*a.sources+i) }
 func (a arguments) number(t, i int) *graph.Node { return pick(a.floats, t*a.perTensor()+3*a.sources+i) }
+func (a arguments) rescaled(t int) *graph.Node  { return a.number(t, a.shared) }
 func (a arguments) zero() *graph.Node           { return pick(a.integers, perMask-1) }
 
 func (a arguments) integer(t, source, i int) *graph.Node {

@@ -144,7 +144,7 @@ func newProgram(r Recipe, c choices) program {
 		base:      c.base != ignoresBase && r.Base != "",
 		sparsify:  c.sparsify,
 		consensus: c.consensus,
-		normalize: r.Normalize && (c.consensus != everyone || !c.sums()),
+		normalize: r.normalizesAny() && c.consensus != everyone,
 		span:      r.Span,
 		sources:   len(r.Sources),
 		shared:    len(c.shared),
@@ -158,6 +158,7 @@ func newProgram(r Recipe, c choices) program {
 	}
 	if r.Rescale != RescaleDensity || c.sparsify == rankBernoulli {
 		p.rescale = r.Rescale
+		p.chosen = !r.Parameters[rescaleName].IsZero()
 	}
 	if steps, ok := r.Parameters[steps.name].uniform(); ok {
 		p.steps = int(steps)
@@ -249,14 +250,16 @@ func (x *Executor) runPart(ctx context.Context, j partJob, u unit) ([]*tensors.T
 }
 
 // floatArguments are, for each tensor: what each source's difference is multiplied
-// with in the sum; with what it votes; its weight in the divisor; and the parameters
-// of the whole merge. In the first two are the weights, and what makes up for what
-// is dropped; in the first are lambda and a divisor that is the same in all entries.
+// with in the sum; with what it votes; its weight in the divisor, or in the kernel; the
+// parameters of the whole merge; and, where the program chooses, whether what is kept is
+// rescaled. In the first two are the weights, and what makes up for what is dropped; in
+// the first are lambda and a divisor that is the same in all entries.
 func (j partJob) floatArguments(u unit) []float64 {
 	var out []float64
 	for t := u.from; t < u.to; t++ {
 		divisor := 1.0
-		if j.recipe.Normalize && j.choices.sums() && j.choices.consensus == everyone {
+		normalize, rescale := j.recipe.normalizesAt(j.places[t]), j.recipe.rescalesAt(j.places[t])
+		if normalize && j.choices.consensus == everyone {
 			if sum := j.weightSum(t); math.Abs(sum) >= minDivisor {
 				divisor = sum
 			}
@@ -265,16 +268,26 @@ func (j partJob) floatArguments(u unit) []float64 {
 		var factors, votes, weights []float64
 		for i, s := range j.recipe.Sources {
 			weight, scale := s.Weight.at(j.input(t, i), 0), 1.0
-			if j.program.rescale == "" && j.recipe.Rescale == RescaleDensity {
+			if j.program.rescale == "" && rescale {
 				scale = 1 / s.Density.at(j.input(t, i), 1)
 			}
 			factors = append(factors, lambda*weight*scale/divisor)
 			votes = append(votes, weight*scale)
-			weights = append(weights, weight)
+			switch {
+			case !j.choices.sums():
+				weights = append(weights, weight/divisor)
+			case normalize:
+				weights = append(weights, weight)
+			default:
+				weights = append(weights, 0) // nothing is divided by nothing
+			}
 		}
 		out = slices.Concat(out, factors, votes, weights)
 		for _, q := range j.choices.shared {
 			out = append(out, j.recipe.Parameters[q.name].at(j.places[t], q.fallback))
+		}
+		if j.program.chosen {
+			out = append(out, truth(rescale))
 		}
 	}
 	return out

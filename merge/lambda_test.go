@@ -83,9 +83,7 @@ parameters:
 }
 
 func TestLambdaOfEachTensorIsRefused(t *testing.T) {
-	stack := `{"method": "task_arithmetic", "base_model": "b", "slices": [{"sources": [{"model": "b", "layer_range": [0, 2]}, {"model": "a", "weight": 1, "layer_range": [0, 2]}], "parameters": {"lambda": [0.5]}}]}`
 	for text, param := range map[string]string{
-		stack: "",
 		`{"method": "linear", "sources": [{"model": "a", "weight": 1}], "parameters": {"lambda": 2}}`:                                                  "parameters.lambda",
 		`{"method": "ties", "base_model": "b", "sources": [{"model": "a", "weight": 1}], "parameters": {"lambda": [0]}}`:                               "parameters.lambda",
 		`{"method": "ties", "base_model": "b", "sources": [{"model": "a", "weight": 1}], "parameters": {"lambda": [{"filter": "mlp", "value": 1e9}]}}`: "parameters.lambda.value",
@@ -94,9 +92,7 @@ func TestLambdaOfEachTensorIsRefused(t *testing.T) {
 		require.Equal(t, fault.Invalid, fault.CodeOf(err), text)
 		var f *fault.Error
 		require.ErrorAs(t, err, &f)
-		if param != "" {
-			require.Equal(t, param, f.Param)
-		}
+		require.Equal(t, param, f.Param)
 		require.Contains(t, err.Error(), "lambda")
 	}
 }

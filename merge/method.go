@@ -146,6 +146,7 @@ type parameter struct {
 	required  bool // there is no fallback
 	low, high float64
 	whole     bool // an integer, the same in all tensors
+	switches  bool // 1 for yes or 0 for no
 }
 
 // Parameters of several methods.

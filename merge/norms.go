@@ -34,7 +34,7 @@ type ratioKey struct {
 // rescale multiplies the factors and votes of a merge with the ratios of norms, where
 // the recipe asks for them: as the graph does.
 func (x *Executor) rescale(ctx context.Context, j partJob, t int, m *onepass.Merge, masks []uint32) error {
-	if j.program.rescale != RescaleL1 && j.program.rescale != RescaleL2 {
+	if j.program.rescale != RescaleL1 && j.program.rescale != RescaleL2 || !j.recipe.rescalesAt(j.places[t]) {
 		return nil
 	}
 	for i := range m.Sources {

@@ -19,6 +19,14 @@ func mergeByHand(r Recipe, p place, shape []int, base []float32, sources [][]flo
 	n := len(sources[0])
 	parts := make([][]float64, len(sources))
 	weights := make([]float64, len(sources))
+	lambda := r.Parameters[lambdaName].at(p, r.Lambda)
+	normalize, rescale := r.Normalize, r.Rescale
+	if s := r.Parameters[normalizeName]; !s.IsZero() {
+		normalize = s.at(p, 0) == 1
+	}
+	if r.Parameters[rescaleName].at(p, 1) == 0 {
+		rescale = RescaleNone
+	}
 	for i, s := range r.Sources {
 		weights[i] = s.Weight.at(p, 0)
 		parts[i] = make([]float64, n)
@@ -32,7 +40,7 @@ func mergeByHand(r Recipe, p place, shape []int, base []float32, sources [][]flo
 		norms := [2]float64{} // before and after
 		for e, v := range parts[i] {
 			size := math.Abs(v)
-			if r.Rescale == RescaleL2 {
+			if rescale == RescaleL2 {
 				size *= v
 				size = math.Abs(size)
 			}
@@ -43,15 +51,15 @@ func mergeByHand(r Recipe, p place, shape []int, base []float32, sources [][]flo
 				parts[i][e] = 0
 			}
 		}
-		if r.Rescale == RescaleL2 {
+		if rescale == RescaleL2 {
 			norms[0], norms[1] = math.Sqrt(norms[0]), math.Sqrt(norms[1])
 		}
 		for e := range parts[i] {
 			switch {
 			case !keep[e]:
-			case r.Rescale == RescaleDensity:
+			case rescale == RescaleDensity:
 				parts[i][e] /= chance[e]
-			case (r.Rescale == RescaleL1 || r.Rescale == RescaleL2) && norms[0] >= 1e-7 && norms[1] >= 1e-7:
+			case (rescale == RescaleL1 || rescale == RescaleL2) && norms[0] >= 1e-7 && norms[1] >= 1e-7:
 				parts[i][e] *= norms[0] / norms[1]
 			}
 		}
@@ -74,10 +82,10 @@ func mergeByHand(r Recipe, p place, shape []int, base []float32, sources [][]flo
 				divisor += weights[i]
 			}
 		}
-		if r.Normalize && divisor != 0 {
+		if normalize && divisor != 0 {
 			sum /= divisor
 		}
-		out[e] = r.Lambda * sum
+		out[e] = lambda * sum
 		if c.base == needsBase {
 			out[e] += float64(base[e])
 		}

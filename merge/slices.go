@@ -161,17 +161,22 @@ func (s Slice) place(c choices, base, at string, err error) error {
 // normalSlices is normal for a recipe of slices: parameters stand with each slice.
 func (r Recipe) normalSlices() Recipe {
 	all := make([]Slice, len(r.Slices))
-	var last Recipe
+	settled := make([]Recipe, len(r.Slices))
 	for i, s := range r.Slices {
 		alone, base := r.alone(i)
-		last = alone.settled()
-		all[i] = Slice{Sources: last.Sources, Parameters: last.Parameters}
+		settled[i] = alone.settled()
+		all[i] = Slice{Sources: settled[i].Sources}
 		if s.Base != r.Base {
 			all[i].Base = s.Base
 		}
 		if base != nil {
-			all[i].Sources = append([]Source{*base}, last.Sources...)
+			all[i].Sources = append([]Source{*base}, settled[i].Sources...)
 		}
+	}
+	last := settled[len(settled)-1]
+	last.settleTogether(settled)
+	for i, alone := range settled {
+		all[i].Parameters = alone.Parameters
 	}
 	last.Base, last.Sources, last.Parameters, last.Slices, last.Tokenizer = r.Base, nil, nil, all, r.Tokenizer
 	last.ChatTemplate = r.ChatTemplate

@@ -134,9 +134,6 @@ func multislerp(o operands) *graph.Node {
 	p := products(o.exact())
 	long := lengths(p)
 	weights := o.weights(p)
-	if o.normalize {
-		weights = graph.Div(weights, total(weights))
-	}
 	eps := o.parameter("eps")
 	shrink := graph.Inverse(graph.Add(long, eps)) // to about unit length
 	p = graph.Mul(p, outer(shrink))

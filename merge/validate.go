@@ -88,11 +88,11 @@ func (r Recipe) validate() error {
 	if err := r.validateVision(); err != nil {
 		return err
 	}
-	if err := r.validateLambda(); err != nil {
-		return err
-	}
 	if len(r.Slices) > 0 {
 		return r.validateSlices(c)
+	}
+	if err := r.validateLambda(); err != nil {
+		return err
 	}
 	for i, s := range r.Sources {
 		if s.LayerRange != (Range{}) {
@@ -112,6 +112,9 @@ func (r Recipe) validateMerge(c choices) error {
 	}
 	if c.base == ignoresBase && r.Method != Linear && !slices.ContainsFunc(r.Sources, func(s Source) bool { return s.Model == r.Base }) {
 		return fault.Bad("base_model", "%q has no base: base_model only lends the configuration, and must be one of the sources", string(r.Method))
+	}
+	if err := r.validateEach(); err != nil {
+		return err
 	}
 	return r.validateNormalize(c)
 }
@@ -195,8 +198,8 @@ func fewestToMost(fewest, most int) string {
 // validateNormalize refuses a weighted mean whose weights sum to nothing, as far
 // as that can be told without the tensors.
 func (r Recipe) validateNormalize(c choices) error {
-	if c.base == needsBase || !r.Normalize {
-		return nil
+	if c.base == needsBase || !r.Normalize || !r.Parameters[normalizeName].IsZero() {
+		return nil // or CheckFit looks at each tensor
 	}
 	groups := 1
 	for _, s := range r.Sources {

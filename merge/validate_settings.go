@@ -60,6 +60,9 @@ func (p Parameters) validate(param string, known []parameter, m Method, count *g
 			return fault.Bad(at, "%q is one number", q.name)
 		}
 		err := s.validate(at, count, func(param string, v float64) error {
+			if q.switches && v != 0 && v != 1 {
+				return fault.Bad(param, "%v is not a value for %q: it is 1 for yes or 0 for no", v, q.name)
+			}
 			if !(v >= q.low && v <= q.high) || q.whole && v != math.Trunc(v) { // also refuses NaN
 				return fault.Bad(param, "%v is not a value for %q: it is from %g to %g", v, q.name, q.low, q.high)
 			}

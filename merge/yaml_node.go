@@ -288,6 +288,12 @@ func (n *yamlNode) whole() (uint64, error) {
 	return 0, n.wrong("this must be an integer that is not negative")
 }
 
+// truthNumber is truth as settings have it.
+func (n *yamlNode) truthNumber() (float64, error) {
+	yes, err := n.truth()
+	return truth(yes), err
+}
+
 // truth reads yes or no, in all the ways that mergekit does.
 func (n *yamlNode) truth() (bool, error) {
 	if n.plain() {

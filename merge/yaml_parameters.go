@@ -2,29 +2,28 @@ package merge
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
 // sharedNames are the parameters of the whole merge, as mergekit names them.
 func (c choices) sharedNames() []string {
 	var names []string
-	if c.normalizes() {
-		names = append(names, c.normalizeName())
+	for _, q := range c.each() {
+		names = append(names, c.yamlName(q))
 	}
-	if c.scales() {
-		names = append(names, "lambda")
-	}
-	if c.sparsify != keepAll {
-		names = append(names, "rescale")
-	}
-	names = append(names, namesOf(c.shared)...)
+	return append(slices.Concat(names, namesOf(c.shared), c.spanNames()), "int8_mask")
+}
+
+// spanNames are those that say what Recipe.Span says.
+func (c choices) spanNames() []string {
 	switch {
 	case slices.Contains(c.spans, SpanColumns):
-		names = append(names, "nuslerp_flatten", "nuslerp_row_wise")
+		return []string{"nuslerp_flatten", "nuslerp_row_wise"}
 	case slices.Contains(c.spans, SpanRows):
-		names = append(names, "filter_wise")
+		return []string{"filter_wise"}
 	}
-	return append(names, "int8_mask")
+	return nil
 }
 
 // normalizeName is what mergekit calls Recipe.Normalize.
@@ -55,7 +54,7 @@ func (d *yamlReader) readShared() error {
 		if len(r.Slices) > 0 {
 			break // each has its own
 		}
-		setting, place, err := d.resolve(q.name, nil)
+		setting, place, err := d.resolve(q.name, nil, (*yamlNode).number)
 		if err != nil {
 			return err
 		}
@@ -65,8 +64,13 @@ func (d *yamlReader) readShared() error {
 		r.Parameters = r.Parameters.with(q.name, foldGroups(setting, r.Groups))
 	}
 	flatten, rowWise := true, false
-	for _, p := range c.sharedNames() {
-		n, err := d.sameInAll(p, namesOf(c.shared))
+	for _, q := range c.each() {
+		if err := d.readEach(q, c); err != nil {
+			return err
+		}
+	}
+	for _, p := range append(c.spanNames(), "int8_mask") {
+		n, err := d.sameInAll(p)
 		if err != nil {
 			return err
 		}
@@ -76,17 +80,6 @@ func (d *yamlReader) readShared() error {
 		d.places[p] = n
 		var yes bool
 		switch p {
-		case "normalize", "normalize_weights":
-			d.places["normalize"] = n
-			r.Normalize, err = n.truth()
-		case "rescale":
-			yes, err = n.truth()
-			r.Rescale = RescaleNone
-			if yes {
-				r.Rescale = RescaleL1
-			}
-		case "lambda":
-			err = d.readLambda(n)
 		case "nuslerp_flatten":
 			flatten, err = n.truth()
 		case "nuslerp_row_wise":
@@ -114,27 +107,99 @@ func (d *yamlReader) readShared() error {
 	return nil
 }
 
-// readLambda reads what scales the merged difference: a number or, where there are
-// no slices, a gradient or filters as well.
-func (d *yamlReader) readLambda(n *yamlNode) (err error) {
-	r := &d.doc.Recipe
-	if !n.isMap && !n.isList || len(r.Slices) > 0 {
-		if r.Lambda, err = n.number(); err == nil && r.Lambda == 0 {
-			err = n.wrong("lambda 0 would be the base model, whatever the sources")
-		}
-		return err
+// yamlName is what mergekit calls a parameter of the whole merge.
+func (c choices) yamlName(q parameter) string {
+	if q.name == normalizeName {
+		return c.normalizeName()
 	}
-	setting, place, err := d.resolve(lambdaName, nil)
-	d.places["parameters."+lambdaName] = place
-	r.Parameters = r.Parameters.with(lambdaName, foldGroups(setting, r.Groups))
-	return err
+	return q.name
 }
 
-// sameInAll gives a parameter that all slices have in common; nil if it isn't set,
-// or is one of those that each slice may have for itself.
-func (d *yamlReader) sameInAll(name string, own []string) (*yamlNode, error) {
+// readEach reads a parameter that is a field of the recipe where it is one value, and
+// one of its parameters, or of its slices', where it is several.
+func (d *yamlReader) readEach(q parameter, c choices) error {
+	r := &d.doc.Recipe
+	name, each := c.yamlName(q), (*yamlNode).number
+	if q.switches {
+		each = (*yamlNode).truthNumber
+	}
+	if n, one := d.oneValue(name); one {
+		if n == nil {
+			return nil
+		}
+		d.places[q.name] = n
+		v, err := each(n)
+		if err != nil {
+			return err
+		}
+		return d.say(q, v, n)
+	}
+	rescale := truth(r.Rescale != RescaleNone) // by default
+	resolve := func(into *Parameters, at string) error {
+		s, place, err := d.resolve(name, nil, each)
+		if q.name == rescaleName && !s.covers() {
+			s.Rules = append(s.Rules, Rule{Gradient: []float64{rescale}})
+		}
+		if q.name == rescaleName && r.Rescale == RescaleNone && slices.Contains(s.numbers(), 1) {
+			r.Rescale = RescaleL1
+		}
+		if place != nil {
+			d.places[at+"parameters."+q.name] = place
+		}
+		*into = into.with(q.name, foldGroups(s, r.Groups))
+		return err
+	}
+	if len(r.Slices) == 0 {
+		return resolve(&r.Parameters, "")
+	}
+	for i, s := range d.slices {
+		d.slice = s
+		if err := resolve(&r.Slices[i].Parameters, fmt.Sprintf("slices[%d].", i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// say sets the field that a parameter of one value is.
+func (d *yamlReader) say(q parameter, v float64, n *yamlNode) error {
+	r := &d.doc.Recipe
+	switch q.name {
+	case lambdaName:
+		if v == 0 {
+			return n.wrong("lambda 0 would be the base model, whatever the sources")
+		}
+		r.Lambda = v
+	case normalizeName:
+		r.Normalize = v != 0
+	case rescaleName:
+		if r.Rescale = RescaleNone; v != 0 {
+			r.Rescale = RescaleL1
+		}
+	}
+	return nil
+}
+
+// oneValue gives a parameter that has one value in all tensors by how it is written;
+// nil if it isn't set.
+func (d *yamlReader) oneValue(name string) (n *yamlNode, one bool) {
 	top := d.merges(name)
-	if len(d.slices) == 0 || slices.Contains(own, name) {
+	of := []*yamlNode{top}
+	for i, s := range d.slices {
+		of = append(of[:i], cmp.Or(s.get("parameters").get(name), top))
+	}
+	for _, n := range of {
+		if (n == nil) != (of[0] == nil) || n != nil && (!n.plain() || n.scalar != of[0].scalar) {
+			return nil, false
+		}
+	}
+	return of[0], true
+}
+
+// sameInAll gives a parameter that all slices have in common; nil if it isn't set.
+func (d *yamlReader) sameInAll(name string) (*yamlNode, error) {
+	top := d.merges(name)
+	if len(d.slices) == 0 {
 		return top, nil
 	}
 	first := cmp.Or(d.slices[0].get("parameters").get(name), top)

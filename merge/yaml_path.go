@@ -127,7 +127,7 @@ func (w *yamlWriter) path(r Recipe) {
 		if len(scales) == 1 {
 			w.line(1, "scales: [%s]", yamlNumber(scales[0]))
 		} else {
-			w.line(1, "scales: %s", yamlGradient(scales))
+			w.line(1, "scales: %s", w.gradient(scales))
 		}
 	}
 }

@@ -30,7 +30,8 @@ func (d *yamlReader) checkParameters(n *yamlNode, known []string, of string) err
 // model itself, then with the slice, the module, and at the top; where no filter of one
 // fits a tensor, the next is asked. So they are one list of rules after another.
 // The node is the first of them, nil if there is none.
-func (d *yamlReader) resolve(name string, own *yamlNode) (s Setting, place *yamlNode, err error) {
+// Each says how a single value is read.
+func (d *yamlReader) resolve(name string, own *yamlNode, each yamlValue) (s Setting, place *yamlNode, err error) {
 	for _, scope := range []*yamlNode{own, d.slice.get("parameters"), d.module.get("parameters"), d.top.get("parameters")} {
 		n := scope.get(name)
 		if n == nil {
@@ -39,7 +40,7 @@ func (d *yamlReader) resolve(name string, own *yamlNode) (s Setting, place *yaml
 		if place == nil {
 			place = n
 		}
-		rules, err := n.rules()
+		rules, err := n.rules(each)
 		if err != nil {
 			return Setting{}, nil, err
 		}
@@ -54,20 +55,23 @@ func (d *yamlReader) resolve(name string, own *yamlNode) (s Setting, place *yaml
 	return s, place, nil
 }
 
+// yamlValue reads a single value of a parameter.
+type yamlValue func(*yamlNode) (float64, error)
+
 // rules reads the value of a parameter: a number, a gradient, or numbers and
 // gradients for tensors with certain names.
-func (n *yamlNode) rules() ([]Rule, error) {
+func (n *yamlNode) rules(each yamlValue) ([]Rule, error) {
 	switch {
 	case n.isMap:
-		r, err := n.rule()
+		r, err := n.rule(each)
 		return []Rule{r}, err
 	case !n.isList || len(n.list) == 0 || !n.list[0].isMap:
-		gradient, err := n.gradient()
+		gradient, err := n.gradient(each)
 		return []Rule{{Gradient: gradient}}, err
 	}
 	var rules []Rule
 	for _, item := range n.list {
-		r, err := item.rule()
+		r, err := item.rule(each)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +81,7 @@ func (n *yamlNode) rules() ([]Rule, error) {
 }
 
 // rule reads a value with its filter.
-func (n *yamlNode) rule() (Rule, error) {
+func (n *yamlNode) rule(each yamlValue) (Rule, error) {
 	if err := n.known("filter", "value"); err != nil {
 		return Rule{}, err
 	}
@@ -95,14 +99,14 @@ func (n *yamlNode) rule() (Rule, error) {
 	if v == nil {
 		return Rule{}, n.wrong("the value is missing")
 	}
-	r.Gradient, err = v.gradient()
+	r.Gradient, err = v.gradient(each)
 	return r, err
 }
 
 // gradient reads a number, or a list of them.
-func (n *yamlNode) gradient() ([]float64, error) {
+func (n *yamlNode) gradient(each yamlValue) ([]float64, error) {
 	if !n.isList {
-		v, err := n.number()
+		v, err := each(n)
 		return []float64{v}, err
 	}
 	if len(n.list) == 0 {
@@ -111,7 +115,7 @@ func (n *yamlNode) gradient() ([]float64, error) {
 	values := make([]float64, len(n.list))
 	for i, item := range n.list {
 		var err error
-		if values[i], err = item.number(); err != nil {
+		if values[i], err = each(item); err != nil {
 			return nil, err
 		}
 	}

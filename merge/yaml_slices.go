@@ -89,7 +89,7 @@ func (d *yamlReader) sliceOf(inputs []yamlInput, base, at string) (Slice, error)
 		s.Sources = append(s.Sources, source)
 	}
 	for _, q := range c.shared {
-		setting, place, err := d.resolve(q.name, nil)
+		setting, place, err := d.resolve(q.name, nil, (*yamlNode).number)
 		if err != nil {
 			return s, err
 		}
@@ -157,11 +157,11 @@ func (w *yamlWriter) slices(r Recipe, c choices) error {
 		if s.Base != "" {
 			w.line(2, "base_model: %s", yamlText(s.Base))
 		}
-		if len(c.shared) > 0 {
+		if len(s.Parameters) > 0 {
 			w.line(2, "parameters:")
 		}
-		for _, q := range c.shared {
-			if err := w.setting(3, q.name, s.Parameters[q.name]); err != nil {
+		for _, q := range c.wholeMerge() {
+			if err := w.parameter(3, q, c, s.Parameters[q.name]); err != nil {
 				return err
 			}
 		}

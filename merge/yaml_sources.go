@@ -90,7 +90,7 @@ func (d *yamlReader) readSource(in yamlInput, at string) (Source, error) {
 	}
 	d.places[at], d.places[at+".model"] = in.at, in.at
 	for _, p := range c.ownNames() {
-		setting, place, err := d.resolve(p, in.parameters)
+		setting, place, err := d.resolve(p, in.parameters, (*yamlNode).number)
 		if err != nil {
 			return s, err
 		}

@@ -81,11 +81,11 @@ func comparePlanned(t *testing.T, p part, i int, want plan) {
 	for name, v := range tensor.Shared {
 		switch name {
 		case "normalize", "normalize_weights":
-			assert.Equal(t, v, r.Normalize, "%s of %s", name, at.name)
+			assert.Equal(t, v, r.normalizesAt(at), "%s of %s", name, at.name)
 		case "lambda":
-			assert.Equal(t, v, r.Lambda, "%s of %s", name, at.name)
+			assert.InDelta(t, v, r.lambdaAt(at), 1e-12, "%s of %s", name, at.name)
 		case "rescale":
-			assert.Equal(t, v, c.sparsify != keepAll && r.Rescale != RescaleNone, "%s of %s", name, at.name)
+			assert.Equal(t, v, c.sparsify != keepAll && r.rescalesAt(at), "%s of %s", name, at.name)
 		case "nuslerp_flatten":
 			assert.Equal(t, v, r.Span == SpanTensor, at.name)
 		case "nuslerp_row_wise":
@@ -151,9 +151,20 @@ func written() map[string]Recipe {
 	stock := toyRecipe(ModelStock)
 	stock.Span = SpanRows
 	blocks.Tokenizer = &Tokenizer{Source: "union"}
+	each := toyRecipe(DARETIES)
+	each.Rescale, each.Parameters = RescaleL2, Parameters{
+		lambdaName:    rules("mlp", []float64{0, 0.5, 2}, "", []float64{1}),
+		normalizeName: rules("self_attn", []float64{1, 0}, "", []float64{1}),
+		rescaleName:   rules("norm", []float64{0}, "", []float64{1, 0, 1}),
+	}
+	apart := stackOf(TIES, "base", Range{0, 4}, 2)
+	apart.Rescale = RescaleL1
+	for i := range apart.Slices {
+		apart.Slices[i].Parameters = Parameters{lambdaName: Numbers(float64(1 + i)), normalizeName: Numbers(float64(i % 2)), rescaleName: rules("mlp", []float64{1, 0}, "", []float64{float64(i % 2)})}
+	}
 	return map[string]Recipe{"slerp": slerp, "nuslerp": nuslerp, "multislerp": multislerp, "model-stock": stock,
 		"breadcrumbs": toyRecipe(Breadcrumbs), "della": toyRecipe(DELLA), "karcher": toyRecipe(Karcher), "passthrough": toyRecipe(Passthrough), "slices": turning(), "stack": frankenstein(),
-		"sce": toyRecipe(SCE), "fusion": toyRecipe(ArceeFusion), "ramplus": toyRecipe(RAMPlusTL), "rich": rich, "ends": ends, "blocks": blocks, "linear": linear("b", 1, "a", 2), "linear-lends": lends, "tokenizer": worded(richTokenizer())}
+		"sce": toyRecipe(SCE), "fusion": toyRecipe(ArceeFusion), "ramplus": toyRecipe(RAMPlusTL), "rich": rich, "ends": ends, "blocks": blocks, "linear": linear("b", 1, "a", 2), "linear-lends": lends, "tokenizer": worded(richTokenizer()), "each": each, "each-slices": apart}
 }
 
 func TestYAMLIsWritten(t *testing.T) {
@@ -282,7 +293,7 @@ func TestParseYAMLNamesWhatItRefuses(t *testing.T) {
 		"a rule without a value":   {model("      density: [{filter: mlp}]\n"), "models[0].parameters.density[0]", "the value is missing"},
 		"an unknown key in a rule": {model("      density: [{filter: mlp, values: 1}]\n"), "models[0].parameters.density[0].values", "unknown key"},
 		"lambda zero":              {head + models + "parameters: {lambda: 0}\n", "parameters.lambda", "base model"},
-		"a gradient of normalize":  {head + models + "parameters: {normalize: [0, 1]}\n", "parameters.normalize", "line 6: parameters.normalize: this must be true or false"},
+		"a gradient of normalize":  {head + models + "parameters: {normalize: [0, 2]}\n", "parameters.normalize[1]", "line 6: parameters.normalize[1]: this must be true or false"},
 		"lambdas of nothing":       {head + models + "parameters: {lambda: [0, 0]}\n", "parameters.lambda", "line 6: parameters.lambda: lambda 0 would be the base model"},
 		"normalize by number":      {head + models + "parameters: {normalize: 2}\n", "parameters.normalize", "true or false"},
 		"another dtype":            {head + models + "dtype: float64\n", "dtype", `line 6: dtype: unknown dtype "float64"`},
@@ -294,7 +305,7 @@ func TestParseYAMLNamesWhatItRefuses(t *testing.T) {
 		"no slices":                {head + "slices: []\n", "slices", "0 slices"},
 		"a slice without the base": {head + "slices:\n  - sources: []\n  - sources: []\n", "slices[0]", "line 4: slices[0]: the base"},
 		"a base that is not there": {slice("      - {model: a, layer_range: [0, 4], parameters: {weight: 1}}\n", "    base_model: c\n"), "slices[0]", `the base "c" is not among`},
-		"slices that disagree":     {head + "slices:\n  - sources: []\n    parameters: {lambda: 2}\n  - sources: []\n", "slices[1]", "line 6: slices[1]: lambda is not what it is in slices[0]"},
+		"slices that disagree":     {"merge_method: nuslerp\nslices:\n  - sources: []\n    parameters: {nuslerp_flatten: true}\n  - sources: []\n", "slices[1]", "line 5: slices[1]: nuslerp_flatten is not what it is in slices[0]"},
 		"a slice within":           {slice("      - {model: a, layer_range: [3, 1]}\n", ""), "slices[0].sources[0].layer_range", "no layers in [3 1]"},
 		"too many layers":          {slice("      - {model: a, layer_range: [0, 9000]}\n", ""), "slices[0].sources[0].layer_range", "layers up to 9000: at most 1024"},
 		"no layer range":           {slice("      - {model: a}\n", ""), "slices[0].sources[0]", "layer_range is missing"},

@@ -21,7 +21,7 @@ func (r Recipe) YAML(name string, layers func(Recipe) (int, error)) ([]byte, err
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	w := yamlWriter{}
+	w := yamlWriter{value: yamlNumber}
 	if err := w.documents(r, name, layers); err != nil {
 		return nil, err
 	}
@@ -102,33 +102,32 @@ func (w *yamlWriter) own(depth int, s Source, c choices) error {
 
 // shared writes the parameters of the whole merge.
 func (w *yamlWriter) shared(r Recipe, c choices) error {
-	names := slices.DeleteFunc(c.sharedNames(), func(p string) bool {
-		return p == "int8_mask" || len(r.Slices) > 0 && slices.Contains(namesOf(c.shared), p) // stands with each slice
-	})
-	if len(names) == 0 {
+	parameters := c.wholeMerge()
+	if len(r.Slices) > 0 { // with each of which the others stand
+		parameters = c.each()
+	}
+	if len(parameters) == 0 && len(c.spanNames()) == 0 {
 		return nil
 	}
 	w.line(0, "parameters:")
-	for _, p := range names {
+	fields := map[string]Setting{lambdaName: Numbers(r.Lambda), normalizeName: Numbers(truth(r.Normalize)), rescaleName: Numbers(truth(r.Rescale != RescaleNone))}
+	for _, q := range parameters {
+		s := r.Parameters[q.name]
+		if s.IsZero() {
+			s = fields[q.name]
+		}
+		if err := w.parameter(1, q, c, s); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.spanNames() {
 		switch p {
-		case "normalize", "normalize_weights":
-			w.line(1, "%s: %t", p, r.Normalize)
-		case lambdaName:
-			if !r.Parameters[lambdaName].IsZero() {
-				break // follows
-			}
-			w.line(1, "lambda: %s", yamlNumber(r.Lambda))
-		case "rescale":
-			w.line(1, "rescale: %t", r.Rescale != RescaleNone)
 		case "nuslerp_flatten":
 			w.line(1, "nuslerp_flatten: %t", r.Span == SpanTensor)
 		case "nuslerp_row_wise":
 			w.line(1, "nuslerp_row_wise: %t", r.Span == SpanColumns)
 		case "filter_wise":
 			w.line(1, "filter_wise: %t", r.Span == SpanRows)
-		}
-		if err := w.setting(1, p, r.Parameters[p]); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -139,6 +138,7 @@ type yamlWriter struct {
 	out    bytes.Buffer
 	groups Grouping            // of the recipe that is being written
 	layers func() (int, error) // how many blocks its models have
+	value  func(float64) string
 }
 
 func (w *yamlWriter) line(depth int, format string, args ...any) {
@@ -147,13 +147,22 @@ func (w *yamlWriter) line(depth int, format string, args ...any) {
 	w.out.WriteByte('\n')
 }
 
+// parameter writes a parameter of the whole merge, or of a slice.
+func (w *yamlWriter) parameter(depth int, q parameter, c choices, s Setting) error {
+	if q.switches {
+		w.value = func(v float64) string { return strconv.FormatBool(v != 0) }
+		defer func() { w.value = yamlNumber }()
+	}
+	return w.setting(depth, c.yamlName(q), s)
+}
+
 // setting writes one parameter, unless it is left to its default.
 func (w *yamlWriter) setting(depth int, name string, s Setting) error {
 	switch {
 	case s.IsZero():
 		return nil
 	case len(s.Values) == 1:
-		w.line(depth, "%s: %s", name, yamlNumber(s.Values[0]))
+		w.line(depth, "%s: %s", name, w.value(s.Values[0]))
 		return nil
 	case len(s.Values) > 1:
 		layers := len(s.Values) - 2 // by blocks
@@ -169,17 +178,17 @@ func (w *yamlWriter) setting(depth int, name string, s Setting) error {
 		s.Rules = unfoldGroups(s.Values, w.groups, layers)
 	}
 	if len(s.Rules) == 1 && s.Rules[0].Filter == "" {
-		w.line(depth, "%s: %s", name, yamlGradient(s.Rules[0].Gradient))
+		w.line(depth, "%s: %s", name, w.gradient(s.Rules[0].Gradient))
 		return nil
 	}
 	w.line(depth, "%s:", name)
 	for _, r := range s.Rules {
 		if r.Filter == "" {
-			w.line(depth+1, "- value: %s", yamlGradient(r.Gradient))
+			w.line(depth+1, "- value: %s", w.gradient(r.Gradient))
 			continue
 		}
 		w.line(depth+1, "- filter: %s", yamlText(r.Filter))
-		w.line(depth+2, "value: %s", yamlGradient(r.Gradient))
+		w.line(depth+2, "value: %s", w.gradient(r.Gradient))
 	}
 	return nil
 }
@@ -211,14 +220,14 @@ func (w *yamlWriter) extension(r Recipe) {
 	}
 }
 
-// yamlGradient writes a number, or a list of them.
-func yamlGradient(values []float64) string {
+// gradient writes a value, or a list of them.
+func (w *yamlWriter) gradient(values []float64) string {
 	if len(values) == 1 {
-		return yamlNumber(values[0])
+		return w.value(values[0])
 	}
 	texts := make([]string, len(values))
 	for i, v := range values {
-		texts[i] = yamlNumber(v)
+		texts[i] = w.value(v)
 	}
 	return "[" + strings.Join(texts, ", ") + "]"
 }
