@@ -150,7 +150,7 @@ func vectorByHand(r Recipe, p place, columns int, base vector, x []vector) vecto
 		cosine := clip(tau[0].dot(tau[1])/(math.Max(tau[0].length(), 1e-7)*math.Max(tau[1].length(), 1e-7)), -1, 1)
 		return add(arc(t, tau[0], tau[1], cosine, 1-cosine*cosine <= 1e-16))
 	case MultiSLERP:
-		if r.Normalize {
+		if normalizesByHand(r, p) {
 			var sum float64
 			for _, w := range weights {
 				sum += w

@@ -20,10 +20,7 @@ func mergeByHand(r Recipe, p place, shape []int, base []float32, sources [][]flo
 	parts := make([][]float64, len(sources))
 	weights := make([]float64, len(sources))
 	lambda := r.Parameters[lambdaName].at(p, r.Lambda)
-	normalize, rescale := r.Normalize, r.Rescale
-	if s := r.Parameters[normalizeName]; !s.IsZero() {
-		normalize = s.at(p, 0) == 1
-	}
+	normalize, rescale := normalizesByHand(r, p), r.Rescale
 	if r.Parameters[rescaleName].at(p, 1) == 0 {
 		rescale = RescaleNone
 	}
@@ -91,6 +88,14 @@ func mergeByHand(r Recipe, p place, shape []int, base []float32, sources [][]flo
 		}
 	}
 	return out
+}
+
+// normalizesByHand says whether a tensor is normalised.
+func normalizesByHand(r Recipe, p place) bool {
+	if s := r.Parameters[normalizeName]; !s.IsZero() {
+		return s.at(p, 0) == 1
+	}
+	return r.Normalize
 }
 
 // keepByHand says which entries are kept, and with which chance.
