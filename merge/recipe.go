@@ -31,13 +31,15 @@ type Recipe struct {
 	// Groups says what one of several values of a [Setting] covers.
 	Groups Grouping `json:"groups"`
 	// Normalize divides by the sum of the weights, in "ties" and its kin by the
-	// sum of those that had a say in the entry.
+	// sum of those that had a say in the entry. A parameter of this name, of ones and
+	// zeros, says it for each tensor, and leaves the others to this.
 	Normalize bool `json:"normalize"`
 	// Lambda scales the merged difference before it is added to the base.
 	// It is never zero: that would be the base, whatever the sources. A parameter of
 	// this name says it for each tensor, and leaves the others to this.
 	Lambda float64 `json:"lambda"`
 	// Rescale says how to make up for dropped entries: "density", "l1", "l2", "none".
+	// A parameter of this name, of ones and zeros, says in which tensors.
 	Rescale string `json:"rescale,omitempty"`
 	// Consensus says how signs are elected, in methods that hear only who agrees:
 	// "sum", which is the default, or "count".
