@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"testing"
@@ -61,9 +62,21 @@ func unpack(t *testing.T, packed string) [][]float32 {
 	return model
 }
 
-// mergekit rounds to float32 after every step, and we once. So an entry is mergekit's
-// to within a unit in the last place, or it is what the formula gives, rounded, and
-// mergekit's is further from that.
+// assertParity compares a tensor with mergekit's, which rounds to float32 after every
+// step, and we once. So an entry is mergekit's to within a unit in the last place, or it
+// is what the formula gives, rounded, and mergekit's is further from that.
+func assertParity(t *testing.T, tensor string, exact []float64, theirs, ours []float32) {
+	t.Helper()
+	require.Len(t, ours, len(theirs), tensor)
+	for e, got := range ours {
+		if math.Abs(float64(got)-float64(theirs[e])) <= unitOf(theirs[e]) {
+			continue
+		}
+		assert.InDelta(t, exact[e], got, roundingOf(got), "%s entry %d: mergekit has %v", tensor, e, theirs[e])
+		assert.GreaterOrEqual(t, math.Abs(float64(theirs[e])-exact[e]), math.Abs(float64(got)-exact[e]), "%s entry %d", tensor, e)
+	}
+}
+
 func TestAgreesWithMergekit(t *testing.T) {
 	x := sharedExecutor(t)
 	p, models := readParity(t)
@@ -77,15 +90,7 @@ func TestAgreesWithMergekit(t *testing.T) {
 				if methods[r.Method].sparsify == outliers && len(theirs) == 1 {
 					continue // where mergekit keeps int(density·1) entries, which is none, and we one
 				}
-				exact := toyByHand(r, models, i)
-				for e, ours := range got[i] {
-					unit := unitOf(theirs[e])
-					if math.Abs(float64(ours)-float64(theirs[e])) <= unit {
-						continue
-					}
-					assert.InDelta(t, exact[e], ours, roundingOf(ours), "tensor %d entry %d: mergekit has %v", i, e, theirs[e])
-					assert.GreaterOrEqual(t, math.Abs(float64(theirs[e])-exact[e]), math.Abs(float64(ours)-exact[e]), "tensor %d entry %d", i, e)
-				}
+				assertParity(t, fmt.Sprintf("tensor %d", i), toyByHand(r, models, i), theirs, got[i])
 			}
 		})
 	}
@@ -96,19 +101,6 @@ func TestAgreesWithMergekit(t *testing.T) {
 // the unit of those: what is measured of a difference (norms, sizes) is measured of
 // its float32.
 func roundingOf(v float32) float64 { return 0.501*unitOf(v) + 0.01*unitOf(1) }
-
-// assertClose compares to within a few units in the last place of float32, or
-// of one where numbers cancel to less.
-func assertClose(t testing.TB, want []float64, got []float32, ulps float64) {
-	t.Helper()
-	require.Len(t, got, len(want))
-	for e := range want {
-		unit := math.Max(1, math.Abs(want[e])) / (1 << 23)
-		if diff := math.Abs(want[e] - float64(got[e])); !(diff <= ulps*unit) {
-			require.Failf(t, "too far", "entry %d: want %v, got %v: %.1f units in the last place", e, want[e], got[e], diff/unit)
-		}
-	}
-}
 
 // unitOf is the unit in the last place of a number.
 func unitOf(v float32) float64 {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
@@ -93,19 +94,19 @@ func TestVocabulariesAreMergedAsByMergekit(t *testing.T) {
 			require.NoError(t, err)
 			defer w.Free()
 			require.Equal(t, c.Rows, w.Config().VocabSize)
+			inOrder := map[string]*infer.Weights{}
+			for name := range models {
+				inOrder[name] = models[name]
+				if slices.Contains(r.Models(), name) {
+					inOrder[name] = aligned(t, r.Vocabulary, models, name)
+				}
+			}
+			exact := modelByHand(t, r, w.Config(), inOrder)
 			for name, packed := range c.Tensors {
 				got, err := tensors.CopyFlatData[float32](w.Tensor(name))
 				require.NoError(t, err)
-				assertClose(t, widened(unpackFloats(t, packed)), got, 4) // as in TestAgreesWithMergekit
+				assertParity(t, name, exact[name], unpackFloats(t, packed), got)
 			}
 		})
 	}
-}
-
-func widened(values []float32) []float64 {
-	out := make([]float64, len(values))
-	for i, v := range values {
-		out[i] = float64(v)
-	}
-	return out
 }
