@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/mergeway/mergeway/fault"
@@ -73,6 +74,34 @@ func (s *Stored) Upload(ctx context.Context, i int) (*tensors.Tensor, error) {
 	}
 	return upload(s.dev, info, data, s.compute)
 }
+
+// Mapped is a parameter where its file is mapped into memory.
+type Mapped struct {
+	Shape shapes.Shape
+	Data  []byte // little-endian, row-major; not to be written
+}
+
+// Map gives parameter i where it lies, for who can read it there: it has been read
+// ahead, and may be let go of with [Stored.Unmap]. ok is false if its file has it in
+// another form than the device would, so that it has to be uploaded.
+func (s *Stored) Map(ctx context.Context, i int) (m Mapped, ok bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return Mapped{}, false, fault.Wrap(err, fault.Cancelled, "read weights")
+	}
+	info, data, err := storedParam(s.folder, s.params[i])
+	if err != nil {
+		return Mapped{}, false, err
+	}
+	if _, adapted := s.folder.Delta(info.Name); adapted || info.DType != s.compute {
+		return Mapped{}, false, nil
+	}
+	s.folder.ReadAhead(info.Name)
+	return Mapped{shapes.Make(info.DType, info.Shape...), data}, true, nil
+}
+
+// Unmap says that parameter i is not needed for now, so that it doesn't count as this
+// process's memory.
+func (s *Stored) Unmap(i int) { s.folder.LetGo(s.params[i].Name) }
 
 // Load puts all parameters on the device. progress is told how many are there, and
 // of how many; it may be nil.

@@ -1,11 +1,14 @@
 package merge
 
 import (
+	"slices"
+
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/device"
 )
 
@@ -35,6 +38,11 @@ func (j partJob) order(t int) string {
 		return ""
 	}
 	return j.vocabulary.digest
+}
+
+// aligns tells whether rows of a unit's tensors are brought into another order.
+func (j partJob) aligns(u unit) bool {
+	return j.vocabulary != nil && slices.ContainsFunc(j.params[u.from:u.to], arch.Param.ByToken)
 }
 
 // notFed is the number of a tensor that is not needed.

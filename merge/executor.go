@@ -53,6 +53,16 @@ type Stored interface {
 	Upload(ctx context.Context, i int) (*tensors.Tensor, error)
 }
 
+// Mapped is a Stored whose tensors can be read where they lie, as those of
+// [*infer.Stored] can.
+type Mapped interface {
+	Stored
+	// Map gives the tensor that is number i, unless it has to be uploaded. It stays
+	// until Unmap. It may be called at once with others.
+	Map(ctx context.Context, i int) (m infer.Mapped, ok bool, err error)
+	Unmap(i int)
+}
+
 // Merge makes the model of a recipe from the weights of all models that it names
 // ([Recipe.Models]). The result is the caller's to free, is held in the dtype of
 // the sources, and has the configuration of the recipe's parent. The sources have

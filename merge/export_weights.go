@@ -2,6 +2,7 @@ package merge
 
 import (
 	"context"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
@@ -117,6 +118,7 @@ type mergedTensors struct {
 	waiting map[string]*tensors.Tensor // merged and still to be asked for
 	whole   *tensors.Tensor            // the one that last was read from
 	last    reading
+	written *written // nil: what has been read is freed
 }
 
 // mergedTensors begins to merge the units that the wanted tensors are in.
@@ -134,6 +136,12 @@ func (x *Executor) mergedTensors(ctx context.Context, j job, wanted []string, dt
 		if i := of[name]; !merged[i] {
 			merged[i] = true
 			s.units = append(s.units, j.units[i])
+		}
+	}
+	if !slices.ContainsFunc(j.parts, func(p partJob) bool { return !x.passes(p.program) }) {
+		s.written = &written{}
+		for i := range j.parts {
+			j.parts[i].written = s.written
 		}
 	}
 	s.stream = x.stream(ctx, j, s.units, ahead)
@@ -168,7 +176,11 @@ func (s *mergedTensors) bytesOf(name string) (data []byte, err error) {
 // free frees the tensor that was read last.
 func (s *mergedTensors) free() {
 	s.last.free()
-	device.Free(s.whole)
+	if s.written != nil && s.whole != nil {
+		s.written.put(s.whole)
+	} else {
+		device.Free(s.whole)
+	}
 	s.last, s.whole = reading{}, nil
 }
 
@@ -177,6 +189,9 @@ func (s *mergedTensors) close() {
 	s.free()
 	for _, t := range s.waiting {
 		device.Free(t)
+	}
+	if s.written != nil {
+		s.written.close()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/mergeway/mergeway/fault"
@@ -29,6 +30,7 @@ type partJob struct {
 	sources []operand // in the order of recipe.Sources
 	feeds   []feed    // of the operands that are not on the device
 	program program   // what all units run
+	written *written  // merged tensors that may be written over; nil: none
 
 	vocabulary *Vocabulary // nil: tensors have the same rows in all models
 	words      []operand   // its models
@@ -48,7 +50,16 @@ type operand struct {
 	// tensors are all of a resident model's, and of one that is fed those of the
 	// units at hand.
 	tensors []*tensors.Tensor
-	numbers []int // which of the owner's they are; nil: tensor t is number t
+	mapped  []infer.Mapped // those that are read where they lie, in place of tensors; nil: none ever
+	numbers []int          // which of the owner's they are; nil: tensor t is number t
+}
+
+// shape is the shape of tensor t, as it comes to a merge.
+func (o operand) shape(t int) shapes.Shape {
+	if o.tensors[t] == nil && o.mapped != nil {
+		return o.mapped[t].Shape
+	}
+	return o.tensors[t].Shape()
 }
 
 // number is which of its owner's tensor t is.
@@ -77,6 +88,7 @@ func (j *partJob) take(m Model, shift int) operand {
 			o.tensors[t] = m.Tensors()[n]
 		}
 	case Stored:
+		o.mapped = make([]infer.Mapped, len(j.params))
 		j.feeds = append(j.feeds, feed{m, o})
 	}
 	return o
@@ -316,7 +328,7 @@ func (x *Executor) maskArguments(ctx context.Context, j partJob, u unit) ([]uint
 				if err := cancelled(ctx); err != nil {
 					return nil, err
 				}
-				size := j.sources[i].tensors[t].Shape().Size()
+				size := j.sources[i].shape(t).Size()
 				skip, keep := 0, keepCount(density, size)
 				if j.choices.sparsify == outliers {
 					skip = min(int(s.own(j, outlierShare, t, i)*float64(size)), size-keep)

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/mergeway/mergeway/infer/device"
@@ -31,30 +32,30 @@ func (x *Executor) passes(p program) bool {
 // hosted looks up where the operands of a tensor are. They are not, for the kernel, if
 // they differ in shape or dtype, or are of one that it doesn't read.
 func (x *Executor) hosted(j partJob, t int) (hosted, bool, error) {
-	operands := make([]*tensors.Tensor, 0, len(j.sources)+1)
+	operands := j.sources
 	if j.program.base {
-		operands = append(operands, j.base.tensors[t])
-	}
-	for _, s := range j.sources {
-		operands = append(operands, s.tensors[t])
+		operands = append([]operand{j.base}, operands...)
 	}
 	h := hosted{}
-	switch operands[0].DType() {
-	case dtypes.BFloat16:
-		h.dtype = onepass.BFloat16
-	case dtypes.Float32:
-		h.dtype = onepass.Float32
-	default:
-		return h, false, nil
-	}
-	h.entries = operands[0].Shape().Size()
+	var shape shapes.Shape
 	for i, o := range operands {
-		if !o.Ok() || !o.Shape().Equal(operands[0].Shape()) {
-			return h, false, nil // for the graph to complain about
-		}
-		at, err := x.dev.HostMemory(o)
-		if err != nil {
+		at, its, err := x.whereIs(o, t)
+		if at == nil || err != nil {
 			return h, false, err
+		}
+		if i == 0 {
+			shape, h.entries = its, its.Size()
+			switch its.DType {
+			case dtypes.BFloat16:
+				h.dtype = onepass.BFloat16
+			case dtypes.Float32:
+				h.dtype = onepass.Float32
+			default:
+				return h, false, nil
+			}
+		}
+		if !its.Equal(shape) {
+			return h, false, nil // for the graph to complain about
 		}
 		if i == 0 && j.program.base {
 			h.base = at
@@ -65,11 +66,40 @@ func (x *Executor) hosted(j partJob, t int) (hosted, bool, error) {
 	return h, true, nil
 }
 
+// whereIs gives where a tensor of an operand is in host memory; nil if it isn't there.
+func (x *Executor) whereIs(o operand, t int) (unsafe.Pointer, shapes.Shape, error) {
+	if tensor := o.tensors[t]; tensor.Ok() {
+		at, err := x.dev.HostMemory(tensor)
+		return at, tensor.Shape(), err
+	}
+	if o.mapped == nil || o.mapped[t].Data == nil {
+		return nil, shapes.Shape{}, nil
+	}
+	m := o.mapped[t]
+	return unsafe.Pointer(unsafe.SliceData(m.Data)), m.Shape, nil
+}
+
+// readable tells whether the kernel can read all operands of a unit.
+func (x *Executor) readable(j partJob, u unit) (bool, error) {
+	for t := u.from; t < u.to; t++ {
+		if _, ok, err := x.hosted(j, t); !ok || err != nil {
+			return false, err
+		}
+		if held := j.program.held; held != dtypes.InvalidDType && held != j.sources[0].shape(t).DType {
+			return false, nil // the kernel writes what it reads
+		}
+	}
+	return true, nil
+}
+
 // passUnit merges the tensors of a unit by the kernel, if it can. The numbers are
 // what the graph gets for the same unit.
 func (x *Executor) passUnit(ctx context.Context, j partJob, u unit, floats []float64, integers []uint32) (out []*tensors.Tensor, ok bool, err error) {
 	if !x.passes(j.program) {
 		return nil, false, nil
+	}
+	if ok, err := x.readable(j, u); !ok || err != nil {
+		return nil, false, err
 	}
 	defer func() {
 		if err != nil || !ok {
@@ -82,9 +112,6 @@ func (x *Executor) passUnit(ctx context.Context, j partJob, u unit, floats []flo
 		h, ok, err := x.hosted(j, t)
 		if err != nil || !ok {
 			return out, false, err
-		}
-		if held := j.program.held; held != dtypes.InvalidDType && held != j.sources[0].tensors[t].DType() {
-			return out, false, nil // the kernel writes what it reads
 		}
 		result, err := x.result(j, t)
 		if err != nil {
@@ -109,7 +136,10 @@ func (x *Executor) passUnit(ctx context.Context, j partJob, u unit, floats []flo
 
 // result is the tensor that a merged one is written to.
 func (x *Executor) result(j partJob, t int) (*tensors.Tensor, error) {
-	shape := j.sources[0].tensors[t].Shape()
+	shape := j.sources[0].shape(t)
+	if old, ok := j.written.take(shape); ok {
+		return old, nil
+	}
 	if old, ok := x.spare.take(shape); ok {
 		return old, nil
 	}

@@ -15,11 +15,11 @@ type feed struct {
 	operand
 }
 
-// upload puts a unit's tensors on the device. What has been put there is to be
-// freed with free, also beside an error.
+// upload puts those of a unit's tensors on the device that are not there. What has
+// been put there is to be freed with free, also beside an error.
 func (f feed) upload(ctx context.Context, u unit) error {
 	for t := u.from; t < u.to; t++ {
-		if f.number(t) == notFed {
+		if f.number(t) == notFed || f.tensors[t] != nil {
 			continue
 		}
 		var err error
@@ -30,10 +30,40 @@ func (f feed) upload(ctx context.Context, u unit) error {
 	return nil
 }
 
+// look finds those of a unit's tensors that can be read where they lie, which free
+// lets go of. The others are still to be uploaded.
+func (f feed) look(ctx context.Context, u unit) error {
+	model, ok := f.model.(Mapped)
+	if !ok {
+		return nil
+	}
+	for t := u.from; t < u.to; t++ {
+		if f.number(t) == notFed {
+			continue
+		}
+		m, ok, err := model.Map(ctx, f.number(t))
+		if err != nil {
+			return err
+		}
+		if ok {
+			f.mapped[t] = m
+		}
+	}
+	return nil
+}
+
 // free frees a unit's tensors.
 func (f feed) free(u unit) {
 	device.Free(f.tensors[u.from:u.to]...)
 	clear(f.tensors[u.from:u.to])
+	if model, ok := f.model.(Mapped); ok {
+		for t := u.from; t < u.to; t++ {
+			if f.mapped[t].Data != nil {
+				model.Unmap(f.number(t))
+			}
+		}
+		clear(f.mapped[u.from:u.to])
+	}
 }
 
 // stream merges units one after the other. Where operands are fed, the next unit's
@@ -145,10 +175,22 @@ func (s *stream) mergeAll(fed <-chan error) {
 	}
 }
 
-// upload puts a unit's tensors of all feeds on the device.
+// upload brings a unit's tensors of all feeds to where they are merged: to the device,
+// unless the kernel can read them where they are.
 func (s *stream) upload(u unit) error {
+	j := s.job.parts[u.part]
 	return device.Try("read weights", func() error {
-		for _, f := range s.job.parts[u.part].feeds {
+		if s.x.passes(j.program) && !j.aligns(u) {
+			for _, f := range j.feeds {
+				if err := f.look(s.ctx, u); err != nil {
+					return err
+				}
+			}
+			if all, err := s.x.readable(j, u); all || err != nil {
+				return err
+			}
+		}
+		for _, f := range j.feeds {
 			if err := f.upload(s.ctx, u); err != nil {
 				return err
 			}

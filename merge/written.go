@@ -1,0 +1,55 @@
+package merge
+
+import (
+	"sync"
+
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/mergeway/mergeway/infer/device"
+)
+
+// written are merged tensors that are in a file by now: the next block's are merged
+// into the same memory. An export then takes new pages for its first blocks alone;
+// for the system to clear them takes longer than to merge.
+type written struct {
+	mu   sync.Mutex
+	free []*tensors.Tensor
+	done bool
+}
+
+// put gives a tensor away.
+func (w *written) put(t *tensors.Tensor) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done {
+		device.Free(t)
+		return
+	}
+	w.free = append(w.free, t)
+}
+
+// take gives a tensor of a shape, if there is one.
+func (w *written) take(shape shapes.Shape) (*tensors.Tensor, bool) {
+	if w == nil {
+		return nil, false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, t := range w.free {
+		if t.Shape().Equal(shape) {
+			w.free = append(w.free[:i], w.free[i+1:]...)
+			return t, true
+		}
+	}
+	return nil, false
+}
+
+// close frees what there is, and what is put from now on.
+func (w *written) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.done = true
+	device.Free(w.free...)
+	w.free = nil
+}
