@@ -78,7 +78,7 @@ func (s *Stored) Upload(ctx context.Context, i int) (*tensors.Tensor, error) {
 // Mapped is a parameter where its file is mapped into memory.
 type Mapped struct {
 	Shape shapes.Shape
-	Data  []byte // little-endian, row-major; not to be written
+	Data  []byte // little-endian, row-major; not Go's memory, and not to be written
 }
 
 // Map gives parameter i where it lies, for who can read it there: it has been read

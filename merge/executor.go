@@ -58,7 +58,8 @@ type Stored interface {
 type Mapped interface {
 	Stored
 	// Map gives the tensor that is number i, unless it has to be uploaded. It stays
-	// until Unmap. It may be called at once with others.
+	// until Unmap, in memory that Go doesn't move (C reads it). It may be called at
+	// once with others.
 	Map(ctx context.Context, i int) (m infer.Mapped, ok bool, err error)
 	Unmap(i int)
 }

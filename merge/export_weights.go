@@ -118,7 +118,7 @@ type mergedTensors struct {
 	waiting map[string]*tensors.Tensor // merged and still to be asked for
 	whole   *tensors.Tensor            // the one that last was read from
 	last    reading
-	written *written // nil: what has been read is freed
+	reused  *reused // nil: what has been read is freed
 }
 
 // mergedTensors begins to merge the units that the wanted tensors are in.
@@ -139,9 +139,9 @@ func (x *Executor) mergedTensors(ctx context.Context, j job, wanted []string, dt
 		}
 	}
 	if !slices.ContainsFunc(j.parts, func(p partJob) bool { return !x.passes(p.program) }) {
-		s.written = &written{}
+		s.reused = &reused{}
 		for i := range j.parts {
-			j.parts[i].written = s.written
+			j.parts[i].reused = s.reused
 		}
 	}
 	s.stream = x.stream(ctx, j, s.units, ahead)
@@ -176,8 +176,8 @@ func (s *mergedTensors) bytesOf(name string) (data []byte, err error) {
 // free frees the tensor that was read last.
 func (s *mergedTensors) free() {
 	s.last.free()
-	if s.written != nil && s.whole != nil {
-		s.written.put(s.whole)
+	if s.reused != nil && s.whole != nil {
+		s.reused.put(s.whole)
 	} else {
 		device.Free(s.whole)
 	}
@@ -190,8 +190,8 @@ func (s *mergedTensors) close() {
 	for _, t := range s.waiting {
 		device.Free(t)
 	}
-	if s.written != nil {
-		s.written.close()
+	if s.reused != nil {
+		s.reused.close()
 	}
 }
 

@@ -30,7 +30,7 @@ type partJob struct {
 	sources []operand // in the order of recipe.Sources
 	feeds   []feed    // of the operands that are not on the device
 	program program   // what all units run
-	written *written  // merged tensors that may be written over; nil: none
+	reused  *reused   // merged tensors that may be written over; nil: none
 
 	vocabulary *Vocabulary // nil: tensors have the same rows in all models
 	words      []operand   // its models

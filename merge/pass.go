@@ -137,7 +137,7 @@ func (x *Executor) passUnit(ctx context.Context, j partJob, u unit, floats []flo
 // result is the tensor that a merged one is written to.
 func (x *Executor) result(j partJob, t int) (*tensors.Tensor, error) {
 	shape := j.sources[0].shape(t)
-	if old, ok := j.written.take(shape); ok {
+	if old, ok := j.reused.take(shape); ok {
 		return old, nil
 	}
 	if old, ok := x.spare.take(shape); ok {

@@ -2,20 +2,21 @@ package checkpoint
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash"
 	"path/filepath"
 
 	"github.com/gomlx/compute/dtypes"
+	"lukechampine.com/blake3"
 
 	"github.com/mergeway/mergeway/fault"
 )
 
-// Digest identifies the model by content: "sha256:" and the hash over the
+// Digest identifies the model by content: "blake3:" and the hash over the
 // config and every tensor's name, dtype, shape and bytes, however they are
-// spread over files. It reads all weights once and remembers the result.
+// spread over files. It reads all weights once and remembers the result. BLAKE3
+// takes half the time that SHA-256 does, which would be most of a merge's.
 func (f *Folder) Digest() (string, error) { return f.DigestContext(context.Background()) }
 
 // DigestContext is Digest for who may not wait for it: when ctx ends it gives up
@@ -29,7 +30,7 @@ func (f *Folder) DigestContext(ctx context.Context) (string, error) {
 	if f.where == nil { // not the digest of a model without tensors
 		return "", fmt.Errorf("digest of %s: the folder is closed", filepath.Base(f.dir))
 	}
-	h := sha256.New()
+	h := blake3.New(32, nil)
 	config, err := f.config.JSON()
 	if err != nil {
 		return "", err
@@ -47,7 +48,7 @@ func (f *Folder) DigestContext(ctx context.Context) (string, error) {
 		}
 		f.hashTensor(h, info)
 	}
-	f.digest = "sha256:" + hex.EncodeToString(h.Sum(nil))
+	f.digest = "blake3:" + hex.EncodeToString(h.Sum(nil))
 	if f.adapter != nil {
 		f.digest = adaptedDigest(f.digest, f.adapter.digest())
 	}
@@ -58,6 +59,7 @@ func (f *Folder) DigestContext(ctx context.Context) (string, error) {
 func (f *Folder) hashTensor(h hash.Hash, info TensorInfo) {
 	_, data := f.where[info.Name].tensor()
 	fmt.Fprintf(h, "tensor %q %s %v %d\n", info.Name, info.DType, info.Shape, len(data))
+	f.ReadAhead(info.Name)
 	h.Write(data)
 	f.LetGo(info.Name)
 }
@@ -68,7 +70,7 @@ func (f *Folder) VisionDigest(ctx context.Context) (string, error) {
 	if f.vision == nil {
 		return "", nil
 	}
-	h := sha256.New()
+	h := blake3.New(32, nil)
 	if err := f.vision.hash(h); err != nil {
 		return "", err
 	}
@@ -80,7 +82,7 @@ func (f *Folder) VisionDigest(ctx context.Context) (string, error) {
 			f.hashTensor(h, info)
 		}
 	}
-	digest := "sha256:" + hex.EncodeToString(h.Sum(nil))
+	digest := "blake3:" + hex.EncodeToString(h.Sum(nil))
 	if f.adapter != nil && f.adapter.changesVision() {
 		digest = adaptedDigest(digest, f.adapter.digest())
 	}

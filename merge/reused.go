@@ -9,17 +9,17 @@ import (
 	"github.com/mergeway/mergeway/infer/device"
 )
 
-// written are merged tensors that are in a file by now: the next block's are merged
+// reused are merged tensors that are in a file by now: the next block's are merged
 // into the same memory. An export then takes new pages for its first blocks alone;
 // for the system to clear them takes longer than to merge.
-type written struct {
+type reused struct {
 	mu   sync.Mutex
 	free []*tensors.Tensor
 	done bool
 }
 
 // put gives a tensor away.
-func (w *written) put(t *tensors.Tensor) {
+func (w *reused) put(t *tensors.Tensor) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.done {
@@ -30,7 +30,7 @@ func (w *written) put(t *tensors.Tensor) {
 }
 
 // take gives a tensor of a shape, if there is one.
-func (w *written) take(shape shapes.Shape) (*tensors.Tensor, bool) {
+func (w *reused) take(shape shapes.Shape) (*tensors.Tensor, bool) {
 	if w == nil {
 		return nil, false
 	}
@@ -46,7 +46,7 @@ func (w *written) take(shape shapes.Shape) (*tensors.Tensor, bool) {
 }
 
 // close frees what there is, and what is put from now on.
-func (w *written) close() {
+func (w *reused) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.done = true
