@@ -33,7 +33,7 @@ func TestTheCardOfAMerge(t *testing.T) {
 		source, err := w.Card(ctx, name)
 		require.NoError(t, err)
 		assert.Equal(t, catalog.Part{Name: name, Merged: name != "base", Base: name == "base", Digest: source.Digest}, card.Parts[i])
-		assert.Contains(t, source.Digest, "sha256:")
+		assert.Contains(t, source.Digest, "blake3:")
 		assert.Nil(t, source.Recipe)
 	}
 
