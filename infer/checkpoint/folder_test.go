@@ -189,7 +189,7 @@ func digest(t *testing.T, dir string) string {
 
 func TestDigestIsOfTheContentWhereverItLies(t *testing.T) {
 	want := digest(t, model(t, map[string][]Tensor{WeightsFile: few()}))
-	require.Regexp(t, "^sha256:[0-9a-f]{64}$", want)
+	require.Regexp(t, "^blake3:[0-9a-f]{64}$", want)
 	require.Equal(t, want, digest(t, sharded(t)))
 
 	// The same config in other words, and a file that says nothing about the model.
