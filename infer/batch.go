@@ -104,15 +104,20 @@ func (b *batch) sweep(e *Engine) {
 
 // nextPrefill is the one to go on with: that with the least left to do, so that a
 // long prompt does not hold up short ones, but in every fourth turn the oldest,
-// so that they do not hold it up for ever.
-func (b *batch) nextPrefill(turn int) *prefill {
-	if len(b.prefills) == 0 {
+// so that they do not hold it up for ever. While somebody is reading those that rest
+// are passed over.
+func (b *batch) nextPrefill(turn int, reading bool) *prefill {
+	ready := b.prefills
+	if reading {
+		ready = slices.DeleteFunc(slices.Clone(ready), func(p *prefill) bool { return p.rests(turn) })
+	}
+	if len(ready) == 0 {
 		return nil
 	}
 	if turn%4 == 0 {
-		return b.prefills[0]
+		return ready[0]
 	}
-	return slices.MinFunc(b.prefills, func(x, y *prefill) int { return x.remaining() - y.remaining() })
+	return slices.MinFunc(ready, func(x, y *prefill) int { return x.remaining() - y.remaining() })
 }
 
 // prefill does a chunk of a prompt. After its last, rows have their first token

@@ -11,7 +11,6 @@ import (
 
 	"github.com/mergeway/mergeway/infer/checkpoint"
 	"github.com/mergeway/mergeway/infer/device"
-	"github.com/mergeway/mergeway/infer/device/devicetest"
 	"github.com/mergeway/mergeway/infer/tokenizer"
 )
 
@@ -68,15 +67,4 @@ func Words(t testing.TB, n int) *tokenizer.Tokenizer {
 // VisionOf is a vision part of these tensors, in the order of arch.VisionParams.
 func VisionOf(c checkpoint.VisionConfig, width int, all []*tensors.Tensor) *Vision {
 	return &Vision{id: "arbitrary", config: c, width: width, all: all, newline: make([]float32, width)}
-}
-
-// Seer gives a function that lets a vision part see tiles, and nothing else.
-func Seer(t testing.TB, v *Vision) func(tiles [][]float32) {
-	t.Helper()
-	d := newDeviceComputer(devicetest.Open(t), nil)
-	t.Cleanup(d.close)
-	return func(tiles [][]float32) {
-		_, err := d.see(v, tiles)
-		require.NoError(t, err)
-	}
 }

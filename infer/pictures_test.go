@@ -207,6 +207,42 @@ func TestTextWaitsForNoPicture(t *testing.T) {
 	}
 }
 
+// A tile that takes as long as five chunks is followed by five steps of those who read.
+func TestSeeingTakesAsMuchOfTheTimeAsAPromptOfText(t *testing.T) {
+	v := slowVision("slow")
+	for _, c := range []struct {
+		name   string
+		chunks int // that a tile is worth
+		steps  int // between two tiles
+	}{{"a large decoder", 0, 1}, {"as much as a chunk", 1, 1}, {"a small decoder", 5, 5}, {"a tiny decoder", 1000, maxRest}} {
+		t.Run(c.name, func(t *testing.T) {
+			const chunk = 64
+			bytes := int64(tileWork(v)) * 4 / chunk / int64(max(1, c.chunks))
+			if c.chunks == 0 {
+				bytes *= 10
+			}
+			b := newBench(t, 1<<50, Options{ChunkTokens: chunk})
+			m := b.sees(b.model("m", fakeWeights(bytes+4, 4096)), v)
+			reading := b.ask(m, plain(textFrom(1, 20), 400))
+			b.turn()
+			picture := b.ask(m, showing(5, fakePicture(1, 6), textFrom(2, 20)))
+			var at []int // tokens that the reader had when a tile was seen
+			for len(at) < 6 {
+				b.turn()
+				reading.read()
+				if len(b.device.sights) > len(at) {
+					at = append(at, reading.last.Tokens)
+				}
+			}
+			for i := range at[1:] {
+				require.Equal(t, c.steps, at[i+1]-at[i])
+			}
+			b.run(picture, reading)
+			b.requireAnswered(picture, reading)
+		})
+	}
+}
+
 func TestTextIsComputedAsItIsWithoutPictures(t *testing.T) {
 	for _, c := range []struct {
 		background bool

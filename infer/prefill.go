@@ -27,6 +27,7 @@ type prefill struct {
 	after   output   // what follows the prompts, once they are done
 
 	pictures []*features // what the tokens to be computed show, in the order in which it is seen
+	rest     int         // after having seen something it rests until this turn
 	readers  []*sequence // whom it is computed for: the rows, or those that a head is the beginning of
 }
 
@@ -172,7 +173,7 @@ func (p *prefill) run(e *Engine) (done bool, out output, err error) {
 		return false, output{}, err
 	}
 	if f, vision := p.unseen(); f != nil {
-		return false, output{}, e.see(f, vision)
+		return false, output{}, e.see(p, f, vision)
 	}
 	if p.cache == nil {
 		if err := p.begin(e); err != nil {

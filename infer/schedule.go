@@ -59,7 +59,8 @@ func (e *Engine) turn() {
 
 // userUnit is one chunk of a prompt and one step.
 func (e *Engine) userUnit(b *batch) error {
-	if p := b.nextPrefill(e.turns); p != nil {
+	reading := slices.ContainsFunc(e.userBatches, func(b *batch) bool { return len(b.alive()) > 0 })
+	if p := b.nextPrefill(e.turns, reading); p != nil {
 		if err := b.prefill(e, p); err != nil {
 			return err
 		}

@@ -12,6 +12,8 @@ const (
 	seeWork = 1 << 35
 	// maxTilesAtOnce bounds it whatever the model.
 	maxTilesAtOnce = 8
+	// maxRest is the most turns that seeing rests for.
+	maxRest = 16
 )
 
 // tilesAtOnce is how many of the tiles that are left are seen in one unit: a power of
@@ -84,8 +86,10 @@ func (p *prefill) unseen() (*features, *Vision) {
 	return nil, nil
 }
 
-// see lets features see the next tiles of their picture.
-func (e *Engine) see(f *features, v *Vision) error {
+// see lets features see the next tiles of their picture. To see a tile may take as
+// long as several chunks of a small decoder's prompts; then p rests for as many turns,
+// so that those who read get their tokens as fast as beside a prompt of text.
+func (e *Engine) see(p *prefill, f *features, v *Vision) error {
 	if err := e.gallery.hold(f); err != nil {
 		return err
 	}
@@ -96,12 +100,20 @@ func (e *Engine) see(f *features, v *Vision) error {
 		}
 		f.newline = newline
 	}
-	tiles, err := e.computer.see(v, f.left[:tilesAtOnce(v, len(f.left))])
+	n := tilesAtOnce(v, len(f.left))
+	tiles, err := e.computer.see(v, f.left[:n])
 	if err != nil {
 		return err
 	}
 	e.gallery.add(f, tiles)
+	chunk := max(1, e.options.ChunkTokens*parameters(p.weights))
+	p.rest = e.turns + min(maxRest, (n*tileWork(v)+chunk-1)/chunk)
 	return nil
+}
+
+// rests tells whether it has seen so much that others go first in this turn.
+func (p *prefill) rests(turn int) bool {
+	return turn < p.rest || p.head != nil && p.head.rests(turn)
 }
 
 // sights is the number of units that are left to see.

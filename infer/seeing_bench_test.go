@@ -103,18 +103,6 @@ func BenchmarkPicture(b *testing.B) {
 	}
 }
 
-// BenchmarkSee lets the tower and the projector see tiles, one after another.
-func BenchmarkSee(b *testing.B) {
-	m := largeVision(b, longMedium(b))
-	see := infer.Seer(b, m.Vision)
-	p := tiled(1, 1)
-	see(p.Tiles)
-	for b.Loop() {
-		see(p.Tiles)
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tiles/s")
-}
-
 // BenchmarkTextBesidePictures measures how long four users who read text wait for each
 // token: alone, beside one who has a prompt of text computed without pause, and beside
 // one who asks about new pictures without pause.
