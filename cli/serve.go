@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mergeway/mergeway/gateway"
+	"github.com/mergeway/mergeway/gateway/fetch"
 	"github.com/mergeway/mergeway/search"
 	"github.com/mergeway/mergeway/search/evaluation"
 	"github.com/mergeway/mergeway/store"
@@ -109,11 +110,15 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	if err != nil {
 		return err
 	}
+	pictures, err := fetch.New(fetch.Options{Hosts: s.PictureHosts, HTTP: s.PictureHTTP, Bytes: s.Limits.PictureBytes, Timeout: s.Limits.PictureTime})
+	if err != nil {
+		return fmt.Errorf("--picture-hosts: %w", err)
+	}
 	g, err := gateway.New(gateway.Options{
 		Catalog: r.catalog, Engine: r.engine, Searches: searches, Evaluations: evaluations, Tasks: tasks, Workers: workersOf(lab), Logger: r.log,
 		Limits: s.Limits, Version: version, DefaultModel: s.DefaultModel, Responses: r.store, ExportsDir: s.Exports,
 		APIKeys: s.APIKeys, Keys: ring, Quota: limiter, OpenAccess: s.OpenAccess, ClientLimits: s.ClientLimits,
-		AllowedOrigins: s.AllowedOrigins, AllowedHosts: s.AllowedHosts,
+		AllowedOrigins: s.AllowedOrigins, AllowedHosts: s.AllowedHosts, Pictures: pictures,
 		Parts:    r.parts,
 		Observer: s.metrics, Metrics: s.metrics.Handler(), Tracer: s.tracer(), LogPrompts: s.LogPrompts,
 	})

@@ -29,6 +29,8 @@ type serveSettings struct {
 	ClientLimits   quota.Limits
 	AllowedOrigins list
 	AllowedHosts   list
+	PictureHosts   list
+	PictureHTTP    bool
 	Warm           list
 	DefaultModel   string
 	Exports        string
@@ -84,6 +86,8 @@ func (s *serveSettings) bindAccess(f *pflag.FlagSet) {
 	f.IntVar(&s.ClientLimits.Tokens, "client-tpm", 0, "tokens per minute, likewise")
 	f.IntVar(&s.ClientLimits.Concurrent, "client-concurrent", 0, "concurrent requests, likewise")
 	f.Var(&s.AllowedOrigins, "allowed-origins", "web origins whose pages may use the API (CORS), separated by commas; * for all")
+	f.Var(&s.PictureHosts, "picture-hosts", "hosts that pictures in requests may be fetched from, such as images.example.com or *.example.com, separated by commas; none if empty. Addresses that only this machine or its network can reach are never asked")
+	f.BoolVar(&s.PictureHTTP, "picture-http", false, "fetch pictures over plain http as well, which others can read and change")
 	f.Var(&s.AllowedHosts, "allowed-hosts", "names this server may be called by while it has no keys, separated by commas; * for all")
 }
 

@@ -65,6 +65,7 @@ type Limits struct {
 	HeaderTimeout  time.Duration // reading one request's header
 	WriteTimeout   time.Duration // one write to a client that reads too slowly
 	IdleTimeout    time.Duration // a connection between two requests
+	PictureTime    time.Duration // to fetch one picture from its address
 	KeepAlive      time.Duration // silence on a stream before a comment is sent
 }
 
@@ -125,6 +126,7 @@ func DefaultLimits() Limits {
 		HeaderTimeout:  10 * time.Second,
 		WriteTimeout:   30 * time.Second,
 		IdleTimeout:    2 * time.Minute,
+		PictureTime:    10 * time.Second,
 		KeepAlive:      5 * time.Second,
 	}
 }
@@ -195,6 +197,7 @@ func (l *Limits) Settings() []Setting {
 		{Key: "header-timeout", Duration: &l.HeaderTimeout, Help: "time to read a request's header"},
 		{Key: "write-timeout", Duration: &l.WriteTimeout, Help: "time for one write to a slow client"},
 		{Key: "idle-timeout", Duration: &l.IdleTimeout, Help: "time a connection may wait between requests"},
+		{Key: "picture-timeout", Duration: &l.PictureTime, Help: "time to fetch one picture from its address, redirects included"},
 		{Key: "keep-alive", Duration: &l.KeepAlive, Help: "silence on a stream before a comment line is sent"},
 	}
 }
