@@ -105,6 +105,8 @@ func noSources(r merge.Recipe, names []string) error {
 	}
 	param := "sources"
 	switch {
+	case names[0] == r.Vision && !slices.Contains(r.Models(), names[0]):
+		param = "vision"
 	case !slices.Contains(r.Models(), names[0]) || r.Inputs[names[0]].Method != "":
 		param = "inputs"
 	case names[0] == r.Base:

@@ -213,7 +213,11 @@ func (r Recipe) digest(leaves map[string]string) (string, error) {
 	h := sha256.New()
 	h.Write([]byte(digestVersion))
 	h.Write(body)
-	for _, name := range r.Models() { // names are free of line ends
+	names := r.Models()
+	if lender := r.Sees(); lender != "" && !slices.Contains(names, lender) {
+		names = append(names, lender)
+	}
+	for _, name := range names { // which are free of line ends
 		digest := leaves[name]
 		if in, ok := r.Inputs[name]; ok {
 			if digest, err = in.digest(leaves); err != nil {

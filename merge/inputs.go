@@ -140,6 +140,9 @@ func (r Recipe) collectLeaves(found map[string]bool) {
 			found[name] = true
 		}
 	}
+	if lender := r.Sees(); lender != "" && r.Inputs[lender].Method == "" {
+		found[lender] = true
+	}
 }
 
 // Origin names the leaf that lends the merged model its configuration: the parent,

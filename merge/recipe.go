@@ -64,7 +64,8 @@ type Recipe struct {
 	ChatTemplate string `json:"chat_template,omitempty"`
 
 	// Vision names the model that lends the merged one the part that sees pictures,
-	// or is [NoVision]. None: see [Recipe.WithVision].
+	// which need not be one of those that are merged, or is [NoVision]. None: see
+	// [Recipe.WithVision].
 	Vision string `json:"vision,omitempty"`
 
 	// Vocabulary is what the Tokenizer makes of the models' vocabularies, as

@@ -3,8 +3,6 @@ package merge
 import (
 	"maps"
 	"slices"
-
-	"github.com/mergeway/mergeway/fault"
 )
 
 // The part of a model that sees pictures (vision tower, projector) is never merged:
@@ -111,7 +109,10 @@ func (m *Misfit) namedLender(r Recipe, leaves map[string]Described) string {
 	name := r.Vision
 	_, made := r.Inputs[name]
 	if _, there := leaves[name]; !made && !there {
-		return name // Fit tells of it
+		if !slices.Contains(r.Models(), name) {
+			m.add(KindModel, name, "vision", "there is no model %q, which is to lend the vision part", name)
+		}
+		return name
 	}
 	lender := r.lenderIn(name, leaves)
 	if lender == "" {
@@ -121,29 +122,40 @@ func (m *Misfit) namedLender(r Recipe, leaves map[string]Described) string {
 }
 
 // speakLike gives the recipe the tokens of the model that it sees through, where that
-// is not what it says or comes to already.
+// is not what it says or comes to already. If that is not merged, another model may
+// have the token for pictures.
 func (r Recipe) speakLike(leaves map[string]Described) Recipe {
 	if r.Method == Dataflow || r.Tokenizer != nil {
 		return r
 	}
-	at := ""
-	for _, name := range r.parentFirst() {
-		if at == "" && r.lenderIn(name, leaves) == r.Vision && r.lendsEnds(name) {
-			at = name
-		}
-	}
-	if at == "" {
-		return r // Fit tells if that has no token for pictures
-	}
-	differs := at != r.Parent()
 	models := r.described(leaves)
-	for name, d := range models {
-		differs = differs || r.lendsEnds(name) && d.speaksOtherwise(models[at])
+	names := slices.DeleteFunc(r.parentFirst(), func(name string) bool { return !r.lendsEnds(name) })
+	at := slices.IndexFunc(names, func(name string) bool { return r.lenderIn(name, leaves) == r.Vision })
+	if at < 0 {
+		at = slices.IndexFunc(names, func(name string) bool { return models[name].hasTokenFor(leaves[r.Vision]) })
+	}
+	if at < 0 {
+		return r // Fit tells of it
+	}
+	differs := at != 0 // the parent
+	for _, name := range names {
+		differs = differs || models[name].speaksOtherwise(models[names[at]])
 	}
 	if differs {
-		r.Tokenizer = &Tokenizer{Source: at}
+		r.Tokenizer = &Tokenizer{Source: names[at]}
 	}
 	return r
+}
+
+// hasTokenFor tells whether a model has the token that stands for pictures where the
+// lender of a vision part has it.
+func (d Described) hasTokenFor(lender Described) bool {
+	if d.Vocabulary == nil || lender.Vocabulary == nil || lender.Vision == nil {
+		return false
+	}
+	token, ok := lender.Vocabulary.Token(lender.Vision.ImageTokenID)
+	id, there := d.Vocabulary.ID(token)
+	return ok && there && id == lender.Vision.ImageTokenID && int(id) < d.Config.VocabSize
 }
 
 // speaksOtherwise tells whether two models have other tokens, or as many rows.
@@ -152,26 +164,19 @@ func (d Described) speaksOtherwise(other Described) bool {
 		d.Vocabulary != nil && other.Vocabulary != nil && !d.Vocabulary.Same(other.Vocabulary)
 }
 
-// sight lists what keeps the merged model from having the vision part that its recipe
-// says: a stranger's name, or tokens among which the one that stands for pictures is
-// not where the part's own model has it.
+// sight lists what keeps a merged model that otherwise fits from having the vision
+// part that its recipe says: that the token which stands for pictures is not where the
+// part's own model has it.
 func (m *Misfit) sight(r Recipe, leaves map[string]Described, merged Described) {
-	lender, there := leaves[r.Sees()]
-	switch {
-	case r.Sees() == "" || !there:
-		return
-	case lender.Vision == nil:
-		m.add(KindVision, r.Vision, "vision", "%q has no vision part that it could lend", r.Vision)
-		return
-	case lender.Vocabulary == nil || merged.Vocabulary == nil:
+	lender := leaves[r.Sees()]
+	if lender.Vocabulary == nil || merged.Vocabulary == nil {
 		return
 	}
 	token, ok := lender.Vocabulary.Token(lender.Vision.ImageTokenID)
-	if !ok {
+	switch {
+	case !ok:
 		m.add(KindVision, r.Vision, "image_token_index", "the tokenizer of %q has no token %d, which stands for pictures by its config", r.Vision, lender.Vision.ImageTokenID)
-		return
-	}
-	if id, ok := merged.Vocabulary.ID(token); !ok || id != lender.Vision.ImageTokenID || int(id) >= merged.Config.VocabSize {
+	case !merged.hasTokenFor(lender):
 		hint := `"tokenizer": {"source": "` + r.Vision + `"} in the recipe gives it the tokens of its vision part`
 		if r.Method == Dataflow {
 			hint = "the base_model of a path lends its tokens: let it be the one with the vision part"
@@ -180,11 +185,10 @@ func (m *Misfit) sight(r Recipe, leaves map[string]Described, merged Described) 
 	}
 }
 
-// validateVision accepts the names of models, and none.
+// validateVision accepts names of models, which need not be merged, and none.
 func (r Recipe) validateVision() error {
-	v := r.Vision
-	if v == "" || v == NoVision || slices.Contains(r.Models(), v) || slices.Contains(r.Leaves(), v) {
+	if r.Vision == "" || r.Vision == NoVision {
 		return nil
 	}
-	return fault.Bad("vision", "%q is none of the recipe's models, one of which lends the vision part; %q: the merged model sees no pictures", v, NoVision)
+	return CheckModel("vision", r.Vision)
 }

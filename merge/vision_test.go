@@ -111,11 +111,26 @@ func TestWhatKeepsAMergeFromSeeing(t *testing.T) {
 			require.Contains(t, kinds(report), KindVision)
 		})
 	}
-	stranger := half("plain", "eye", 1)
+	stranger := half("plain", "other", 1)
 	stranger.Vision = "nobody"
-	err := stranger.Validate()
-	require.Equal(t, fault.Invalid, fault.CodeOf(err))
-	require.Contains(t, err.Error(), `"nobody" is none of the recipe's models`)
+	require.Equal(t, []string{"nobody", "other", "plain"}, stranger.Leaves())
+	require.ErrorContains(t, Fit(stranger, gallery(t)), `there is no model "nobody", which is to lend the vision part`)
+	stranger.Vision = "../nobody"
+	require.Equal(t, fault.Invalid, fault.CodeOf(stranger.Validate()))
+}
+
+// The lender need not be merged, and what it holds is part of what the recipe makes.
+func TestALenderAlone(t *testing.T) {
+	r := half("eye", "plain", 1)
+	r.Vision = "eye2"
+	require.NoError(t, Fit(r, gallery(t)))
+	digests := map[string]string{"eye": "sha256:a", "plain": "sha256:b", "eye2": "sha256:c"}
+	before, err := r.Digest(digests)
+	require.NoError(t, err)
+	digests["eye2"] = "sha256:d"
+	after, err := r.Digest(digests)
+	require.NoError(t, err)
+	require.NotEqual(t, before, after)
 }
 
 func kinds(m *Misfit) (all []Kind) {
@@ -150,6 +165,6 @@ func TestVisionIsWritten(t *testing.T) {
 			require.Equal(t, string(body), string(again))
 		}
 	}
-	_, err := ParseYAML([]byte("merge_method: linear\nmodels:\n  - model: eye\n    parameters: {weight: 1}\nmergeway:\n  vision: nobody\n"))
+	_, err := ParseYAML([]byte("merge_method: linear\nmodels:\n  - model: eye\n    parameters: {weight: 1}\nmergeway:\n  vision: [eye]\n"))
 	require.ErrorContains(t, err, "line 6")
 }

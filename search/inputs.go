@@ -34,11 +34,12 @@ func (s Spec) settle(ctx context.Context, lab Lab) (Spec, inputs, error) {
 	for _, name := range append([]string{s.Base}, s.Sources...) {
 		all.Sources = append(all.Sources, merge.Source{Model: name, Weight: merge.Numbers(1)})
 	}
+	all.Tokenizer, all.Vision = s.Tokenizer, s.Vision
 	settled, err := lab.Expand(ctx, all)
 	if err != nil {
 		return s, nil, err
 	}
-	s.Base = settled.Sources[0].Model
+	s.Base, s.Tokenizer, s.Vision = settled.Sources[0].Model, settled.Tokenizer, settled.Vision
 	s.Sources = make([]string, len(settled.Sources)-1)
 	for i, source := range settled.Sources[1:] {
 		s.Sources[i] = source.Model

@@ -143,7 +143,7 @@ func (c *pathCoding) steps(genome []float64) []step {
 
 // recipe implements coding.
 func (c *pathCoding) recipe(genome []float64) (merge.Recipe, error) {
-	r := merge.Recipe{Method: merge.Dataflow, Base: c.spec.Base}
+	r := merge.Recipe{Method: merge.Dataflow, Base: c.spec.Base, Vision: c.spec.Vision}
 	steps := c.steps(genome)
 	for i, s := range steps {
 		l := c.layers[s.layer]

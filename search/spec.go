@@ -84,6 +84,9 @@ type Spec struct {
 	DType   string `json:"dtype,omitempty"` // of the merged weights
 	// Tokenizer says which tokens merges of models of different vocabularies have.
 	Tokenizer *merge.Tokenizer `json:"tokenizer,omitempty"`
+	// Vision names the model that lends candidates the part that sees pictures, or is
+	// "none". Default: the base if it has one, or else the only source that has.
+	Vision string `json:"vision,omitempty"`
 	// Start is a recipe of the same sources to begin from. Default: the middle
 	// of every range.
 	Start *merge.Recipe `json:"start,omitempty"`
@@ -273,6 +276,9 @@ func (s Spec) Validate() error {
 			return fault.Bad("start.chat_template", "candidates have the chat template of their base: give the winner another in a recipe of its own")
 		}
 	}
+	if v := s.Vision; v != "" && v != merge.NoVision && v != s.Base && !slices.Contains(s.Sources, v) {
+		return fault.Bad("vision", "%q is neither the base nor one of the sources, which lend the vision part, nor %q", v, merge.NoVision)
+	}
 	if err := s.validateThen(); err != nil {
 		return within("then", err)
 	}
@@ -305,7 +311,7 @@ func within(field string, err error) error {
 // example is a recipe of the spec's kind, to check what recipes check.
 func (s Spec) example() merge.Recipe {
 	if s.Path != nil {
-		r := merge.Recipe{Method: merge.Dataflow, Base: s.Base}
+		r := merge.Recipe{Method: merge.Dataflow, Base: s.Base, Vision: s.Vision}
 		for _, name := range s.pathModels() {
 			r.Path = append(r.Path, merge.Hop{Model: name})
 		}
@@ -328,7 +334,7 @@ func (s Spec) example() merge.Recipe {
 // recipe is a recipe of the spec's kind without numbers.
 func (s Spec) recipe() merge.Recipe {
 	r := merge.NewRecipe(s.Method)
-	r.Base, r.Groups, r.Normalize, r.Tokenizer = s.Base, s.Groups, s.Normalize, s.Tokenizer
+	r.Base, r.Groups, r.Normalize, r.Tokenizer, r.Vision = s.Base, s.Groups, s.Normalize, s.Tokenizer, s.Vision
 	if s.Rescale != "" {
 		r.Rescale = s.Rescale
 	}
@@ -347,7 +353,7 @@ func (s Spec) recipe() merge.Recipe {
 // average is the plain average of the sources, the merge that needs no search.
 func (s Spec) average() merge.Recipe {
 	r := merge.NewRecipe(merge.Linear)
-	r.Base, r.Tokenizer = s.Base, s.Tokenizer
+	r.Base, r.Tokenizer, r.Vision = s.Base, s.Tokenizer, s.Vision
 	if s.DType != "" {
 		r.DType = s.DType
 	}

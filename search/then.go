@@ -20,6 +20,9 @@ func (s Spec) after(winner string) Spec {
 	if s.Base == WinnerName {
 		s.Base = winner
 	}
+	if s.Vision == WinnerName {
+		s.Vision = winner
+	}
 	s.Sources = slices.Clone(s.Sources)
 	for i, name := range s.Sources {
 		if name == WinnerName {
