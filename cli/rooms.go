@@ -22,25 +22,26 @@ import (
 
 // settings are the flags that every command with models shares.
 type settings struct {
-	Models     string
-	Tasks      string
-	Data       string
-	Redis      string
-	RedisWait  time.Duration
-	ClaimTTL   time.Duration
-	ReplyBytes int
-	Judge      judge.Options
-	WorkerTTL  time.Duration
-	Backend    string
-	Budget     byteSize
-	TTL        time.Duration
-	Slots      int
-	MaxContext int
-	QueueLimit int
-	Pictures   byteSize
-	Tiles      int
-	LogLevel   string
-	LogFormat  string
+	Models       string
+	Tasks        string
+	Data         string
+	Redis        string
+	RedisWait    time.Duration
+	ClaimTTL     time.Duration
+	ReplyBytes   int
+	Judge        judge.Options
+	WorkerTTL    time.Duration
+	Backend      string
+	Budget       byteSize
+	TTL          time.Duration
+	Slots        int
+	MaxContext   int
+	QueueLimit   int
+	Pictures     byteSize
+	Tiles        int
+	TaskPictures byteSize
+	LogLevel     string
+	LogFormat    string
 
 	observed observer // may be nil
 }
@@ -60,11 +61,12 @@ const (
 // bind adds the flags. logLevel is the default of --log-level: a server talks
 // about its work, a command at a terminal shows its results.
 func (s *settings) bind(f *pflag.FlagSet, logLevel string) {
-	s.Budget, s.Pictures = 2<<30, 256<<20
+	s.Budget, s.Pictures, s.TaskPictures = 2<<30, 256<<20, search.DefaultPictureBytes
 	s.bindFile(f)
 	config.Section(f, modelsSection, func(f *pflag.FlagSet) {
 		f.StringVar(&s.Models, "models", "zoo/models", "folder whose subfolders are the source models (Hugging Face layout)")
 		f.StringVar(&s.Tasks, "tasks", "zoo/tasks", "folder whose subfolders are the tasks that searches score on")
+		f.Var(&s.TaskPictures, "task-picture-memory", "memory for the pictures of tasks as models see them; what doesn't fit is prepared anew for each trial")
 		f.StringVar(&s.Backend, "backend", "xla:cpu", "GoMLX backend: xla:cpu or xla:cuda; xla:cpu,own_kernels=false leaves all to XLA")
 		f.Var(&s.Budget, "budget", "device memory for weights and KV caches together")
 		f.DurationVar(&s.TTL, "ttl", 0, "unload models that nobody has asked for so long, e.g. 30m (0: when memory is short)")
@@ -173,6 +175,7 @@ func (s *settings) open(ctx context.Context, stderr io.Writer) (_ *rooms, err er
 	r.onClose(r.catalog.Close)
 	r.onClose(r.engine.Close) // before the weights go that it works with
 	r.lab = search.NewCatalogLab(r.catalog, r.engine)
+	r.lab.KeepPictures(int(s.TaskPictures))
 	return r, nil
 }
 

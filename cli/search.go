@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -210,7 +211,7 @@ func finalistLine(f search.Finalist) string {
 func showWinner(out io.Writer, s search.Search) error {
 	table := newScoreTable(out)
 	for _, row := range s.Scores {
-		table.row(row.Name, row.Score, row.Failure)
+		table.row(row.Name, row.Score, cmp.Or(row.Failure, row.Note))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -18,11 +18,14 @@ func newScoreTable(w io.Writer) scoreTable {
 	return t
 }
 
-// row adds one model; failure says why there is no score.
-func (t scoreTable) row(name string, s *task.Score, failure string) {
+// row adds one model; reason says why there is no score, or why it is what it is.
+func (t scoreTable) row(name string, s *task.Score, reason string) {
 	if s == nil {
-		fmt.Fprintf(t, "%s\tfailed: %s\n", name, failure)
+		fmt.Fprintf(t, "%s\tfailed: %s\n", name, reason)
 		return
 	}
-	fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f–%.1f\t%d\t%.1f\t%.1f\n", name, 100*s.Accuracy, 100*s.StdErr, 100*s.Low, 100*s.High, s.Problems, 100*s.NumberRight, 100*s.LanguageRight)
+	if reason != "" {
+		reason = "  " + reason
+	}
+	fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f–%.1f\t%d\t%.1f\t%.1f%s\n", name, 100*s.Accuracy, 100*s.StdErr, 100*s.Low, 100*s.High, s.Problems, 100*s.NumberRight, 100*s.LanguageRight, reason)
 }

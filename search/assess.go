@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/mergeway/mergeway/search/task"
@@ -34,6 +35,18 @@ func (v assessment) several() []TaskScore {
 		return nil
 	}
 	return v.tasks
+}
+
+// note says why not one reply could be judged, if it was always the same.
+func (v assessment) note() string {
+	if len(v.samples) == 0 {
+		return ""
+	}
+	why := v.samples[0].Failure
+	if slices.ContainsFunc(v.samples, func(s task.Sample) bool { return s.Failure != why }) {
+		return ""
+	}
+	return why
 }
 
 // values are those of the objectives, if a spec lists some.

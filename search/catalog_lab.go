@@ -35,12 +35,20 @@ type Engine interface {
 type CatalogLab struct {
 	catalog Catalog
 	engine  Engine
+	album   album
+	sightOf func(m *infer.Model) sight // nil if it reads text alone
 }
 
 var _ Lab = (*CatalogLab)(nil)
 
 // NewCatalogLab makes a Lab of a catalog and an engine.
-func NewCatalogLab(c Catalog, e Engine) *CatalogLab { return &CatalogLab{catalog: c, engine: e} }
+func NewCatalogLab(c Catalog, e Engine) *CatalogLab {
+	return &CatalogLab{catalog: c, engine: e, album: newAlbum(DefaultPictureBytes), sightOf: sightOf}
+}
+
+// KeepPictures says how many bytes of the pictures of tasks are kept as models see
+// them, instead of [DefaultPictureBytes]. It is for the beginning.
+func (l *CatalogLab) KeepPictures(bytes int) { l.album = newAlbum(bytes) }
 
 // Width implements [Lab]: one device, one candidate.
 func (l *CatalogLab) Width(context.Context) int { return 1 }
@@ -69,17 +77,22 @@ func (l *CatalogLab) CheckAlias(ctx context.Context, alias string) error {
 // Evaluate implements [Lab].
 func (l *CatalogLab) Evaluate(ctx context.Context, r merge.Recipe, t *task.Task, problems []task.Problem) (Evaluation, error) {
 	began := time.Now()
-	return l.ask(ctx, t, problems, began, func() (*catalog.Lease, error) { return l.catalog.Merge(ctx, r) })
+	return l.ask(ctx, began, func() (*catalog.Lease, error) { return l.catalog.Merge(ctx, r) }, func(l *CatalogLab, m *infer.Model) ([]task.Outcome, error) {
+		return l.answer(ctx, m, t, problems)
+	})
 }
 
-// EvaluateModel implements [Lab].
+// EvaluateModel implements [Lab]. A model that reads text alone gets wrong what is
+// about pictures: it may be a source of a model that sees, and is compared with it.
 func (l *CatalogLab) EvaluateModel(ctx context.Context, name string, t *task.Task, problems []task.Problem) (Evaluation, error) {
 	began := time.Now()
-	return l.ask(ctx, t, problems, began, func() (*catalog.Lease, error) { return l.catalog.Acquire(ctx, name) })
+	return l.ask(ctx, began, func() (*catalog.Lease, error) { return l.catalog.Acquire(ctx, name) }, func(l *CatalogLab, m *infer.Model) ([]task.Outcome, error) {
+		return l.answerBlind(ctx, m, t, problems)
+	})
 }
 
-// ask gets hold of a model and lets it answer the problems.
-func (l *CatalogLab) ask(ctx context.Context, t *task.Task, problems []task.Problem, began time.Time, get func() (*catalog.Lease, error)) (Evaluation, error) {
+// ask gets hold of a model and lets it answer, with a lab that counts tokens.
+func (l *CatalogLab) ask(ctx context.Context, began time.Time, get func() (*catalog.Lease, error), answer func(l *CatalogLab, m *infer.Model) ([]task.Outcome, error)) (Evaluation, error) {
 	lease, err := get()
 	if err != nil {
 		return Evaluation{}, err
@@ -87,8 +100,9 @@ func (l *CatalogLab) ask(ctx context.Context, t *task.Task, problems []task.Prob
 	defer lease.Release()
 	e := Evaluation{Merge: time.Since(began)}
 	began = time.Now()
-	counting := &countingEngine{Engine: l.engine}
-	if e.Outcomes, err = NewCatalogLab(l.catalog, counting).answer(ctx, lease.Model, t, problems); err != nil {
+	counting, lab := &countingEngine{Engine: l.engine}, *l
+	lab.engine = counting
+	if e.Outcomes, err = answer(&lab, lease.Model); err != nil {
 		return Evaluation{}, err
 	}
 	e.Tokens = counting.tokens

@@ -169,7 +169,7 @@ func (x *runner) test(ctx context.Context) error {
 			return err
 		}
 		if row.Failure == "" {
-			row.Score, row.Values, row.Tasks = v.score(), v.values(x.record.Spec), v.several()
+			row.Score, row.Values, row.Tasks, row.Note = v.score(), v.values(x.record.Spec), v.several(), v.note()
 		}
 		next := x.record
 		next.Scores = slices.Clone(next.Scores)

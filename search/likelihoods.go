@@ -13,15 +13,28 @@ import (
 
 // weigh finds out how likely a model finds each choice of each problem.
 func (l *CatalogLab) weigh(ctx context.Context, m *infer.Model, t *task.Task, problems []task.Problem) ([]task.Reply, error) {
+	var replies []task.Reply
+	for some := range batches(problems) {
+		weighed, err := l.weighSome(ctx, m, t, some)
+		if err != nil {
+			return nil, err
+		}
+		replies = append(replies, weighed...)
+	}
+	return replies, nil
+}
+
+// weighSome weighs the choices of problems that are asked together.
+func (l *CatalogLab) weighSome(ctx context.Context, m *infer.Model, t *task.Task, problems []task.Problem) ([]task.Reply, error) {
 	var requests []infer.Request
 	var begins []int // by request: where the choice begins among its tokens
 	for _, p := range problems {
 		for _, c := range p.Choices {
-			ids, begin, err := withChoice(m, t, p, c)
+			r, begin, err := l.withChoice(m, t, p, c)
 			if err != nil {
 				return nil, fault.Wrap(err, fault.CodeOf(err), "problem %s", p.ID)
 			}
-			requests = append(requests, infer.Request{Prompt: ids, Background: true, PromptLogprobs: true, NoReply: true})
+			requests = append(requests, r)
 			begins = append(begins, begin)
 		}
 	}
@@ -52,27 +65,33 @@ func (l *CatalogLab) weigh(ctx context.Context, m *infer.Model, t *task.Task, pr
 // begins. Texts are cut as lm-evaluation-harness cuts them: both parts are encoded
 // together, and the choice begins after as many tokens as the prompt alone has,
 // without the spaces at its end.
-func withChoice(m *infer.Model, t *task.Task, p task.Problem, choice string) (ids []int32, begin int, err error) {
+func (l *CatalogLab) withChoice(m *infer.Model, t *task.Task, p task.Problem, choice string) (r infer.Request, begin int, err error) {
+	r = infer.Request{Background: true, PromptLogprobs: true, NoReply: true}
 	if t.Format == task.Text {
 		text := t.Text(p)
-		ids = encodeText(m, text+choice)
+		r.Prompt = encodeText(m, text+choice)
 		begin = len(encodeText(m, strings.TrimRightFunc(text, unicode.IsSpace)))
 	} else {
 		messages := t.Messages(p)
 		asked, err := m.Template.Encode(messages)
 		if err != nil {
-			return nil, 0, err
+			return r, 0, err
 		}
-		if ids, err = m.Template.Continue(append(messages, chat.Message{Role: "assistant", Content: choice})); err != nil {
-			return nil, 0, err
+		ids, err := m.Template.Continue(append(messages, chat.Message{Role: "assistant", Content: choice}))
+		if err != nil {
+			return r, 0, err
 		}
-		begin = commonPrefix(asked, ids)
+		before := len(ids)
+		if r.Prompt, r.Pictures, err = l.place(m, t, p, ids); err != nil {
+			return r, 0, err
+		}
+		begin = commonPrefix(asked, ids) + len(r.Prompt) - before // the pictures stand in the question
 	}
 	begin = max(begin, 1) // nothing tells how likely the first token of all is
-	if begin >= len(ids) {
-		return nil, 0, fault.New(fault.Invalid, "the choice %q adds no token to the prompt", choice)
+	if begin >= len(r.Prompt) {
+		return r, 0, fault.New(fault.Invalid, "the choice %q adds no token to the prompt", choice)
 	}
-	return ids, begin, nil
+	return r, begin, nil
 }
 
 // commonPrefix is how many entries two lists begin with in common.

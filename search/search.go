@@ -142,6 +142,7 @@ type Row struct {
 	Values  []float64   `json:"values,omitempty"`  // of the objectives
 	Tasks   []TaskScore `json:"tasks,omitempty"`   // the scores on each task, where there are several
 	Failure string      `json:"failure,omitempty"` // why it has no score
+	Note    string      `json:"note,omitempty"`    // why not one of its replies could be judged
 }
 
 // Winner is the recipe that a search found.

@@ -177,7 +177,7 @@ function scoreTable(rows) {
   const most = Math.max(0.01, ...rows.filter(r => r.score).map(r => r.score.accuracy + r.score.stderr));
   const number = text => el('td', {class: 'number'}, text);
   const line = r => el('tr', {class: r.role === 'winner' ? 'winner' : ''},
-    el('td', {}, r.name, r.role === r.name ? null : el('span', {class: 'note small'}, ` ${r.role}`), r.failure && el('div', {class: 'bad small'}, r.failure)),
+    el('td', {}, r.name, r.role === r.name ? null : el('span', {class: 'note small'}, ` ${r.role}`), (r.failure ?? r.note) && el('div', {class: 'bad small'}, r.failure ?? r.note)),
     el('td', {class: 'bars'}, r.score && bar(r.score, most)), number(r.failure ? 'failed' : scoreText(r.score)),
     number(r.score ? percent(r.score.number_right) : ''), number(r.score ? percent(r.score.language_right) : ''));
   return el('div', {class: 'card'}, el('h3', {}, 'Scores on the test problems'),

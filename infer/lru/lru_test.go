@@ -45,3 +45,31 @@ func TestWhatManyAskForIsMadeOnce(t *testing.T) {
 	}
 	all.Wait()
 }
+
+func TestWhatIsKeptWeighsNoMoreThanItMay(t *testing.T) {
+	c, made := NewWeighed[string](10, func(weight int) int { return weight }), ""
+	get := func(key string, weight int) {
+		value, err := c.Get(key, func() (int, error) { made += key; return weight, nil })
+		require.NoError(t, err)
+		require.Equal(t, weight, value)
+	}
+	get("a", 4)
+	get("b", 6)
+	get("a", 4)
+	require.Equal(t, "ab", made)
+	get("c", 5) // b has to go
+	get("a", 4)
+	require.Equal(t, "abc", made)
+	require.Equal(t, 2, c.Len())
+	get("d", 11) // is not kept, and drives nobody out
+	get("d", 11)
+	get("c", 5)
+	require.Equal(t, "abcdd", made)
+	get("e", 10) // takes all there is
+	require.Equal(t, 1, c.Len())
+	boom := errors.New("boom")
+	_, err := c.Get("f", func() (int, error) { return 3, boom })
+	require.ErrorIs(t, err, boom)
+	get("e", 10)
+	require.Equal(t, "abcdde", made)
+}

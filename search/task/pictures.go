@@ -51,6 +51,9 @@ type Picture struct {
 	Data []byte   // PNG, JPEG, WebP or GIF
 }
 
+// Shows tells whether a problem shows a picture.
+func (p Problem) Shows() bool { return len(p.shown()) > 0 }
+
 // shown are the names of the pictures that a problem shows, in their order.
 func (p Problem) shown() []string {
 	if p.Image != "" {
@@ -61,7 +64,7 @@ func (p Problem) shown() []string {
 
 // asked is the turn that asks a problem in these words.
 func (p Problem) asked(words string) chat.Message {
-	if len(p.shown()) == 0 {
+	if !p.Shows() {
 		return chat.Message{Role: "user", Content: words}
 	}
 	var parts []chat.Part
@@ -226,7 +229,7 @@ func namedPictures(splits map[Split][]byte) []string {
 
 // checkPictures says why a problem can't show the pictures that it names.
 func (t *Task) checkPictures(p Problem) error {
-	if len(p.shown()) > 0 && t.Format == Text {
+	if p.Shows() && t.Format == Text {
 		return fmt.Errorf("a task of the format %s shows no pictures", Text)
 	}
 	for _, name := range p.shown() {
