@@ -1,8 +1,12 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -450,4 +454,41 @@ func TestWithoutRedisTheGatewayDoesIt(t *testing.T) {
 	require.Equal(t, 1, local.calls())
 	w.redis.Restart(t)
 	close(gate)
+}
+
+func TestAWorkerWithOtherPicturesIsNotAsked(t *testing.T) {
+	dot := func(level uint8) []byte {
+		m := image.NewGray(image.Rect(0, 0, 1, 1))
+		m.SetGray(0, 0, color.Gray{Y: level})
+		var out bytes.Buffer
+		require.NoError(t, png.Encode(&out, m))
+		return out.Bytes()
+	}
+	for name, c := range map[string]struct {
+		level uint8 // of the picture that the worker has
+		there int   // evaluations by the worker
+	}{"the same picture": {7, 1}, "another picture": {8, 0}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			library := func(level uint8) *task.Library {
+				dir := t.TempDir()
+				files, err := task.Read(filepath.Join(w.tasks, "sums"))
+				require.NoError(t, err)
+				files.Splits[task.Search] = []byte(`{"id":"s","question":"How bright?","image":"dot.png","answer":"7"}`)
+				files.Pictures = map[string][]byte{"dot.png": dot(level)}
+				require.NoError(t, files.Write(filepath.Join(dir, "sums")))
+				return task.NewLibrary(dir, task.Loader{})
+			}
+			l, local := w.lab(t, workersOnly)
+			lab, _ := w.worker(t, "one", func(o *WorkerOptions) { o.Tasks = library(c.level) })
+			eventually(t, "it comes", func() bool { return len(l.fit(t.Context())) == 1 })
+			asked, err := library(7).Get(t.Context(), "sums")
+			require.NoError(t, err)
+			e, err := l.Evaluate(t.Context(), candidate(1), asked, asked.Problems(task.Search))
+			require.NoError(t, err)
+			require.Equal(t, 1, correct(e))
+			require.Equal(t, c.there, lab.calls())
+			require.Equal(t, 1-c.there, local.calls())
+		})
+	}
 }
