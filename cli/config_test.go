@@ -105,6 +105,7 @@ func TestMistakesInSettingsExitWithTwo(t *testing.T) {
 		{"unknown key", "max-stop: 3\n", `mergeway.yaml:1: there is no setting "max-stop"; did you mean "max-stops"?`},
 		{"wrong type", "\nbudget: lots\n", `mergeway.yaml:2: budget: "lots" is not a size`},
 		{"limit of zero", "\n\nmax-stops: 0\n", `mergeway.yaml:3: the limit max-stops must be above zero`},
+		{"no host", "picture-hosts: [https://a.example/]\n", `mergeway.yaml:1: "https://a.example/" is no host`},
 		{"no time at all", "keep-alive: 0s\n", `mergeway.yaml:1: the limit keep-alive must be above zero`},
 		{"certificate without key", "tls-cert: a.pem\n", `mergeway.yaml:1: tls-cert is given without tls-key`},
 		{"key without certificate", "tls-key: a.pem\n", `tls-key is given without tls-cert`},

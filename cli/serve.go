@@ -110,9 +110,9 @@ func (s *serveSettings) run(cmd *cobra.Command, version string) error {
 	if err != nil {
 		return err
 	}
-	pictures, err := fetch.New(fetch.Options{Hosts: s.PictureHosts, HTTP: s.PictureHTTP, Bytes: s.Limits.PictureBytes, Timeout: s.Limits.PictureTime})
+	pictures, err := fetch.New(s.fetching())
 	if err != nil {
-		return fmt.Errorf("--picture-hosts: %w", err)
+		return err
 	}
 	g, err := gateway.New(gateway.Options{
 		Catalog: r.catalog, Engine: r.engine, Searches: searches, Evaluations: evaluations, Tasks: tasks, Workers: workersOf(lab), Logger: r.log,

@@ -10,6 +10,7 @@ import (
 	"github.com/mergeway/mergeway/config"
 	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/gateway"
+	"github.com/mergeway/mergeway/gateway/fetch"
 	"github.com/mergeway/mergeway/quota"
 	"github.com/mergeway/mergeway/search"
 	"github.com/mergeway/mergeway/search/fleet"
@@ -107,6 +108,9 @@ func bindLimits(f *pflag.FlagSet, l *gateway.Limits, times bool) {
 // is opened. flags tell where they came from.
 func (s *serveSettings) check(flags *pflag.FlagSet) error {
 	if err := s.Limits.Check(); err != nil {
+		return blame(flags, err)
+	}
+	if _, err := fetch.New(s.fetching()); err != nil {
 		return blame(flags, err)
 	}
 	for _, limit := range []struct {

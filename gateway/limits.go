@@ -21,6 +21,12 @@ type Limits struct {
 	Pictures       int           // pictures of one request
 	PictureBytes   int           // one picture, as a file
 	PicturePixels  int           // width times height of one picture
+	PictureSide    int           // the longer side of one picture
+	PictureRatio   int           // the longer side of one picture over the shorter
+	PictureScans   int           // passes over one progressive JPEG
+	PictureMoves   int           // redirects that are followed to a picture
+	PictureHeaders int           // bytes of the headers of a picture's server
+	PictureURL     int           // bytes of the address of a picture
 	PictureBodies  int           // largest body of a request that may have pictures
 	PictureMemory  int           // what the pictures of all requests take together, in bytes
 	PictureDecodes int           // pictures being decoded at once
@@ -66,6 +72,7 @@ type Limits struct {
 	WriteTimeout   time.Duration // one write to a client that reads too slowly
 	IdleTimeout    time.Duration // a connection between two requests
 	PictureTime    time.Duration // to fetch one picture from its address
+	PictureStall   time.Duration // that a picture's server may say nothing
 	KeepAlive      time.Duration // silence on a stream before a comment is sent
 }
 
@@ -82,6 +89,12 @@ func DefaultLimits() Limits {
 		Pictures:       16,
 		PictureBytes:   20 << 20,
 		PicturePixels:  32 << 20,
+		PictureSide:    16384,
+		PictureRatio:   200,
+		PictureScans:   64,
+		PictureMoves:   3,
+		PictureHeaders: 64 << 10,
+		PictureURL:     8 << 10,
 		PictureBodies:  64 << 20,
 		PictureMemory:  1 << 30,
 		PictureDecodes: 2,
@@ -127,6 +140,7 @@ func DefaultLimits() Limits {
 		WriteTimeout:   30 * time.Second,
 		IdleTimeout:    2 * time.Minute,
 		PictureTime:    10 * time.Second,
+		PictureStall:   3 * time.Second,
 		KeepAlive:      5 * time.Second,
 	}
 }
@@ -153,6 +167,12 @@ func (l *Limits) Settings() []Setting {
 		{Key: "max-pictures", Number: &l.Pictures, Help: "pictures of one request"},
 		{Key: "max-picture-bytes", Number: &l.PictureBytes, Help: "largest file of a picture"},
 		{Key: "max-picture-pixels", Number: &l.PicturePixels, Help: "width times height of a picture; decoding takes 16 bytes for each"},
+		{Key: "max-picture-side", Number: &l.PictureSide, Help: "longer side of a picture, in pixels"},
+		{Key: "max-picture-ratio", Number: &l.PictureRatio, Help: "how many times as long one side of a picture may be as the other"},
+		{Key: "max-picture-scans", Number: &l.PictureScans, Help: "passes over a progressive JPEG, each of which may take long to decode in few bytes"},
+		{Key: "max-picture-redirects", Number: &l.PictureMoves, Help: "redirects that are followed to a picture, each to one of --picture-hosts"},
+		{Key: "max-picture-header-bytes", Number: &l.PictureHeaders, Help: "largest headers of a picture's server"},
+		{Key: "max-picture-url-bytes", Number: &l.PictureURL, Help: "longest address of a picture that is fetched"},
 		{Key: "max-picture-body-bytes", Number: &l.PictureBodies, Help: "largest body of a request that may have pictures in it"},
 		{Key: "max-picture-memory", Number: &l.PictureMemory, Help: "bytes that the pictures of all requests may take together; more get 429"},
 		{Key: "max-picture-decodes", Number: &l.PictureDecodes, Help: "pictures being decoded at once; more wait"},
@@ -198,6 +218,7 @@ func (l *Limits) Settings() []Setting {
 		{Key: "write-timeout", Duration: &l.WriteTimeout, Help: "time for one write to a slow client"},
 		{Key: "idle-timeout", Duration: &l.IdleTimeout, Help: "time a connection may wait between requests"},
 		{Key: "picture-timeout", Duration: &l.PictureTime, Help: "time to fetch one picture from its address, redirects included"},
+		{Key: "picture-stall-timeout", Duration: &l.PictureStall, Help: "time that a picture's server may say nothing"},
 		{Key: "keep-alive", Duration: &l.KeepAlive, Help: "silence on a stream before a comment line is sent"},
 	}
 }

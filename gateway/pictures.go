@@ -161,9 +161,10 @@ func (a *album) decode(ctx context.Context, e eyes, data []byte, limits picture.
 
 // pictureLimits bound what is decoded.
 func (g *Gateway) pictureLimits() picture.Limits {
-	limits := picture.DefaultLimits()
-	limits.Bytes, limits.Pixels = g.limits.PictureBytes, g.limits.PicturePixels
-	return limits
+	return picture.Limits{
+		Bytes: g.limits.PictureBytes, Pixels: g.limits.PicturePixels,
+		Side: g.limits.PictureSide, Ratio: g.limits.PictureRatio, Scans: g.limits.PictureScans,
+	}
 }
 
 // blind refuses the first of the pictures that a model is shown which sees nothing.

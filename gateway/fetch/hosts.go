@@ -22,12 +22,12 @@ func parseHosts(hosts []string) ([]pattern, error) {
 		u, err := url.Parse("https://" + strings.TrimPrefix(h, "*."))
 		if err != nil || u.Hostname() == "" || u.Host != strings.TrimPrefix(h, "*.") ||
 			strings.ContainsAny(u.Hostname(), "*% ") || strings.HasSuffix(u.Host, ":") {
-			return nil, fault.Bad("hosts", "%q is no host: entries are such as images.example.com, *.example.com or images.example.com:8443", h)
+			return nil, fault.Bad("picture-hosts", "%q is no host: entries are such as images.example.com, *.example.com or images.example.com:8443", h)
 		}
 		p := pattern{name: canonical(u.Hostname()), port: u.Port()}
 		if strings.HasPrefix(h, "*.") {
 			if net.ParseIP(p.name) != nil || !strings.Contains(p.name, ".") {
-				return nil, fault.Bad("hosts", "%q stands for too much", h)
+				return nil, fault.Bad("picture-hosts", "%q stands for too much", h)
 			}
 			p.name = "." + p.name
 		}
