@@ -277,3 +277,22 @@ func TestModelsSayWhatTheyRead(t *testing.T) {
 	require.Contains(t, b.send("GET", "/v1/models/base/card", "").body, `"input_modalities":["text","image"]`)
 	require.Contains(t, b.send("GET", "/v1/models/base/card?format=md", "").body, "text and pictures")
 }
+
+func TestPicturesOfTooManyPixelsAreRefused(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.Limits.PicturePixels = 7 })
+	b.withEyes()
+	e := b.send("POST", chatPath, show(imagePart(red), "")).requireError(t, http.StatusBadRequest, "invalid", "messages[1].content[0].image_url.url")
+	require.Contains(t, e.Message, "more than 7")
+}
+
+// A picture waits until it may be decoded, as long as its request may take.
+func TestOnlySoManyPicturesAreDecodedAtOnce(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.Limits.PictureDecodes, o.Limits.GenerateTime = 1, 100*time.Millisecond })
+	b.withEyes()
+	b.gateway.decoding <- struct{}{} // somebody else's
+	b.send("POST", chatPath, show(imagePart(red), "")).requireError(t, http.StatusGatewayTimeout, "timeout", "")
+	require.Empty(t, b.engine.seen())
+	require.Equal(t, b.gateway.limits.PictureMemory, b.gateway.pictureMemory.left, "what it took is given back")
+	<-b.gateway.decoding
+	require.Empty(t, b.gateway.decoding)
+}

@@ -3,6 +3,7 @@ package test
 import (
 	"encoding/json"
 	"fmt"
+	"image/color"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -25,13 +26,25 @@ func TestAnyBodyGetsAnAnswerOrARefusal(t *testing.T) {
 	s := start(t, options{args: []string{"--max-max-tokens", "64", "--api-keys", "root"}})
 	s.key = "root"
 	before := s.ask(base, "3+4")
+	s.postMutated(fuzzSeeds)
+	require.Equal(t, before, s.ask(base, "3+4"))
+	log, err := os.ReadFile(s.log)
+	require.NoError(t, err)
+	require.NotContains(t, string(log), "panic", "a panic was caught")
+	require.Zero(t, s.stop())
+}
+
+// postMutated posts bodies that are none any more, route by route.
+func (s *server) postMutated(all map[string][]string) {
+	t := s.t
+	t.Helper()
 	count := fuzzBodies
 	if given := os.Getenv("MERGEWAY_FUZZ_BODIES"); given != "" {
 		var err error
 		count, err = strconv.Atoi(given)
 		require.NoError(t, err)
 	}
-	for route, seeds := range fuzzSeeds {
+	for route, seeds := range all {
 		t.Run(route, func(t *testing.T) {
 			method, path, _ := strings.Cut(route, " ")
 			seen := map[int]int{}
@@ -61,11 +74,22 @@ func TestAnyBodyGetsAnAnswerOrARefusal(t *testing.T) {
 			require.Greater(t, len(seen), 1, "all bodies got the same status: they are no test")
 		})
 	}
-	require.Equal(t, before, s.ask(base, "3+4"))
+}
+
+// What people send as pictures is no better.
+func TestAnyPictureGetsAnAnswerOrARefusal(t *testing.T) {
+	s := start(t, options{models: seeingModels(t), args: []string{"--max-max-tokens", "4"}})
+	red := painted(t, 30, 20, color.RGBA{255, 0, 0, 255})
+	chat := `{"model": "seeing", "max_tokens": 2, "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "` + red + `", "detail": "low"}}, {"type": "text", "text": "a"}]}]}`
+	s.postMutated(map[string][]string{
+		"POST /v1/chat/completions": {chat},
+		"POST /tokenize":            {chat},
+		"POST /v1/responses":        {`{"model": "seeing", "max_output_tokens": 2, "store": false, "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "` + red + `"}]}]}`},
+		"POST /v1/messages":         {`{"model": "seeing", "max_tokens": 2, "messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "` + red[strings.Index(red, ",")+1:] + `"}}]}]}`},
+	})
 	log, err := os.ReadFile(s.log)
 	require.NoError(t, err)
 	require.NotContains(t, string(log), "panic", "a panic was caught")
-	require.Zero(t, s.stop())
 }
 
 // wellFormed wants success, or an envelope, OpenAI's or Anthropic's, with a status
