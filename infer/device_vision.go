@@ -5,6 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/mergeway/mergeway/fault"
 	"github.com/mergeway/mergeway/infer/device"
 )
 
@@ -36,9 +37,13 @@ func (d *deviceComputer) seeTogether(v *Vision, tiles [][]float32) ([][]float32,
 		return nil, err
 	}
 	n, side := promptBucket(len(tiles)), v.config.ImageSize
-	flat := make([]float32, n*3*side*side)
+	size := 3 * side * side
+	flat := make([]float32, n*size)
 	for i, tile := range tiles {
-		copy(flat[i*3*side*side:], tile)
+		if len(tile) != size {
+			return nil, fault.New(fault.Invalid, "a tile of %d numbers was prepared for another model: this one's have %d", len(tile), size)
+		}
+		copy(flat[i*size:], tile)
 	}
 	pixels := tensors.FromFlatDataAndDimensions(flat, n, 3, side, side)
 	defer device.Free(pixels)

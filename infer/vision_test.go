@@ -102,12 +102,16 @@ func TestVisionSeesTiles(t *testing.T) {
 			require.Equal(t, 4*stored, v.Bytes())
 
 			want := seenBy(t, f)
-			got, err := infer.See(dev, v, want.Tiles, 3)
-			require.NoError(t, err)
-			require.Len(t, got, len(want.Tiles))
-			for i, row := range want.Features {
-				require.InDeltaSlice(t, row, got[i], c.tolerance, "tile %d", i)
+			for _, together := range []int{0, 3} {
+				got, err := infer.See(dev, v, want.Tiles, together)
+				require.NoError(t, err)
+				require.Len(t, got, len(want.Tiles))
+				for i, row := range want.Features {
+					require.InDeltaSlice(t, row, got[i], c.tolerance, "tile %d of %d together", i, together)
+				}
 			}
+			_, err = infer.See(dev, v, [][]float32{want.Tiles[0][1:]}, 0)
+			require.Equal(t, fault.Invalid, fault.CodeOf(err))
 			if !v.Config().Newline() {
 				require.Nil(t, v.Newline())
 				return
