@@ -196,6 +196,14 @@ func TestOpenAIPythonClientShowsPictures(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestAnthropicPythonClientShowsPictures(t *testing.T) {
+	python := pythonWith(t, "anthropic", "MERGEWAY_REQUIRE_CLIENTS", "import anthropic")
+	s := start(t, options{models: seeingModels(t)})
+	out, err := python(fromRoot("test", "python", "anthropic_pictures.py"), s.url, seeing, base, painted(t, 30, 20, color.RGBA{255, 0, 0, 255})).CombinedOutput()
+	t.Logf("%s", out)
+	require.NoError(t, err)
+}
+
 func TestTheCommandShowsPictures(t *testing.T) {
 	s := start(t, options{models: seeingModels(t)})
 	code, _, errs := command(t, nil, "chat", "--url", s.url, "--max-tokens", "4", "--image", fromRoot("infer", "testdata", "llava-next-f32", "picture.png"), seeing, "What is it?")
