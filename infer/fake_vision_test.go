@@ -30,7 +30,7 @@ type sight struct {
 
 // fakeVision is a vision part whose tiles have four patches.
 func fakeVision(id string) *Vision {
-	return &Vision{id: id, width: glimpseWidth, config: checkpoint.VisionConfig{ImageSize: 2, PatchSize: 1, ImageTokenID: fakeImage}}
+	return &Vision{id: id, width: glimpseWidth, config: checkpoint.VisionConfig{ModelType: "llava_next", ImageSize: 2, PatchSize: 1, ImageTokenID: fakeImage}}
 }
 
 // fakePicture is a picture of so many tiles, in whose places patches and newlines come

@@ -480,6 +480,10 @@ func TestPicturesAreRefused(t *testing.T) {
 			require.ErrorContains(t, err, c.message)
 		})
 	}
+	square := fakeVision("square")
+	square.config.ModelType = "llava"
+	require.ErrorContains(t, b.ask(b.sees(b.model("s", m.Weights), square), showing(5, p)).refused, "place -1", "it has no newlines")
+
 	wide := fakeVision("wide")
 	wide.width++
 	require.Equal(t, fault.Unfit, fault.CodeOf(b.ask(b.sees(b.model("w", m.Weights), wide), showing(5, p)).refused))

@@ -86,7 +86,7 @@ func unfit(p *picture.Prepared, v *Vision) string {
 		}
 	}
 	for _, i := range p.Order {
-		if i < -1 || int(i) >= len(p.Tiles)*states {
+		if i < -1 || i == -1 && !v.Config().Newline() || int(i) >= len(p.Tiles)*states {
 			return fmt.Sprintf("was not prepared for this model: place %d is in none of its tiles", i)
 		}
 	}
