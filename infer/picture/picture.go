@@ -11,8 +11,9 @@ import (
 	"github.com/mergeway/mergeway/fault"
 )
 
-// Limits bound what decoding a picture may cost. A picture of the largest size
-// takes some 16 bytes of memory for each pixel while it is decoded, 3 afterwards.
+// Limits bound what decoding a picture may cost. While it is decoded, a picture takes
+// 6 to some 16 bytes of memory for each pixel (at worst 27, as a progressive JPEG in
+// CMYK), and 3 afterwards.
 type Limits struct {
 	Bytes  int // of the encoded picture
 	Pixels int // width times height
