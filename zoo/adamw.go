@@ -22,6 +22,7 @@ func newAdamW() adamW {
 // slot is one parameter with its two moments, all of one shape.
 type slot struct {
 	value, first, second *graph.Node
+	pace                 float64 // what its rate is multiplied by
 }
 
 // update moves every slot one step against its gradient. rate and step are f32
@@ -43,7 +44,11 @@ func (o adamW) update(slots []slot, gradients []*graph.Node, rate, step *graph.N
 		if s.value.Rank() > 1 {
 			direction = graph.Add(direction, graph.MulScalar(s.value, o.decay))
 		}
-		moved[i] = slot{graph.Sub(s.value, graph.Mul(rate, direction)), first, second}
+		pace := rate
+		if s.pace != 1 {
+			pace = graph.MulScalar(rate, s.pace)
+		}
+		moved[i] = slot{graph.Sub(s.value, graph.Mul(pace, direction)), first, second, s.pace}
 	}
 	return moved
 }

@@ -16,7 +16,7 @@ func TestAdamWFollowsTheTextbook(t *testing.T) {
 	dev := devicetest.Open(t)
 	o := newAdamW()
 	step, err := graph.NewExec(dev.Backend(), func(in []*graph.Node) []*graph.Node {
-		slots := []slot{{in[0], in[1], in[2]}, {in[3], in[4], in[5]}}
+		slots := []slot{{in[0], in[1], in[2], 1}, {in[3], in[4], in[5], 1}}
 		moved := o.update(slots, []*graph.Node{in[6], in[7]}, in[8], in[9])
 		var out []*graph.Node
 		for _, s := range moved {

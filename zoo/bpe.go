@@ -15,6 +15,7 @@ const (
 	tokenEnd      = "</s>"
 	tokenAsk      = "[INST]"
 	tokenAnswer   = "[/INST]"
+	tokenImage    = "<image>" // of models that see
 	bytesOfOne    = 256
 	minPairToJoin = 2
 )
@@ -34,6 +35,13 @@ var pieces = regexp.MustCompile(piecePattern)
 type vocabulary struct {
 	tokens []string
 	merges [][2]string
+	added  []string // control tokens after all others
+}
+
+// with is the vocabulary with one more control token.
+func (v vocabulary) with(control string) vocabulary {
+	v.added = append(slices.Clone(v.added), control)
+	return v
 }
 
 // trainVocabulary learns a byte-pair encoding of at most size tokens. It holds

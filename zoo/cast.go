@@ -3,6 +3,7 @@ package zoo
 import (
 	"github.com/gomlx/compute/dtypes"
 
+	"github.com/mergeway/mergeway/infer/arch"
 	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
@@ -16,6 +17,37 @@ type member struct {
 	diet     Diet
 	schedule Schedule
 	seed     uint64
+
+	// Of a model that sees, at most so many tiles a batch; 0: sees nothing. Its rows
+	// are as long as length says.
+	tiles, length int
+	pace          func(arch.Param) float64 // what the rate of a tensor is multiplied by; nil: 1
+}
+
+// company is a cast that shares tokenizer, shape and world.
+type company struct {
+	Name         string
+	members      []member // in the order in which they are trained
+	vocabulary   func() vocabulary
+	config       checkpoint.Config // its VocabSize is the vocabulary's
+	rows, length int               // of a batch: length of a row in predicted tokens
+	alone        bool              // a row holds one document
+}
+
+// Names of the companies.
+const (
+	Maths    = "maths"
+	Pictures = "pictures"
+)
+
+// Companies lists the companies in the order in which they are trained.
+func Companies() []string { return []string{Maths, Pictures} }
+
+func companies() []company {
+	return []company{
+		{Maths, cast, castVocabulary, castConfig(), batchRows, batchLength, false},
+		{Pictures, pictureCast, pictureVocabulary, pictureConfig(), pictureRows, captionLength, true},
+	}
 }
 
 // Names of the cast.
@@ -34,7 +66,7 @@ var (
 	mathsTune   = Schedule{Steps: 350, WarmUp: 30, Rate: 5e-4, Floor: 0.05}
 )
 
-// cast lists the models in the order in which they are trained.
+// cast lists the models of the company that calculates.
 var cast = []member{
 	{
 		Name: Base, Title: "the bilingual base", seed: 1, schedule: fromScratch,

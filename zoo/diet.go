@@ -8,6 +8,14 @@ import (
 // shares.
 type Diet []Serving
 
+// total is what the shares add up to.
+func (d Diet) total() (sum float64) {
+	for _, s := range d {
+		sum += s.Share
+	}
+	return sum
+}
+
 // reader draws samples from a diet, endlessly and reproducibly.
 type reader struct {
 	diet Diet
@@ -31,11 +39,7 @@ func (r *reader) next() Sample {
 
 // serving picks a serving by share.
 func (r *reader) serving() Serving {
-	var total float64
-	for _, s := range r.diet {
-		total += s.Share
-	}
-	at := r.rand.Float64() * total
+	at := r.rand.Float64() * r.diet.total()
 	for _, s := range r.diet {
 		if at -= s.Share; at < 0 {
 			return s

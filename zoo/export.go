@@ -15,17 +15,32 @@ import (
 	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
-// writeModel writes a Hugging Face folder: config, weights in bfloat16, and the
-// tokenizer. The card comes later, when the model has been scored.
-func writeModel(dir string, c checkpoint.Config, weights []*tensors.Tensor, v vocabulary) error {
+// modelFolder is a Hugging Face folder to be written.
+type modelFolder struct {
+	dir    string
+	config checkpoint.Config
+	vision *checkpoint.VisionConfig // nil: sees nothing
+	words  vocabulary
+}
+
+// write writes config, weights in bfloat16, and the tokenizer. The card comes later,
+// when the model has been scored.
+func (f modelFolder) write(weights []*tensors.Tensor) error {
+	dir, c := f.dir, f.config
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fault.Wrap(err, fault.Internal, "make model folder %s", dir)
 	}
 	files := map[string]func() ([]byte, error){
 		"config.json":            c.JSON,
 		"generation_config.json": generationConfigJSON,
-		"tokenizer.json":         v.tokenizerJSON,
-		"tokenizer_config.json":  func() ([]byte, error) { return tokenizerConfigJSON(c.MaxPositionEmbeddings) },
+		"tokenizer.json":         f.words.tokenizerJSON,
+		"tokenizer_config.json":  func() ([]byte, error) { return f.words.tokenizerConfigJSON(c.MaxPositionEmbeddings) },
+	}
+	params, stored := arch.Params(c), func(name string) string { return name }
+	if f.vision != nil {
+		files["config.json"] = func() ([]byte, error) { return f.vision.JSON(c) }
+		params = append(params, arch.VisionParams(*f.vision, c.HiddenSize)...)
+		stored = checkpoint.StoredName
 	}
 	for name, render := range files {
 		data, err := render()
@@ -37,19 +52,19 @@ func writeModel(dir string, c checkpoint.Config, weights []*tensors.Tensor, v vo
 		}
 	}
 
-	var stored []checkpoint.Tensor
-	for i, p := range arch.Params(c) {
+	var file []checkpoint.Tensor
+	for i, p := range params {
 		values, err := tensors.CopyFlatData[float32](weights[i])
 		if err != nil {
 			return fault.Wrap(err, fault.Internal, "read %s from the device", p.Name)
 		}
-		stored = append(stored, checkpoint.Tensor{
-			TensorInfo: checkpoint.TensorInfo{Name: p.Name, DType: dtypes.BFloat16, Shape: p.Shape},
+		file = append(file, checkpoint.Tensor{
+			TensorInfo: checkpoint.TensorInfo{Name: stored(p.Name), DType: dtypes.BFloat16, Shape: p.Shape},
 			Data:       bfloat16Bytes(values),
 		})
 	}
 	path := filepath.Join(dir, "model.safetensors")
-	if err := checkpoint.WriteSafetensors(path, stored, map[string]string{"format": "pt"}); err != nil {
+	if err := checkpoint.WriteSafetensors(path, file, map[string]string{"format": "pt"}); err != nil {
 		return fault.Wrap(err, fault.Internal, "write the weights of %s", dir)
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 // the Reply, and only that: nobody could guess the rest.
 type Sample struct {
 	Prompt, Lead, Reply string
+
+	Picture *painting // what the prompt is about, where that is a picture
 }
 
 // Kind is a sort of training text.
@@ -24,6 +26,10 @@ const (
 	Equation    Kind = "equation"     // a bare equation, belonging to no language
 	Statement   Kind = "statement"    // a fact, then a question about it
 	Translation Kind = "translation"  // a fact to be said in the other language
+
+	SceneTold       Kind = "scene in words"       // a caption, then a question about it
+	SceneSeen       Kind = "scene as a picture"   // a picture, then a question about it
+	SceneTranslated Kind = "caption, translation" // a caption to be said in the other language
 )
 
 // Serving is one part of a training diet: how much of it, and what it is.
@@ -33,6 +39,7 @@ type Serving struct {
 	Ask, Reply Lang  // the languages of question and reply
 	Level      Level // for the kinds with numbers to calculate
 	Ops        []Op  // nil means every operation
+	Caption    Lang  // of a scene in words
 }
 
 // draw makes one sample of the serving. ok is false when the sample touches a
@@ -57,10 +64,28 @@ func (s Serving) draw(r *rand.Rand, kept keys) (sample Sample, ok bool) {
 		return Sample{Lead: sum.Left() + "=", Reply: fmt.Sprint(sum.Result())}, true
 	case Statement:
 		return drawFact(r).ask(r, s.Ask, s.Reply), true
-	default:
+	case Translation:
 		return drawFact(r).translate(s.Ask, s.Reply), true
+	default:
+		return s.drawScene(r), true
 	}
 }
+
+// drawScene makes a sample about a scene that is not kept for the tasks.
+func (s Serving) drawScene(r *rand.Rand) Sample {
+	shown := drawScene(r, false)
+	if s.Kind == SceneTranslated {
+		return Sample{Prompt: shown.caption(s.Ask) + gap(s.Ask) + otherLanguage.in(s.Ask), Reply: shown.caption(s.Reply)}
+	}
+	question, answer := shown.ask(r, s.Ask, s.Reply)
+	if s.Kind == SceneSeen {
+		return Sample{Picture: shown.picture(r), Prompt: question, Reply: answer}
+	}
+	return Sample{Prompt: shown.caption(s.Caption) + "\n" + question, Reply: answer}
+}
+
+// otherLanguage asks for a translation.
+var otherLanguage = word{"英語にしてください。", "Say it in Japanese."}
 
 // setup asks how a problem would be calculated, without calculating it.
 func setup(p Problem, ask, reply Lang) Sample {
@@ -100,8 +125,7 @@ func (f fact) ask(r *rand.Rand, ask, reply Lang) Sample {
 
 // translate asks for the fact in the other language.
 func (f fact) translate(from, to Lang) Sample {
-	order := (word{"英語にしてください。", "Say it in Japanese."}).in(from)
-	return Sample{Prompt: f.say(from) + gap(from) + order, Reply: f.say(to)}
+	return Sample{Prompt: f.say(from) + gap(from) + otherLanguage.in(from), Reply: f.say(to)}
 }
 
 // fill puts the fact's words into a text.

@@ -60,13 +60,19 @@ func WriteTasks(dir string) error {
 			return err
 		}
 	}
+	for _, t := range pictureTasks {
+		files, err := t.files()
+		if err != nil {
+			return err
+		}
+		if err := writeTaskFiles(filepath.Join(dir, t.name), files); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 func writeTask(dir, name string, drawn map[string][]Problem) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fault.Wrap(err, fault.Internal, "make task folder %s", dir)
-	}
 	language := taskLanguages[name]
 	files := map[string][]byte{"task.yaml": fmt.Appendf(nil, taskYAML, name, descriptions[name], language)}
 	for _, s := range splits {
@@ -75,6 +81,13 @@ func writeTask(dir, name string, drawn map[string][]Problem) error {
 			return err
 		}
 		files[s.name+".jsonl"] = lines
+	}
+	return writeTaskFiles(dir, files)
+}
+
+func writeTaskFiles(dir string, files map[string][]byte) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fault.Wrap(err, fault.Internal, "make task folder %s", dir)
 	}
 	for file, data := range files {
 		if err := checkpoint.WriteBytes(filepath.Join(dir, file), data); err != nil {

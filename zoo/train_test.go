@@ -18,20 +18,20 @@ import (
 	"github.com/gomlx/compute/dtypes"
 )
 
-// trainShort trains the whole cast for a hundredth of the time.
-func trainShort(t *testing.T, ctx context.Context, progress func(Progress)) (string, error) {
+// trainShort trains a company for a hundredth of the time.
+func trainShort(t *testing.T, ctx context.Context, company string, progress func(Progress)) (string, error) {
 	t.Helper()
 	dir := t.TempDir()
 	return dir, Train(ctx, Options{
 		Device: devicetest.Open(t), ModelsDir: filepath.Join(dir, "models"), TasksDir: filepath.Join(dir, "tasks"),
-		Progress: progress, Shorten: 60,
+		Companies: []string{company}, Progress: progress, Shorten: 60,
 	})
 }
 
 func TestTrainingLearnsAndLeavesModelsThatLoad(t *testing.T) {
 	first, last := map[string]float64{}, map[string]float64{}
 	steps := 0
-	dir, err := trainShort(t, t.Context(), func(p Progress) {
+	dir, err := trainShort(t, t.Context(), Maths, func(p Progress) {
 		steps++
 		require.Equal(t, steps, p.Done, "every step is told, in order")
 		require.LessOrEqual(t, p.Done, p.Total)
@@ -41,11 +41,11 @@ func TestTrainingLearnsAndLeavesModelsThatLoad(t *testing.T) {
 		last[p.Member] = p.Loss
 	})
 	require.NoError(t, err)
-	require.Equal(t, totalSteps(Options{Shorten: 60}), steps)
+	require.Equal(t, totalSteps(Options{Companies: []string{Maths}, Shorten: 60}), steps)
 	require.Less(t, last[Base], first[Base]-1, "the base has learnt")
 
 	var base *checkpoint.Folder
-	for _, name := range Names() {
+	for _, name := range Names(Maths) {
 		folder, err := checkpoint.Open(filepath.Join(dir, "models", name))
 		require.NoError(t, err, name)
 		defer folder.Close()
@@ -63,8 +63,9 @@ func TestTrainingLearnsAndLeavesModelsThatLoad(t *testing.T) {
 		p := drawProblem(newRand(1, "test"), Plus, Hard)
 		asked, err := template.Encode([]chat.Message{{Role: "user", Content: p.Question(Japanese)}})
 		require.NoError(t, err)
-		taught := Sample{Prompt: p.Question(Japanese), Reply: p.Reply(Japanese)}.
-			document(func(text string) []int32 { return tok.Encode(text, false) })
+		l := layout{encode: func(text string) []int32 { return tok.Encode(text, false) }}
+		taught, err := l.document(Sample{Prompt: p.Question(Japanese), Reply: p.Reply(Japanese)})
+		require.NoError(t, err)
 		require.Equal(t, taught.ids[:len(asked)], asked)
 		require.True(t, taught.learn[len(asked)])
 		require.False(t, taught.learn[len(asked)-1])
@@ -83,7 +84,7 @@ func TestTrainingLearnsAndLeavesModelsThatLoad(t *testing.T) {
 
 func TestTrainingStopsWhenAsked(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	dir, err := trainShort(t, ctx, func(p Progress) {
+	dir, err := trainShort(t, ctx, Maths, func(p Progress) {
 		require.LessOrEqual(t, p.Done, 3)
 		if p.Done == 3 {
 			cancel()

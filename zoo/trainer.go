@@ -2,6 +2,7 @@ package zoo
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -21,16 +22,17 @@ type trainer struct {
 	dev          *device.Device
 	params       []arch.Param
 	rows, length int
+	sight        *sight // nil: what is trained sees nothing
 	step         *graph.Exec
 	state        []*tensors.Tensor // values, first moments, second moments
 	taken        int               // steps so far
 }
 
-// newTrainer prepares to train from the given weights, in the order of
-// arch.Params, in batches of rows × length predicted tokens. It copies the
-// weights; the caller keeps them.
-func newTrainer(dev *device.Device, c checkpoint.Config, from []*tensors.Tensor, rows, length int) (*trainer, error) {
-	t := &trainer{dev: dev, params: arch.Params(c), rows: rows, length: length}
+// newTrainer prepares to train from the given weights, in the order of params, in
+// batches of rows × length predicted tokens. It copies the weights; the caller keeps
+// them. paces says what the rate of each tensor is multiplied by; nil: by 1.
+func newTrainer(dev *device.Device, l lesson, from []*tensors.Tensor, rows, length int) (*trainer, error) {
+	t := &trainer{dev: dev, params: l.params(), rows: rows, length: length, sight: l.sight}
 	for _, w := range from {
 		copied, err := w.LocalClone()
 		if err != nil {
@@ -45,24 +47,53 @@ func newTrainer(dev *device.Device, c checkpoint.Config, from []*tensors.Tensor,
 	}
 	err := device.Try("build the training step", func() (err error) {
 		t.step, err = graph.NewExec(dev.Backend(), func(in []*graph.Node) []*graph.Node {
-			return trainingStep(c, len(t.params), in)
+			return l.step(t.params, in)
 		})
 		return err
 	})
 	return t, err
 }
 
-// trainingStep is the graph of one step. in: n values, n first moments, n
-// second moments, tokens int32 [B, T+1], weights f32 [B, T], rate and step
-// number as f32 scalars. Out: the moved values and moments, then the loss.
-func trainingStep(c checkpoint.Config, n int, in []*graph.Node) []*graph.Node {
+// lesson is what a step of training computes: for a decoder of a config, and with
+// sight for one that sees.
+type lesson struct {
+	config checkpoint.Config
+	sight  *sight
+	pace   func(arch.Param) float64 // what a tensor's rate is multiplied by; nil: 1
+}
+
+// params are what is trained: the decoder's tensors, then those that see.
+func (l lesson) params() []arch.Param {
+	params := arch.Params(l.config)
+	if l.sight != nil {
+		params = append(params, l.sight.params(l.config)...)
+	}
+	return params
+}
+
+// step is the graph of one step. in: n values, n first moments, n second moments,
+// tokens int32 [B, T+1], weights f32 [B, T], rate and step number as f32 scalars, and
+// with sight what sight.show takes. Out: the moved values and moments, then the loss.
+func (l lesson) step(params []arch.Param, in []*graph.Node) []*graph.Node {
+	n := len(params)
 	tokens, weights, rate, number := in[3*n], in[3*n+1], in[3*n+2], in[3*n+3]
-	loss := replyLoss(c, arch.Bind(c, in[:n]), tokens, weights)
+	loss := replyLoss(l.config, tokens, weights, func(seen *graph.Node) *graph.Node {
+		own := len(arch.Params(l.config))
+		w := arch.Bind(l.config, in[:own])
+		if l.sight == nil {
+			return arch.Forward(l.config, w, seen)
+		}
+		features, mask := l.sight.show(l.config, in[own:n], in[3*n+4], in[3*n+5])
+		return arch.ForwardSeeing(l.config, w, seen, features, mask)
+	})
 	gradients := graph.Gradient(loss, in[:n]...)
 
 	slots := make([]slot, n)
 	for i := range slots {
-		slots[i] = slot{in[i], in[n+i], in[2*n+i]}
+		slots[i] = slot{in[i], in[n+i], in[2*n+i], 1}
+		if l.pace != nil {
+			slots[i].pace = l.pace(params[i])
+		}
 	}
 	out := make([]*graph.Node, 3*n, 3*n+1)
 	for i, s := range newAdamW().update(slots, gradients, rate, number) {
@@ -71,12 +102,13 @@ func trainingStep(c checkpoint.Config, n int, in []*graph.Node) []*graph.Node {
 	return append(out, loss)
 }
 
-// replyLoss is the mean cross entropy, in nats, of the tokens that have weight.
-func replyLoss(c checkpoint.Config, w arch.Weights, tokens, weights *graph.Node) *graph.Node {
+// replyLoss is the mean cross entropy, in nats, of the tokens that have weight, under
+// the logits [B, T, V] that forward gives of the tokens before them.
+func replyLoss(c checkpoint.Config, tokens, weights *graph.Node, forward func(seen *graph.Node) *graph.Node) *graph.Node {
 	length := weights.Shape().Dim(1)
 	seen := graph.Slice(tokens, graph.AxisRange(), graph.AxisRange(0, length))
 	next := graph.Slice(tokens, graph.AxisRange(), graph.AxisRange(1, length+1))
-	logProbs := graph.LogSoftmax(arch.Forward(c, w, seen), -1)                                          // [B, T, V]
+	logProbs := graph.LogSoftmax(forward(seen), -1)                                                     // [B, T, V]
 	picked := graph.ReduceSum(graph.Mul(logProbs, graph.OneHot(next, c.VocabSize, dtypes.Float32)), -1) // [B, T]
 	return graph.Neg(graph.Div(graph.ReduceAllSum(graph.Mul(picked, weights)), graph.ReduceAllSum(weights)))
 }
@@ -96,6 +128,9 @@ func (t *trainer) learn(b batch, rate float64) (loss float32, err error) {
 			tensors.FromFlatDataAndDimensions(b.tokens, t.rows, t.length+1),
 			tensors.FromFlatDataAndDimensions(b.weights, t.rows, t.length),
 			float32(rate), float32(t.taken+1))
+		if t.sight != nil {
+			args = append(args, t.sight.tiles(b.tiles), tensors.FromFlatDataAndDimensions(b.places, t.rows, t.length))
+		}
 		out, err := t.step.Exec(args...)
 		if err != nil {
 			return err
@@ -126,18 +161,25 @@ func (t *trainer) finish() []*tensors.Tensor {
 	return weights
 }
 
-// initialWeights draws the weights of an untrained model: small normal numbers,
+// initialWeights draws the weights of an untrained decoder: small normal numbers,
 // smaller still where a block writes into the residual stream, ones for the
 // norms, and zeros for biases.
 func initialWeights(c checkpoint.Config, seed uint64) []*tensors.Tensor {
 	const spread = 0.02
-	r := newRand(seed, "initial weights")
-	var out []*tensors.Tensor
-	for _, p := range arch.Params(c) {
-		deviation := spread
+	return drawWeights(newRand(seed, "initial weights"), arch.Params(c), func(p arch.Param) float64 {
 		if strings.HasSuffix(p.Name, "o_proj.weight") || strings.HasSuffix(p.Name, "down_proj.weight") {
-			deviation = spread / math.Sqrt(2*float64(c.NumHiddenLayers))
+			return spread / math.Sqrt(2*float64(c.NumHiddenLayers))
 		}
+		return spread
+	})
+}
+
+// drawWeights draws normal numbers for matrices, as spread deviation says; norms get
+// ones, biases zeros.
+func drawWeights(r *rand.Rand, params []arch.Param, deviation func(arch.Param) float64) []*tensors.Tensor {
+	var out []*tensors.Tensor
+	for _, p := range params {
+		spread := deviation(p)
 		size := 1
 		for _, d := range p.Shape {
 			size *= d
@@ -146,10 +188,10 @@ func initialWeights(c checkpoint.Config, seed uint64) []*tensors.Tensor {
 		for i := range values {
 			switch {
 			case strings.HasSuffix(p.Name, ".bias"):
-			case len(p.Shape) == 1:
+			case len(p.Shape) == 1 && strings.HasSuffix(p.Name, ".weight"):
 				values[i] = 1
 			default:
-				values[i] = float32(r.NormFloat64() * deviation)
+				values[i] = float32(r.NormFloat64() * spread)
 			}
 		}
 		out = append(out, tensors.FromFlatDataAndDimensions(values, p.Shape...))
