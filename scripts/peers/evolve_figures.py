@@ -28,7 +28,7 @@ def evaluate(folder, prompts, answers, limit):
     right = 0
     with torch.inference_mode():
         for at in range(0, len(prompts), ROWS):
-            texts = [tokenizer.apply_chat_template([{"role": "user", "content": q}], tokenize=False, add_generation_prompt=True)
+            texts = prompts[at:at + ROWS] if tokenizer.chat_template is None else [tokenizer.apply_chat_template([{"role": "user", "content": q}], tokenize=False, add_generation_prompt=True)
                      for q in prompts[at:at + ROWS]]
             batch = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
             batch.pop("token_type_ids", None)

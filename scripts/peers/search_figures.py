@@ -1,5 +1,6 @@
 """Runs the same search on a gateway alone, with one worker and with two, each on a
-core of its own, and writes what their trials took. Uses nothing but Python."""
+core of its own, and writes what their trials took; or one over larger models. Uses
+nothing but Python."""
 
 import argparse
 import contextlib
@@ -14,9 +15,19 @@ import urllib.request
 
 SPEC = {
     "task": "ja-math", "base": "base", "sources": ["ja-general", "en-math-a", "en-math-b"],
-    "method": "task_arithmetic", "population": 12, "validate_top": 1, "seed": 7,
+    "method": "task_arithmetic", "population": 24, "validate_top": 1, "seed": 7,
 }
 RECIPES = 6  # for the peer, which is slow
+WARM_UP = 48  # trials of each process before it is measured
+
+# The same with models of 1.1 billion parameters, which are random: what they reply
+# means nothing, and takes as long as if it did.
+LARGE = {
+    "task": "words", "base": "0", "sources": ["1", "2", "3"], "method": "dare_ties", "population": 4, "trials": 8,
+    "validate_top": 1, "seed": 7,
+}
+LARGE_RECIPES = 2
+WORDS = {"search": 16, "validation": 4, "test": 4}  # problems of each split
 
 
 def free_port():
@@ -97,8 +108,8 @@ def search(a, out, name, workers, cores):
                 pinned(cores[i], [str(a.mergeway), "worker", *common, *args]), out / f"{name}-worker-{i}.log"))
         if workers:
             wait("starting the workers", lambda: len(call(url + "/v1/workers")["data"]) == workers)
-        # A first search compiles; what it finds is nothing to us.
-        first = call(url + "/v1/searches", {**SPEC, "name": "warm-up", "trials": 12, "seed": 1})
+        # A first search compiles, in each process; what it finds is nothing to us.
+        first = call(url + "/v1/searches", {**SPEC, "name": "warm-up", "trials": WARM_UP * max(1, workers), "seed": 1})
         wait("warming up", lambda: call(f"{url}/v1/searches/{first['id']}")["state"] == "done")
         users = {}
         if not workers:
@@ -122,6 +133,45 @@ def search(a, out, name, workers, cores):
         return {"trials": trials, "users": users}
 
 
+def write_words(folder):
+    """A task for models whose tokens are the words w0 ... w31999."""
+    folder.mkdir(parents=True)
+    (folder / "task.yaml").write_text('name: words\nmetric: exact_match\nformat: text\nprompt: "{question}"\nmax_tokens: 24\n')
+    number = 0
+    for split, count in WORDS.items():
+        lines = []
+        for _ in range(count):
+            question = " ".join(f"w{3 + (number * 48 + i) * 7919 % 31000}" for i in range(48))
+            lines.append(json.dumps({"question": question, "answer": f"w{number}"}))
+            number += 1
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def large(a, out):
+    """A search over models that are large for this machine."""
+    write_words(out / "tasks" / "words")
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        port = free_port()
+        serve = [str(a.mergeway), "serve", "--addr", f"127.0.0.1:{port}", "--data", folder,
+                 "--models", str(a.large), "--tasks", str(out / "tasks")]
+        stack.enter_context(running(serve, out / "large-gateway.log"))
+        url = f"http://127.0.0.1:{port}"
+        wait("starting the gateway", lambda: urllib.request.urlopen(url + "/readyz", timeout=5).status == 200)
+        s = call(url + "/v1/searches", {**LARGE, "name": "large"})
+        at = f"{url}/v1/searches/{s['id']}"
+        wait("the search", lambda: call(at)["progress"]["trials"] >= LARGE["trials"] or call(at)["state"] not in ("queued", "running"), 1800)
+        trials = call(f"{at}/trials?limit=1000")["data"]
+        if len(trials) != LARGE["trials"] or any("failure" in t for t in trials):
+            raise SystemExit(f"large: {len(trials)} trials, {sum('failure' in t for t in trials)} failed")
+        recipes = out / "large-recipes"
+        recipes.mkdir()
+        for t in trials[:LARGE_RECIPES]:
+            (recipes / f"{t['number']}.yaml").write_text(call(f"{at}/trials/{t['number']}/recipe?format=yaml"))
+        call(at + "/cancel", {})
+        return {"trials": trials}
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--mergeway", type=pathlib.Path, required=True)
@@ -129,7 +179,11 @@ def main():
     p.add_argument("--tasks", type=pathlib.Path, required=True)
     p.add_argument("--trials", type=int, required=True)
     p.add_argument("--out", type=pathlib.Path, required=True)
+    p.add_argument("--large", type=pathlib.Path, help="only the search over these models")
     a = p.parse_args()
+    if a.large:
+        (a.out / "large.json").write_text(json.dumps(large(a, a.out)))
+        return
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise SystemExit("two workers need two cores")

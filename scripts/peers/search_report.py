@@ -37,7 +37,7 @@ def main():
     rates = {name: per_minute(trials) for name, trials in runs.items()}
     same = all([t["genome"], t.get("outcomes")] == [u["genome"], u.get("outcomes")] for name in ("one", "two") for t, u in zip(alone, runs[name]))
     lines = [
-        f"{datetime.date.today()}, {machine()}. mergeway {a.commit}. {len(alone)} trials of task_arithmetic over three miniature sources, "
+        f"{datetime.date.today()}, {machine()}. mergeway {a.commit}. {len(alone)} trials of task_arithmetic over three miniature sources in generations of 24, "
         f"{alone[0]['score']['problems']} problems each; the first search of each process, which compiles, is not counted.", "",
         "| | |", "|---|---:|",
         f"| a trial: merge and swap, median | {1000 * merge:.1f} ms, {100 * merge / (merge + answer):.1f} % |",
@@ -61,6 +61,20 @@ def main():
             f"mergekit's strategy: {len(done)} of the same recipes, medians of {parts['merge']:.2f} s to merge, {parts['load']:.2f} s to load, "
             f"{parts['answer']:.1f} s to answer (transformers {peer['transformers']}, 128 problems at once). "
             f"Right numbers there and here: {', '.join(f'{x} and {y}' for x, y in pairs)}.",
+        ]
+    large, theirs = a.results / "large.json", a.results / "large-evolve.json"
+    if large.exists() and theirs.exists():
+        trials, done = json.loads(large.read_text())["trials"], json.loads(theirs.read_text())["candidates"]
+        parts = {k: statistics.median(c[k] for c in done) for k in ("merge", "load", "answer")}
+        here, there = per_minute(trials), 60 / sum(parts.values())
+        merge, answer = (statistics.median(t[k] for t in trials[1:]) for k in ("merge_seconds", "answer_seconds"))
+        lines += [
+            "", f"With three sources of 1.1 billion parameters, `dare_ties`, {trials[0]['score']['problems']} problems of 48 tokens and replies of 24:", "",
+            "| | mergeway | mergekit, transformers |", "|---|---:|---:|",
+            f"| merge, s | {merge:.2f} | {parts['merge']:.1f} |",
+            f"| load, s | – | {parts['load']:.1f} |",
+            f"| answer, s | {answer:.2f} | {parts['answer']:.1f} |",
+            f"| trials a minute | {here:.1f}: **{here / there:.0f}** times as many | {there:.2f} |",
         ]
     print("\n".join(lines))
     if a.write:
