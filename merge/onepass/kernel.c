@@ -101,27 +101,31 @@ INLINE __mmask16 up_to(struct onepass_pivot pivot, __m512i size, uint32_t at) {
 
 INLINE __m512i shifted(__m512i n, int by) { return _mm512_xor_si512(n, _mm512_srli_epi32(n, by)); }
 
-// mix is that of merge/mask.go.
-INLINE void mix(struct way way, integers n) {
-    EACH n[k][h] = shifted(n[k][h], 16);
+// stir is mix of merge/mask.go without the shifts by 16 at its ends.
+INLINE void stir(struct way way, integers n) {
     EACH n[k][h] = _mm512_mullo_epi32(n[k][h], _mm512_set1_epi32(0x7feb352d));
     EACH n[k][h] = shifted(n[k][h], 15);
     EACH n[k][h] = _mm512_mullo_epi32(n[k][h], _mm512_set1_epi32((int)0x846ca68bu));
-    EACH n[k][h] = shifted(n[k][h], 16);
 }
 
-// draw tells which entries the generator of merge/mask.go keeps.
+// draw tells which entries the generator of merge/mask.go keeps. Of its six shifts it
+// does three, for the others change nothing that is looked at:
+//   - at the end of the first mix and at the beginning of the second there is
+//     n ^= n >> 16; n ^= key; n ^= n >> 16, in which n >> 16 cancels itself out;
+//   - after that at the end of the second n is compared with a limit. It changes the
+//     lower half of n by the upper one, and so matters only where the upper halves of
+//     both are equal: then it changes n by the limit's.
 INLINE void draw(struct way way, const struct onepass_source *s, size_t at, masks kept) {
+    const uint32_t weyl = 2654435769u;
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i weyl = _mm512_set1_epi32((int)2654435769u);
+    const __m512i lanes = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)weyl));
     integers n;
-    EACH {
-        __m512i position = _mm512_add_epi32(_mm512_set1_epi32((int)at + LANES * h), lane);
-        n[k][h] = _mm512_add_epi32(_mm512_mullo_epi32(position, weyl), _mm512_set1_epi32((int)s[k].key[0]));
-    }
-    mix(way, n);
-    EACH n[k][h] = _mm512_xor_si512(n[k][h], _mm512_set1_epi32((int)s[k].key[1]));
-    mix(way, n);
+    EACH n[k][h] = _mm512_add_epi32(lanes, _mm512_set1_epi32((int)(((uint32_t)at + LANES * h) * weyl + s[k].key[0])));
+    EACH n[k][h] = shifted(n[k][h], 16);
+    stir(way, n);
+    EACH n[k][h] = _mm512_xor_si512(n[k][h], _mm512_set1_epi32((int)(s[k].key[1] ^ s[k].key[1] >> 16)));
+    stir(way, n);
+    EACH n[k][h] = _mm512_xor_si512(n[k][h], _mm512_set1_epi32((int)(s[k].limit >> 16)));
     EACH kept[k][h] = _mm512_cmple_epu32_mask(n[k][h], _mm512_set1_epi32((int)s[k].limit));
 }
 
