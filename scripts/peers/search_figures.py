@@ -142,7 +142,7 @@ def write_words(folder):
         lines = []
         for _ in range(count):
             question = " ".join(f"w{3 + (number * 48 + i) * 7919 % 31000}" for i in range(48))
-            lines.append(json.dumps({"question": question, "answer": f"w{number}"}))
+            lines.append(json.dumps({"id": str(number), "question": question, "answer": f"w{number}"}))
             number += 1
         (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
 
@@ -154,7 +154,7 @@ def large(a, out):
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         port = free_port()
         serve = [str(a.mergeway), "serve", "--addr", f"127.0.0.1:{port}", "--data", folder,
-                 "--models", str(a.large), "--tasks", str(out / "tasks")]
+                 "--models", str(a.large), "--tasks", str(out / "tasks"), "--budget", "16GiB"]
         stack.enter_context(running(serve, out / "large-gateway.log"))
         url = f"http://127.0.0.1:{port}"
         wait("starting the gateway", lambda: urllib.request.urlopen(url + "/readyz", timeout=5).status == 200)
