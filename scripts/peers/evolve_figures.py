@@ -22,7 +22,7 @@ def evaluate(folder, prompts, answers, limit):
     began = time.monotonic()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, padding_side="left")
     if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
     loaded = time.monotonic()
     right = 0
