@@ -112,16 +112,7 @@ func (c *Catalog) visionBytes(v *checkpoint.VisionConfig, text checkpoint.Config
 		return 0, nil
 	}
 	err = device.Try("measure a vision part", func() error {
-		widest := dtypes.InvalidDType
-		for _, t := range stored {
-			switch {
-			case !checkpoint.IsVision(t.Name) || t.DType == dtypes.InvalidDType:
-			case widest == dtypes.InvalidDType:
-				widest = t.DType
-			case widest != t.DType:
-				widest = dtypes.Float32
-			}
-		}
+		widest := infer.VisionDType(*v, text.HiddenSize, stored)
 		if widest == dtypes.InvalidDType {
 			return nil // to load it says what is missing
 		}

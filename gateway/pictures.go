@@ -132,11 +132,7 @@ func (g *Gateway) prepare(ctx context.Context, a *album, e eyes, p shownPicture)
 	if p.low {
 		ready = picture.Whole(ready, e.Config())
 	}
-	bytes := 0
-	for _, tile := range ready.Tiles {
-		bytes += 4 * len(tile)
-	}
-	if err := a.take(bytes); err != nil {
+	if err := a.take(ready.TileBytes()); err != nil {
 		return nil, inPicture(err, p.param)
 	}
 	a.ready[key] = ready

@@ -51,7 +51,7 @@ func LoadVision(ctx context.Context, dev *device.Device, f *checkpoint.Folder, c
 	}()
 	params := arch.VisionParams(v.config, v.width)
 	if compute == dtypes.InvalidDType {
-		compute = dev.ComputeDType(widestOf(f, params))
+		compute = dev.ComputeDType(VisionDType(v.config, v.width, f.Tensors()))
 	}
 	for _, p := range params {
 		if err := ctx.Err(); err != nil {
@@ -89,17 +89,21 @@ func (v *Vision) load(dev *device.Device, f *checkpoint.Folder, p arch.Param, co
 	return err
 }
 
-// widestOf is the narrowest dtype that holds all of these parameters exactly.
-func widestOf(f *checkpoint.Folder, params []arch.Param) dtypes.DType {
-	var widest dtypes.DType
-	for _, p := range params {
-		info, _, err := f.Tensor(p.Name)
-		switch {
-		case err != nil: // is what loading it reports
+// VisionDType is the narrowest dtype that holds the parameters of a vision part exactly,
+// before decoders of a width; dtypes.InvalidDType if none of them is stored.
+func VisionDType(v checkpoint.VisionConfig, width int, stored []checkpoint.TensorInfo) dtypes.DType {
+	of := map[string]dtypes.DType{}
+	for _, t := range stored {
+		of[t.Name] = t.DType
+	}
+	widest := dtypes.InvalidDType
+	for _, p := range arch.VisionParams(v, width) {
+		switch dtype := of[p.Name]; {
+		case dtype == dtypes.InvalidDType: // is what loading it reports
 		case widest == dtypes.InvalidDType:
-			widest = info.DType
-		case widest != info.DType:
-			return dtypes.Float32
+			widest = dtype
+		case widest != dtype:
+			return dtypes.Float32 // of float32, float16 and bfloat16, only float32 holds another
 		}
 	}
 	return widest

@@ -79,17 +79,20 @@ func (x *Executor) whereIs(o operand, t int) (unsafe.Pointer, shapes.Shape, erro
 	return unsafe.Pointer(unsafe.SliceData(m.Data)), m.Shape, nil
 }
 
-// readable tells whether the kernel can read all operands of a unit.
-func (x *Executor) readable(j partJob, u unit) (bool, error) {
+// readable looks up where the operands of a unit's tensors are, if the kernel can read
+// them all.
+func (x *Executor) readable(j partJob, u unit) (all []hosted, ok bool, err error) {
 	for t := u.from; t < u.to; t++ {
-		if _, ok, err := x.hosted(j, t); !ok || err != nil {
-			return false, err
+		h, ok, err := x.hosted(j, t)
+		if !ok || err != nil {
+			return nil, false, err
 		}
 		if held := j.program.held; held != dtypes.InvalidDType && held != j.sources[0].shape(t).DType {
-			return false, nil // the kernel writes what it reads
+			return nil, false, nil // the kernel writes what it reads
 		}
+		all = append(all, h)
 	}
-	return true, nil
+	return all, true, nil
 }
 
 // passUnit merges the tensors of a unit by the kernel, if it can. The numbers are
@@ -98,7 +101,8 @@ func (x *Executor) passUnit(ctx context.Context, j partJob, u unit, floats []flo
 	if !x.passes(j.program) {
 		return nil, false, nil
 	}
-	if ok, err := x.readable(j, u); !ok || err != nil {
+	operands, ok, err := x.readable(j, u)
+	if !ok || err != nil {
 		return nil, false, err
 	}
 	defer func() {
@@ -108,11 +112,8 @@ func (x *Executor) passUnit(ctx context.Context, j partJob, u unit, floats []flo
 		}
 	}()
 	var merges []onepass.Merge
-	for t := u.from; t < u.to; t++ {
-		h, ok, err := x.hosted(j, t)
-		if err != nil || !ok {
-			return out, false, err
-		}
+	for i, h := range operands {
+		t := u.from + i
 		result, err := x.result(j, t)
 		if err != nil {
 			return out, false, err

@@ -14,7 +14,7 @@ import (
 // for the system to clear them takes longer than to merge.
 type reused struct {
 	mu   sync.Mutex
-	free []*tensors.Tensor
+	free pile
 	done bool
 }
 
@@ -36,13 +36,7 @@ func (w *reused) take(shape shapes.Shape) (*tensors.Tensor, bool) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i, t := range w.free {
-		if t.Shape().Equal(shape) {
-			w.free = append(w.free[:i], w.free[i+1:]...)
-			return t, true
-		}
-	}
-	return nil, false
+	return w.free.take(shape)
 }
 
 // close frees what there is, and what is put from now on.

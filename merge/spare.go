@@ -14,7 +14,7 @@ import (
 type spare struct {
 	mu     sync.Mutex
 	memory *device.Memory // nil: nothing is kept
-	free   []*tensors.Tensor
+	free   pile
 }
 
 // KeepSpare lets the executor keep the memory of the merged model that was freed last,
@@ -46,14 +46,11 @@ func (s *spare) keep(all []*tensors.Tensor) bool {
 func (s *spare) take(shape shapes.Shape) (*tensors.Tensor, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, t := range s.free {
-		if t.Shape().Equal(shape) {
-			s.free = append(s.free[:i], s.free[i+1:]...)
-			s.memory.Keep(-t.ByteSize())
-			return t, true
-		}
+	t, ok := s.free.take(shape)
+	if ok {
+		s.memory.Keep(-t.ByteSize())
 	}
-	return nil, false
+	return t, ok
 }
 
 // drop frees what there is, and tells whether there was anything.
@@ -76,4 +73,18 @@ func (s *spare) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.memory = nil
+}
+
+// pile are tensors that may be written over.
+type pile []*tensors.Tensor
+
+// take gives a tensor of a shape, if there is one.
+func (p *pile) take(shape shapes.Shape) (*tensors.Tensor, bool) {
+	for i, t := range *p {
+		if t.Shape().Equal(shape) {
+			*p = append((*p)[:i], (*p)[i+1:]...)
+			return t, true
+		}
+	}
+	return nil, false
 }

@@ -186,7 +186,7 @@ func (s *stream) upload(u unit) error {
 					return err
 				}
 			}
-			if all, err := s.x.readable(j, u); all || err != nil {
+			if _, ok, err := s.x.readable(j, u); ok || err != nil {
 				return err
 			}
 		}

@@ -45,13 +45,7 @@ func newAlbum(bytes int) album {
 }
 
 // preparedBytes is the memory that a prepared picture takes.
-func preparedBytes(p *picture.Prepared) int {
-	bytes := 4 * len(p.Order)
-	for _, tile := range p.Tiles {
-		bytes += 4 * len(tile)
-	}
-	return bytes
-}
+func preparedBytes(p *picture.Prepared) int { return 4*len(p.Order) + p.TileBytes() }
 
 // prepare gives the pictures that a problem shows, as a model sees them.
 func (a album) prepare(s sight, t *task.Task, p task.Problem) ([]*picture.Prepared, error) {

@@ -24,6 +24,14 @@ type Prepared struct {
 // Tokens is how many tokens of a prompt the picture is.
 func (p *Prepared) Tokens() int { return len(p.Order) }
 
+// TileBytes is the memory that the tiles take.
+func (p *Prepared) TileBytes() (bytes int) {
+	for _, tile := range p.Tiles {
+		bytes += 4 * len(tile)
+	}
+	return bytes
+}
+
 // Processor prepares pictures for one model. It is safe for concurrent use.
 type Processor struct {
 	config   config
