@@ -112,9 +112,10 @@ func (d *deviceComputer) extend(w *Weights, c kv, tokens [][]int32, seen *given,
 	args := []any{tokens, start, int32(column)}
 	if seen != nil {
 		rows, n := len(tokens), len(tokens[0])
-		args = append(args,
-			tensors.FromFlatDataAndDimensions(seen.states, rows, n, w.config.HiddenSize),
-			tensors.FromFlatDataAndDimensions(seen.mask, rows, n))
+		states := tensors.FromFlatDataAndDimensions(seen.states, rows, n, w.config.HiddenSize)
+		mask := tensors.FromFlatDataAndDimensions(seen.mask, rows, n)
+		defer device.Free(states, mask)
+		args = append(args, states, mask)
 	}
 	out, err := d.update(exec, c, 2, asArgs(w.all), args...)
 	if err != nil {

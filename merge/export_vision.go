@@ -9,11 +9,6 @@ import (
 	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
-// languagePrefix stands before the names of a language model's tensors in the files of
-// a model that sees: the layout of the published ones, which transformers read before
-// they had any other, and still do.
-const languagePrefix = "language_model."
-
 // processorFiles say how pictures are prepared; they come from the lender.
 var processorFiles = []string{"preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json"}
 
@@ -38,18 +33,8 @@ func openSight(r Recipe, o ExportOptions) (*sight, error) {
 		s.close()
 		return nil, fault.New(fault.Unfit, "%q has no vision part", r.Vision)
 	}
-	s.infos = visionTensors(folder.Tensors())
+	s.infos = checkpoint.VisionTensors(folder.Tensors())
 	return s, nil
-}
-
-// visionTensors are those of a model's tensors that belong to the part that sees.
-func visionTensors(all []checkpoint.TensorInfo) (vision []checkpoint.TensorInfo) {
-	for _, info := range all {
-		if checkpoint.IsVision(info.Name) && info.DType != dtypes.InvalidDType { // older files have buffers among them
-			vision = append(vision, info)
-		}
-	}
-	return vision
 }
 
 func (s *sight) close() {
@@ -66,7 +51,7 @@ func (s *sight) beside(language []checkpoint.TensorInfo) []checkpoint.TensorInfo
 	}
 	all := make([]checkpoint.TensorInfo, 0, len(language)+len(s.infos))
 	for _, info := range language {
-		info.Name = languagePrefix + info.Name
+		info.Name = checkpoint.StoredName(info.Name)
 		all = append(all, info)
 	}
 	return append(all, s.infos...)
@@ -81,7 +66,7 @@ func (s *sight) source(open func(wanted []string) tensorSource) func(wanted []st
 	return func(wanted []string) tensorSource {
 		var names []string
 		for _, name := range wanted {
-			if bare, ok := strings.CutPrefix(name, languagePrefix); ok {
+			if bare, ok := strings.CutPrefix(name, checkpoint.LanguagePrefix); ok {
 				names = append(names, bare)
 			}
 		}
@@ -100,7 +85,7 @@ type seeingTensors struct {
 }
 
 func (s seeingTensors) bytesOf(name string) ([]byte, error) {
-	if bare, ok := strings.CutPrefix(name, languagePrefix); ok {
+	if bare, ok := strings.CutPrefix(name, checkpoint.LanguagePrefix); ok {
 		return s.language.bytesOf(bare)
 	}
 	_, data, err := s.sight.folder.Tensor(name)

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
+
+	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
 // Stage is one of the merges that a recipe of recipes takes.
@@ -87,7 +89,7 @@ func NewPlan(r Recipe, leaves map[string]Described, held map[string]dtypes.DType
 		}
 	}
 	whole.Read = read
-	for _, t := range visionTensors(leaves[r.Sees()].Tensors) { // copied
+	for _, t := range checkpoint.VisionTensors(leaves[r.Sees()].Tensors) { // copied
 		whole.Tensors++
 		whole.Read[r.Sees()] += t.StoredBytes()
 		whole.Written += t.StoredBytes()

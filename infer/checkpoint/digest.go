@@ -7,7 +7,6 @@ import (
 	"hash"
 	"path/filepath"
 
-	"github.com/gomlx/compute/dtypes"
 	"lukechampine.com/blake3"
 
 	"github.com/mergeway/mergeway/fault"
@@ -74,13 +73,11 @@ func (f *Folder) VisionDigest(ctx context.Context) (string, error) {
 	if err := f.vision.hash(h); err != nil {
 		return "", err
 	}
-	for _, info := range f.Tensors() {
+	for _, info := range VisionTensors(f.Tensors()) {
 		if err := ctx.Err(); err != nil {
 			return "", fault.Wrap(err, fault.Cancelled, "digest of what sees in %s", filepath.Base(f.dir))
 		}
-		if IsVision(info.Name) && info.DType != dtypes.InvalidDType { // older files have buffers among them
-			f.hashTensor(h, info)
-		}
+		f.hashTensor(h, info)
 	}
 	digest := "blake3:" + hex.EncodeToString(h.Sum(nil))
 	if f.adapter != nil && f.adapter.changesVision() {

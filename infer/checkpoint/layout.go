@@ -1,6 +1,11 @@
 package checkpoint
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+)
 
 // Prefixes of tensors in models that see pictures. In memory the decoder's have the
 // names of a plain model, for it is one.
@@ -10,9 +15,21 @@ const (
 	NewlineName     = "image_newline"
 )
 
+// LanguagePrefix stands before the names of a decoder's tensors in the files of a model
+// that sees, in the published layout; see [StoredName].
+const LanguagePrefix = "language_model."
+
 // IsVision tells whether a tensor belongs to the part of a model that sees.
 func IsVision(name string) bool {
 	return strings.HasPrefix(name, TowerPrefix) || strings.HasPrefix(name, ProjectorPrefix) || name == NewlineName
+}
+
+// VisionTensors are those of a model's tensors that belong to the part that sees. Older
+// files have buffers among them, which are left out.
+func VisionTensors(all []TensorInfo) []TensorInfo {
+	return slices.DeleteFunc(slices.Clone(all), func(t TensorInfo) bool {
+		return !IsVision(t.Name) || t.DType == dtypes.InvalidDType
+	})
 }
 
 // StoredName gives the name that a tensor of a model that sees has in published files,
@@ -21,7 +38,7 @@ func StoredName(name string) string {
 	if IsVision(name) {
 		return name
 	}
-	return "language_model." + name
+	return LanguagePrefix + name
 }
 
 // bareName gives the name that a tensor of a model that sees has here, whichever
@@ -31,8 +48,8 @@ func StoredName(name string) string {
 func bareName(stored string) string {
 	name := strings.TrimPrefix(stored, "model.")
 	switch {
-	case strings.HasPrefix(name, "language_model."):
-		name = strings.TrimPrefix(name, "language_model.")
+	case strings.HasPrefix(name, LanguagePrefix):
+		name = strings.TrimPrefix(name, LanguagePrefix)
 		if !strings.HasPrefix(name, "model.") && !strings.HasPrefix(name, "lm_head.") {
 			name = "model." + name
 		}

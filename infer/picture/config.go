@@ -3,14 +3,12 @@ package picture
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/mergeway/mergeway/fault"
+	"github.com/mergeway/mergeway/infer/checkpoint"
 )
 
 // The files that say how a model wants its pictures, the first that does.
@@ -68,7 +66,7 @@ type config struct {
 
 // readConfig reads the config of a model's folder.
 func readConfig(dir, model string) (config, error) {
-	data, err := readBounded(filepath.Join(dir, processorFile))
+	data, err := readSmall(dir, processorFile)
 	if err != nil {
 		return config{}, err
 	}
@@ -83,7 +81,7 @@ func readConfig(dir, model string) (config, error) {
 			return parseConfig(outer.Image, model)
 		}
 	}
-	data, err = readBounded(filepath.Join(dir, imageProcessorFile))
+	data, err = readSmall(dir, imageProcessorFile)
 	if err != nil {
 		return config{}, err
 	}
@@ -93,24 +91,13 @@ func readConfig(dir, model string) (config, error) {
 	return parseConfig(data, model)
 }
 
-// readBounded reads a file; nil: there is none.
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
+// readSmall reads a file of a model's folder; nil: there is none.
+func readSmall(dir, name string) ([]byte, error) {
+	data, err := checkpoint.ReadSmall(dir, name, maxConfigBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Damaged, "%s can't be read", filepath.Base(path))
-	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, maxConfigBytes+1))
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Damaged, "%s can't be read", filepath.Base(path))
-	}
-	if len(data) > maxConfigBytes {
-		return nil, fault.New(fault.Damaged, "%s has more than %d bytes", filepath.Base(path), maxConfigBytes)
-	}
-	return data, nil
+	return data, err
 }
 
 // parseConfig reads an image processor's config for a type of model. What transformers
