@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -83,6 +84,8 @@ func TestWithoutAStoreCallersAreToldAtOnce(t *testing.T) {
 	w := newWorld(t)
 	id := w.launch(t, small())
 	w.done(t, id)
+	// A search that has just ended is for a moment still known without the store.
+	require.Eventually(t, func() bool { return w.find(id) == nil }, 30*time.Second, time.Millisecond)
 	w.store.Sleep(0)
 	for name, call := range map[string]func() error{
 		"launch": func() error { _, err := w.Launch(t.Context(), small()); return err },
